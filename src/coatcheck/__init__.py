@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         FleetStatus as FleetStatus,
         ItemState as ItemState,
     )
+    from ._model.gates import Decision as Decision, Gate as Gate, GateOption as GateOption
     from ._model.outcome import (
         Artifact as Artifact,
         Attempt as Attempt,
@@ -151,6 +152,7 @@ if TYPE_CHECKING:
     from ._runtime.token_manager import AsyncTokenManager as AsyncTokenManager, TokenManager as TokenManager
     from ._runtime.transport import AsyncTransport as AsyncTransport, Transport as Transport
     from ._store.events import StoredEvent as StoredEvent
+    from ._store.gates import GateStore as GateStore
     from ._store.history import (
         History as History,
         HistoryEntry as HistoryEntry,
@@ -187,6 +189,7 @@ _HOMES = {
     "Comparison": "_model.comparison",
     "Config": "_runtime.config",
     "Credits": "_model.usage",
+    "Decision": "_model.gates",
     "DeviceCode": "_credentials.device_code",
     "DiffStats": "_patches.patch_stats",
     "Environment": "_model.catalogue",
@@ -214,9 +217,12 @@ _HOMES = {
     "FleetState": "_model.fleets",
     "FleetStatus": "_model.fleets",
     "FleetStopped": "_model.fleet_events",
+    "Gate": "_model.gates",
     "GateDecided": "_model.review_events",
     "GateExpired": "_model.review_events",
     "GateOpened": "_model.review_events",
+    "GateOption": "_model.gates",
+    "GateStore": "_store.gates",
     "GateWithdrawn": "_model.review_events",
     "History": "_store.history",
     "HistoryEntry": "_store.history",

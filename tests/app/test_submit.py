@@ -85,9 +85,7 @@ def test_several_environments_are_listed(workspace: Workspace, client: Client, c
     with pytest.raises(FieldError) as caught:
         build_spec(workspace, client, "x", SubmitOptions())
 
-    assert "no environment configured: no remote of this checkout names a repository that the service knows" == str(
-        caught.value
-    )
+    assert "no environment configured: no remote of this checkout is a repository of the service" == str(caught.value)
     assert (caught.value.remedy or "").startswith("pass environment or repository; environments: team/0 (e0), ")
     assert (caught.value.remedy or "").endswith(" and 2 more")
 

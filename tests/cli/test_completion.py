@@ -55,12 +55,21 @@ def completed(cli: Cli, line: str) -> list[str]:
         (["jules"], "coatcheck providers show ju"),
         (["codex"], "coatcheck login code"),
         (["codex"], "coatcheck auth status code"),
+        (["approved"], "coatcheck gates --state app"),
         ([], "coatcheck status 'an unfinished"),
     ],
 )
 def test_values_are_completed(cli: Cli, expected: list[str], line: str) -> None:
     """Commands, options and their values are completed, after a blank and after an equals sign."""
     assert expected == completed(cli, line)
+
+
+def test_gates_are_completed(cli: Cli) -> None:
+    """Open gates are completed where a command takes one, and their events where it takes a subject."""
+    gate = cli("submit", "--gate", "-e", "owner/repo", "x").out.strip()
+    lines = ("approve gate:", "reject ", "gates gate:", "events gate:", "approve codex:1 gate:")
+
+    assert [[gate]] * 5 == [completed(cli, f"coatcheck {line}") for line in lines]
 
 
 def test_refs_are_completed_from_this_machine(cli: Cli) -> None:

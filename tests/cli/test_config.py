@@ -55,6 +55,7 @@ def test_the_project_file_is_changed_on_request(cli: Cli) -> None:
         ("'soon' is not a duration", ["set", "timeout", "soon"]),
         ("there is no provider 'nope'", ["set", "provider", "nope"]),
         ("transport is 'curl'; use one of: pyreqwest, httpx2", ["set", "transport", "curl"]),
+        ("the database has a password, which would be in the file", ["set", "database", "postgresql://u:hunter2@h/d"]),
         ("history is 'nope'; use one of: full, metadata, off", ["set", "history", "nope"]),
         ("poll_cost is 'x'; use a number such as 0.5, or none", ["set", "poll_cost", "x"]),
         ("codex.rate is '-1'; use a number such as 0.5, or none", ["set", "codex.rate", "--", "-1"]),
@@ -168,3 +169,30 @@ def test_an_editor_that_fails(tmp_path: Path, expected: str, value: str) -> None
     cli.is_asking = True
 
     assert expected in cli("config", "edit").line
+
+
+@pytest.mark.parametrize(
+    ("database", "shown"),
+    [
+        ("postgresql://u:hunter2@h/d", "postgresql://u@h/d"),
+        ("postgresql://u:p@hunter2@h/d?password=hunter2&user=u", "postgresql://u@h/d?user=u"),
+        ("mysql://u:hunter2@h/d", "mysql://u@h/d"),
+        ("host=h password=hunter2 user=u", "host=h password=[hidden] user=u"),
+        ("host=h password='hun hunter2'", "host=h password=[hidden]"),
+    ],
+)
+@pytest.mark.parametrize("options", [["--all"], ["--show-origin"], ["--json"], ["get", "database"]])
+def test_no_password_is_shown(cli: Cli, database: str, shown: str, options: list[str]) -> None:
+    """`config` shows a database without its password, in every form."""
+    cli.environ["COATCHECK_DATABASE"] = database
+    done = cli("config", *options)
+
+    assert (0, True, False) == (done.code, shown in done.out, "hunter2" in done.out + done.err)
+
+
+def test_a_header_that_authenticates_is_hidden(cli: Cli, file: Path) -> None:
+    """The value of a header in the description of a service may be a secret."""
+    file.write_text('[services.demo]\nheaders = {Authorization = "Bearer hunter2"}\n')
+    done = cli("config")
+
+    assert (True, False) == ("services.demo.headers.Authorization = [hidden]" in done.out, "hunter2" in done.out)

@@ -5,7 +5,7 @@ import io
 import pytest
 from hypothesis import given, strategies as st
 
-from coatcheck._cli.console import CLEAR_LINE, Console, Styled, clean, diff_lines, paragraph, table
+from coatcheck._cli.console import CLEAR_LINE, Console, Line, Styled, clean, diff_lines, paragraph
 
 
 class Paper:
@@ -87,19 +87,30 @@ def test_progress_moves_while_nothing_happens() -> None:
     assert f"{CLEAR_LINE}1s{CLEAR_LINE}2s{CLEAR_LINE}done\n" == paper.err.getvalue().decode()
 
 
+def test_a_progress_table_is_replaced_as_a_whole() -> None:
+    """A table above the progress line is cleared with it: before the next one, and before anything else is printed."""
+    paper = Paper(terminal=True, COLUMNS="9")
+    heights: list[int] = []
+
+    def table(height: int) -> list[Line]:
+        heights.append(height)
+        return ["0123456789", "row"]
+
+    paper.console.progress(lambda: ("1s",), table=table)
+    paper.console.refresh()
+    paper.console.note("done")
+    shown = "0123456…\nrow\n1s"
+    up = "\r\x1b[2A\x1b[J"
+
+    assert (f"{CLEAR_LINE}{shown}{up}{shown}{up}done\n", [22, 22]) == (paper.err.getvalue().decode(), heights)
+
+
 def test_characters_outside_the_encoding_are_escaped() -> None:
     """A terminal of another encoding, or half a surrogate pair, is no error."""
     paper = Paper()
     paper.console.show("file \udcff")
 
     assert b"file \\udcff\n" == paper.out.getvalue()
-
-
-def test_tables_are_aligned() -> None:
-    """Each column is as wide as its widest cell, and lines have no blanks at their end."""
-    lines = table(("A", "LONG"), [("wide", "x"), ("y", "")])
-
-    assert [Styled("A     LONG", "bold"), "wide  x", "y"] == lines
 
 
 def test_paragraphs_keep_their_lines() -> None:

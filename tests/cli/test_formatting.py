@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from coatcheck._cli import formatting
-from coatcheck._cli.console import Line, Styled, parts_of
+from coatcheck._cli.console import Line, Link, Styled, parts_of
 from coatcheck._model.events import (
     TaskAttempt,
     TaskDiff,
@@ -192,3 +192,12 @@ def test_usage_shows_every_limit() -> None:
 def test_usage_without_limits_is_stated() -> None:
     """Nothing is estimated: an account without limits shows none."""
     assert ["plan unknown", "the service reports no limit"] == texts(formatting.usage(Usage(), NOW))
+
+
+def test_the_text_of_a_pull_request_is_formatted() -> None:
+    """It is passed to the formatter of Markdown with its indent, and its URL is a link."""
+    pull = PullRequest(title="Dark mode", body="**Why**", url="https://example.com/1")
+    lines = formatting.pull_request(pull, lambda text, indent="": [f"{indent}<{text}>"])
+
+    assert "  <**Why**>" == lines[-1]
+    assert "https://example.com/1" == next(part.url for part in lines[0] if isinstance(part, Link))

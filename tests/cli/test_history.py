@@ -112,7 +112,7 @@ def test_a_stored_answer_says_so(tmp_path: Path) -> None:
     first = cli("status", ref)
     cli.clock.advance(7200)
 
-    assert ("", "from the history, recorded 2h ago; --refresh asks the service\n") == (
+    assert ("", "from the history, recorded 2h ago; --refresh reads from the service\n") == (
         first.err,
         cli("status", ref).err,
     )

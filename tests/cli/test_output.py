@@ -222,9 +222,10 @@ PRINTING = [command for command in COMMANDS if EVIL not in command]
 
 
 @pytest.mark.parametrize("command", PRINTING)
-@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
 @pytest.mark.parametrize(
-    ("expected", "number"), [(74, errno.ENOSPC), (74, errno.EBADF), (141, errno.EPIPE)], ids=["full", "closed", "pipe"]
+    ("expected", "number", "options"),
+    [(74, errno.ENOSPC, ()), (74, errno.EBADF, ("--json",)), (141, errno.EPIPE, ()), (141, errno.EPIPE, ("--json",))],
+    ids=["full", "closed, json", "pipe", "pipe, json"],
 )
 def test_output_that_cannot_be_written_is_an_error(
     tmp_path: Path, expected: int, number: int, command: str, options: tuple[str, ...]

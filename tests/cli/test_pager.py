@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coatcheck._cli.pager import command_of, show
+from coatcheck._cli.pager import command_of, passes_links, show
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,53 @@ def test_the_pager_keeps_its_settings(tmp_path: Path) -> None:
     show([], script(f"open({str(output)!r}, 'w').write(os.environ['LESS'])"), environ={**os.environ, "LESS": "-S"})
 
     assert "-S" == output.read_text()
+
+
+def less(folder: Path, version: str) -> str:
+    """Return a program named less that prints *version*."""
+    program = folder / "less"
+    program.write_text(f"#!/bin/sh\necho 'less {version} (GNU regular expressions)'\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.mark.parametrize(
+    ("version", "options", "variable", "expected"),
+    [
+        ("590", [], None, True),
+        ("668.1", [], None, True),
+        ("551", [], None, False),
+        ("590", [], "-S", False),
+        ("590", ["-SR"], "-S", True),
+        ("590", ["--RAW-CONTROL-CHARS"], "", True),
+        ("590", ["--raw-control-chars"], "", False),
+        ("unknown", [], None, False),
+    ],
+)
+def test_which_less_passes_links(
+    tmp_path: Path, version: str, options: list[str], variable: str | None, expected: bool
+) -> None:
+    """A version that knows links, with the option that passes escape sequences through."""
+    environ = {**os.environ, **({} if variable is None else {"LESS": variable})}
+
+    assert expected is passes_links([less(tmp_path, version), *options], environ=environ)
+
+
+def test_other_pagers_pass_no_links() -> None:
+    """No program is started to find that out, and none that does not exist is an error."""
+    assert not any(passes_links(command, environ={}) for command in ([], ["more"], ["/nowhere/less"]))
+
+
+def test_a_link_in_a_pager(tmp_path: Path, home: Path) -> None:
+    """The pager shows what a terminal with links gets without a pager."""
+    code = SHOW.replace('run.page(["one", "two"])', "run.page([Link('t', 'https://example.com/')])")
+    program = tmp_path / "less"
+    program.write_text("#!/bin/sh\ntest $1 && echo less 590 || cat\n")
+    program.chmod(0o755)
+    environ = {**os.environ, "COATCHECK_PAGER": str(program), "FORCE_HYPERLINK": "1"}
+    command = (sys.executable, "-c", f"from coatcheck._cli.console import Link\n{code}")
+
+    assert "\x1b]8;;https://example.com/\x1b\\t\x1b]8;;\x1b\\\r\n" == on_a_terminal(*command, environ=environ)
 
 
 def test_leaving_early_is_fine() -> None:

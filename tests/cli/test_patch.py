@@ -449,7 +449,7 @@ def test_attempts_differ(checkout: Path) -> None:
         between.err,
         "-+world\n++everybody\n" in between.out,
     )
-    origin = "from the history, recorded 0s ago; --refresh asks the service\n"
+    origin = "from the history, recorded 0s ago; --refresh reads from the service\n"
     assert ("", f"they are the same change\n{origin}") == (same.out, same.err)
     assert (between.out, [1, 3], False, 0.0) == tuple(
         document[name] for name in ("diff_of_diffs", "between", "is_same_change", "share")

@@ -156,7 +156,7 @@ def test_the_right_one_of_two_servers_is_used(server: dict[str, str], repository
         addressed = coatcheck("list", "--provider", "local", folder=tmp_path, COATCHECK_LOCAL_BASE_URL=url)
     finally:
         second.kill()
-        second.communicate(timeout=30)
+        second.communicate(timeout=240)
     alone = coatcheck("list", "--provider", "local", folder=tmp_path)
 
     assert (2, True, True) == (lost.returncode, server["url"] in lost.stderr, url in lost.stderr)

@@ -185,7 +185,7 @@ def test_several_environments_are_an_error(checkout: Path) -> None:
 
 @pytest.mark.parametrize(
     ("expected", "folder"),
-    [("this folder is not in a git checkout", "."), ("no remote of this checkout names a repository", "checkout")],
+    [("this folder is not in a git checkout", "."), ("no remote of this checkout is a repository", "checkout")],
 )
 def test_no_target_lists_the_environments(checkout: Path, expected: str, folder: str) -> None:
     """Without a target the error lists the environments."""

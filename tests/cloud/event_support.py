@@ -44,7 +44,7 @@ class Server:
         self, path: str, *, method: str = "GET", body: bytes | None = None, token: str | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Return the status, the headers and the body of an answer."""
-        with closing(http.client.HTTPConnection(self.host, self.port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection(self.host, self.port, timeout=240)) as connection:
             token = self.record.token if token is None else token
             headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
             connection.request(method, path, body, headers if token else {})
@@ -53,7 +53,7 @@ class Server:
 
     def events(self, path: str, *, after: str = "") -> Iterator[ServerSentEvent]:
         """Yield the events of a stream until it ends; closing the generator closes the connection."""
-        with closing(http.client.HTTPConnection(self.host, self.port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection(self.host, self.port, timeout=240)) as connection:
             headers = {"authorization": f"Bearer {self.record.token}"}
             connection.request("GET", path, headers={**headers, "last-event-id": after} if after else headers)
             answer = connection.getresponse()

@@ -19,10 +19,11 @@ from tests.checkouts import RepositoryCopies, git, init
 from coatcheck._workspaces.cancellation import Cancelled, CancelScope, TimedOut
 from coatcheck._workspaces.command_process import ProcessResult
 from coatcheck._workspaces.git import Git, WorkspaceError, git_environment
+from coatcheck._workspaces.mount_points import is_mount_point, mount_points
+from coatcheck._workspaces.tree_removal import remove_tree
 from coatcheck._workspaces.workspace import WorkspaceManager
 from coatcheck.cloud.attempt_runner import PARTIAL, Agent, Runner, conclude, notes_message
 from coatcheck.cloud.attempts import Conclusion, Job, Listener
-from coatcheck.cloud.clean_work_tree import mount_points
 from coatcheck.cloud.collect_changes import Changes, collect_changes, printable
 from coatcheck.cloud.models import CANCELLED, COMPLETED, FAILED
 from coatcheck.cloud.result_index import ignore_pattern
@@ -551,6 +552,37 @@ def test_the_changes_of_an_agent_that_timed_out_are_collected(
         "".join(conclusion.result.messages),
         re.findall(r"^\+\+\+ b/(.*)$", conclusion.result.diff, re.MULTILINE),
     )
+
+
+@pytest.mark.parametrize("place", ["folder", "work"])
+def test_a_clone_with_a_file_system_mounted_on_it_is_not_touched(
+    place: str, workspaces: WorkspaceManager, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is mounted on the clone may be another folder of the machine: nothing of it is read, changed or removed."""
+    workspace = workspaces.open("a", mirror="m", source=repository, branch="main")
+    mounted = getattr(workspace, place)
+    mounted.chmod(0o755)
+    monkeypatch.setattr("coatcheck.cloud.collect_changes.is_mount_point", lambda path: path == mounted)
+    monkeypatch.setattr("coatcheck._workspaces.tree_removal.is_mount_point", lambda path: path == mounted)
+    before = sorted(mounted.rglob("*"))
+    with pytest.raises(WorkspaceError, match="a file system is mounted"):
+        collect_changes(workspace)
+    problems = remove_tree(mounted)
+
+    assert (before, [f"{mounted}: a file system is mounted on it"], 0o755) == (
+        sorted(mounted.rglob("*")),
+        problems,
+        mounted.stat().st_mode & 0o777,
+    )
+
+
+@pytest.mark.parametrize(("folder", "expected"), [("/data/a b", True), ("/data", False), ("/data/a b/c", False)])
+def test_a_bind_mount_is_in_the_table(tmp_path: Path, folder: str, expected: bool) -> None:
+    """A bind mount of the same file system is known by the system's table alone."""
+    table = tmp_path / "mountinfo"
+    table.write_text("36 35 8:1 /home /data/a\\040b rw - ext4 /dev/sda1 rw\n")
+
+    assert expected == is_mount_point(Path(folder), table=table)
 
 
 @pytest.mark.parametrize("verb", ["read-tree", "add", "diff"])

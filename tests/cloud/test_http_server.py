@@ -22,7 +22,7 @@ def call(
 ) -> tuple[int, dict, bytes]:
     """Make one request over a new connection."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=240)
     try:
         data = None if body is None else msgspec.json.encode(body)
         connection.request(
@@ -84,7 +84,8 @@ def test_a_response_can_be_omitted() -> None:
     cloud = ScriptedCloud(faults=[faults.Timeout()])
     with serving(cloud) as url:
         parts = urlsplit(url)
-        with socket.create_connection((parts.hostname, parts.port), timeout=0.2) as connection:
+        with socket.create_connection((parts.hostname, parts.port), timeout=240) as connection:
+            connection.settimeout(0.2)
             connection.sendall(b"GET /backend-api/wham/usage HTTP/1.1\r\nhost: localhost\r\n\r\n")
             with pytest.raises(TimeoutError):
                 connection.recv(1)

@@ -225,7 +225,7 @@ def test_a_signal_ends_the_server_and_its_agents(number: signal.Signals, tmp_pat
     """The agent has ended, the record is removed, and no clone is left."""
     with busy_server(tmp_path) as (server, agent):
         server.send_signal(number)
-        said = server.communicate(timeout=20)[0]
+        said = server.communicate(timeout=240)[0]
 
     assert ("ended\n", 0) == (said, server.returncode)
     assert ended(agent)
@@ -255,7 +255,7 @@ def wait_for_line(url: str, holder: Holder, created: dict) -> None:
     from urllib.parse import urlsplit
 
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=240)
     path = f"{parts.path}/wham/tasks/{created['task']['id']}/turns/{created['turn']['id']}/stream"
     connection.request("GET", path, headers={"authorization": f"Bearer {holder.tokens.access_token}"})
     response = connection.getresponse()

@@ -36,7 +36,7 @@ def test_a_watch_gets_output_while_the_agent_runs(tmp_path: Path, transport: str
     """The agent goes on only after its first lines have arrived; each line comes once, and the end is last."""
     with server(tmp_path, WAITS) as cloud, coatcheck.Client("local", **options_of(cloud, transport)) as client:
         seen = []
-        for event in client.watch_task(cloud.submit(), timeout=60):
+        for event in client.watch_task(cloud.submit(), timeout=240):
             seen.append(described(event))
             if {"task.message one", "task.log oops"} <= set(seen) and "released" not in seen:
                 seen.append("released")
@@ -56,7 +56,7 @@ def test_an_asynchronous_watch_gets_output_while_the_agent_runs(tmp_path: Path, 
     async def run(cloud: Server, task: str) -> list[str]:
         seen = []
         async with coatcheck.AsyncClient("local", **options_of(cloud, transport)) as client:
-            async for event in client.watch_task(task, timeout=60):
+            async for event in client.watch_task(task, timeout=240):
                 seen.append(described(event))
                 if seen[-1] == "task.message one":
                     assert "+1" in await client.get_current_diff(task)
@@ -73,9 +73,9 @@ def test_a_watch_is_continued_after_any_event(tmp_path: Path) -> None:
     """The cursor of each event leads to the events after it, in another client and after the end."""
     with server(tmp_path, "seq 4") as cloud, coatcheck.Client("local", **options_of(cloud, "pyreqwest")) as client:
         task = cloud.submit()
-        whole = [event for event in client.watch_task(task, timeout=60) if event.type == "task.message"]
+        whole = [event for event in client.watch_task(task, timeout=240) if event.type == "task.message"]
         rests = [
-            [each.text for each in client.watch_task(task, timeout=60, after=event.id) if each.type == "task.message"]
+            [each.text for each in client.watch_task(task, timeout=240, after=event.id) if each.type == "task.message"]
             for event in whole
         ]
 
@@ -89,9 +89,9 @@ def test_a_follow_up_continues_the_stream(tmp_path: Path) -> None:
         coatcheck.Client("local", **options_of(cloud, "pyreqwest")) as client,
     ):
         task = cloud.submit()
-        last = list(client.watch_task(task, timeout=60))[-1]
+        last = list(client.watch_task(task, timeout=240))[-1]
         client.send_message(task, "again")
-        events = [described(event) for event in client.watch_task(task, timeout=60, after=last.id)]
+        events = [described(event) for event in client.watch_task(task, timeout=240, after=last.id)]
 
     assert (1, "succeeded") == (events.count("task.message turn of 1"), events[-1])
 

@@ -88,3 +88,12 @@ def test_a_symbolic_link_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "file").symlink_to(tmp_path / "target")
 
     assert None is private.read_private(str(tmp_path / "file"))
+
+
+def test_the_parents_of_a_private_folder_are_private(tmp_path: Path) -> None:
+    """Each folder that is created on the way has mode 0700, with any mask."""
+    mask = os.umask(0o022)
+    private.make_private_folder(str(tmp_path / "a/b/c"))
+    os.umask(mask)
+
+    assert [0o700] * 3 == [mode_of(tmp_path / path) for path in ("a", "a/b", "a/b/c")]

@@ -131,6 +131,13 @@ install_stream_clients() {
     (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts @asyncapi/parser@3.6.6 eventsource@3.0.7)
 }
 
+# Schemathesis sends requests to the routes that an OpenAPI document describes; in a virtual environment of its own.
+install_schemathesis() {
+    [ -x "$peers/schemathesis/bin/schemathesis" ] && return
+    "$venv/bin/python" -m venv "$peers/schemathesis"
+    "$peers/schemathesis/bin/python" -m pip install --quiet schemathesis==4.32.5
+}
+
 # AWS's runner of durable executions with its SDK and its runtime client, in a virtual environment of their own; and
 # the emulator of the runtime interface, one file of a wheel that is not installed.
 install_durable_runner() {
@@ -189,6 +196,7 @@ install_zizmor
 install_sdk_clients
 install_webhook_clients
 install_stream_clients
+install_schemathesis
 install_durable_runner
 install_gh
 install_github_description

@@ -62,9 +62,10 @@ def test_memory_is_bounded(chunk: bytes) -> None:
         parser.feed(big * 3)
 
 
-def test_lines_without_data_are_counted() -> None:
+def test_lines_without_data_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many empty data lines end the stream with an error."""
-    parser, lines = EventStreamReader(), b"data:\n" * (MAX_EVENT_BYTES + 1)
+    monkeypatch.setattr("coatcheck._protocol.sse.MAX_EVENT_BYTES", 1000)
+    parser, lines = EventStreamReader(), b"data:\n" * 1001
 
     with pytest.raises(errors.UnreadableResponseError) as caught:
         parser.feed(lines)

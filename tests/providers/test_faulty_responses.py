@@ -11,6 +11,7 @@ from typing import Any, Self
 import msgspec
 import pytest
 from tests.providers.services import PROMPT, SERVICES, Change, Changed, serve
+from tests.runtime.servers import TIME_LIMIT
 
 from coatcheck import AsyncClient, Client
 from coatcheck._protocol.effects import Request, Response
@@ -102,7 +103,7 @@ class Scenario:
             "clock": self.clock,
             "journal": self.journal,
             "random": lambda: 0.5,
-            "transport": TRANSPORTS[self.kind](TransportOptions(timeout=30.0)),
+            "transport": TRANSPORTS[self.kind](TransportOptions(timeout=TIME_LIMIT)),
         }
 
     def has(self, verb: Verb) -> bool:

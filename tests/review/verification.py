@@ -87,7 +87,7 @@ class Repository:
 
 
 def checks(*commands: str, **options: bool) -> tuple[Check, ...]:
-    """Return checks called 1, 2, …"""
+    """Return checks that are called by their number, from 1."""
     return tuple(Check(name=str(number), run=run, **options) for number, run in enumerate(commands, 1))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ import coatcheck
 import coatcheck.provider
 from coatcheck import AsyncClient, Client, TaskRef, TaskState, errors
 from coatcheck._protocol import registry
-from coatcheck.testing.emulator_transport import AsyncEmulatorTransport
+from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.fake_clock import FakeClock
 from coatcheck.testing.memory_journal import MemoryJournal
 
@@ -264,3 +265,26 @@ def test_a_cancelled_wait_leaves_nothing_behind() -> None:
         return (await client.get_task("t1")).raw_state
 
     assert "working" == asyncio.run(main())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads the open files of this process")
+@pytest.mark.parametrize("variant", ["blocking", "async"])
+def test_a_closed_client_holds_no_database(tmp_path: Path, variant: str) -> None:
+    """The database that a submission opened is closed with its client."""
+    environ = {"COATCHECK_STATE_HOME": str(tmp_path), "COATCHECK_LEARN": "off"}
+
+    async def submit() -> None:
+        transport = AsyncEmulatorTransport(ToyService())
+        async with AsyncClient(ToyProvider(), token="good", transport=transport, environ=environ) as client:
+            await client.create_task("x")
+
+    if variant == "async":
+        asyncio.run(submit())
+    else:
+        transport = EmulatorTransport(ToyService())
+        with Client(ToyProvider(), token="good", transport=transport, environ=environ) as client:
+            client.create_task("x")
+    links = [Path(entry.path) for entry in os.scandir("/proc/self/fd") if entry.is_symlink()]
+    held = [target for link in links if link.exists() and (target := os.readlink(link)).startswith(str(tmp_path))]
+
+    assert ([], True) == (held, (tmp_path / "coatcheck.sqlite3").exists())

@@ -7,7 +7,7 @@ import gzip
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.runtime.servers import Connection, Server, answer, chunked, saying
+from tests.runtime.servers import TIME_LIMIT, Connection, Server, answer, chunked, saying
 
 from coatcheck import AsyncClient, Client, TaskState, errors
 from coatcheck._protocol.effects import Request, Response
@@ -26,7 +26,7 @@ TRANSPORTS: dict[str, Callable[[TransportOptions], Any]] = {
     "httpx2": Httpx2Transport,
     "async-httpx2": AsyncHttpx2Transport,
 }
-OPTIONS = TransportOptions(timeout=10.0, max_body=2**20)
+OPTIONS = TransportOptions(timeout=TIME_LIMIT, max_body=2**20)
 DESCRIPTION = """[services.demo]
 base_url = "{url}"
 auth = "none"

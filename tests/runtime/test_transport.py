@@ -472,12 +472,12 @@ class TestStream:
             connection.receive()
             connection.send(chunked())
             for _ in range(6):
-                server.may_go_on.wait(0.05)
+                server.may_go_on.wait(0.25)
                 connection.send(chunk(b"x"))
             connection.wait_for_end()
 
         with Server(script) as server:
-            subject = make(timeout=0.1, read_timeout=1.5)
+            subject = make(timeout=1.0, read_timeout=1.0)
             response = await subject.get(server.url(), stream=True)
             got = [await subject.read(response) for _ in range(6)]
             error = await refusal(subject.read(response))
@@ -640,7 +640,7 @@ class TestColours:
     async def test_cancel(self, subject: Subject) -> None:
         """A cancelled task is free at once, its connection when the request's time is up at the latest."""
         with Server(silent) as server:
-            task = asyncio.create_task(subject.get(server.url(), timeout=2.0))
+            task = asyncio.create_task(subject.get(server.url(), timeout=4.0))
             await is_set(server.has_request)
             task.cancel()
             done, _ = await asyncio.wait([task])

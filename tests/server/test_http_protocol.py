@@ -239,7 +239,7 @@ def test_log_records_are_limited() -> None:
 def first_line(url: str, data: bytes) -> bytes:
     """Send bytes, and return the first line of the answer."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=240) as connection:
         connection.sendall(data)
         return connection.recv(4000).split(b"\r\n")[0]
 

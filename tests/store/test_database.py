@@ -14,11 +14,11 @@ import pytest
 
 from coatcheck import errors
 from coatcheck._cli.exit_codes import ExitCode, exit_code_of
+from coatcheck._protocol.urls import without_password
 from coatcheck._store import migrations
 from coatcheck._store.database import Database, Transaction, UniqueError
 from coatcheck._store.location import open_database
 from coatcheck._store.migrations import Migration, migrate
-from coatcheck._store.postgres import without_password
 from coatcheck._store.sqlite import SqliteDatabase
 
 ADD = "INSERT INTO old_journal (path, mark) VALUES (?, 'm')"
@@ -312,6 +312,34 @@ def test_a_connection_that_the_server_ended_is_replaced(postgres_url: str) -> No
 def test_a_url_is_shown_without_its_password(url: str, expected: str) -> None:
     """In the user part and in the query."""
     assert expected == without_password(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:hunter2@[::1/d", "postgresql://u:p@hunter2@127.0.0.1/d", "postgresql://u@[::1/d?password=hunter2"],
+)
+def test_a_message_that_quotes_the_password_is_replaced(url: str) -> None:
+    """The library quotes an URL that is not valid; the error says what to write instead."""
+    pytest.importorskip("psycopg")
+    database = open_database(url)
+    error = database.translate(_psycopg_error(f"failed to resolve: {url} hunter2@127.0.0.1"))
+
+    assert (True, False) == ("as %XX" in str(error), "hunter2" in f"{error} {getattr(error, 'remedy', '')}")
+
+
+def _psycopg_error(message: str) -> Exception:
+    import psycopg
+
+    return psycopg.OperationalError(message)
+
+
+@pytest.mark.parametrize("text", ["host=h password=hunter2", "password = 'hunter2' dbname=d"])
+def test_parameters_of_libpq_are_no_folder(text: str) -> None:
+    """A folder that is named so would show the password; the error does not."""
+    with pytest.raises(errors.ConfigurationError) as caught:
+        open_database(text)
+
+    assert "the database is given as parameters of libpq" == str(caught.value)
 
 
 def test_another_url_is_refused() -> None:

@@ -32,7 +32,7 @@ class Hooks:
     def send(self, path: str, headers: list[tuple[str, str]], body: bytes) -> int:
         """Send a request as these bytes; return the status of the answer, 0 where there is none."""
         lines = [f"POST {path} HTTP/1.1", "host: hooks.example", *(f"{name}: {value}" for name, value in headers)]
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=240) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
             line = connection.makefile("rb").readline().split()
         return int(line[1]) if line else 0
@@ -173,7 +173,7 @@ def test_a_slow_delivery(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that does not arrive in time is answered 408, and another delivery is accepted meanwhile."""
     monkeypatch.setattr(receiver, "BODY_SECONDS", 1.0)
     lines = ["POST /openai HTTP/1.1", "host: x", *(f"{name}: {value}" for name, value in signed(BODY))]
-    with socket.create_connection(("127.0.0.1", hooks.port), timeout=30) as slow:
+    with socket.create_connection(("127.0.0.1", hooks.port), timeout=240) as slow:
         slow.sendall("\r\n".join([*lines, "", ""]).encode() + BODY[:5])
         other = hooks.send("/openai", signed(BODY, id="d2"), BODY)
         line = slow.makefile("rb").readline()

@@ -19,7 +19,7 @@ def run(
     code: str,
     tmp_path: Path,
     *,
-    timeout: float | None = 20,
+    timeout: float | None = 240,
     input: Path | None = None,
     process: CommandProcess | None = None,
 ) -> ProcessResult:
@@ -29,13 +29,13 @@ def run(
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process has ended, or ends within seconds: a signal is sent, not awaited."""
+    """Whether a process has ended, or ends soon: a signal is sent, not awaited."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([descriptor], [], [], 5)[0])
+        return bool(select.select([descriptor], [], [], 240)[0])
     finally:
         os.close(descriptor)
 
@@ -84,7 +84,7 @@ def test_children_end_with_an_agent_that_ends(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="waits through a pidfd")
 def test_a_timeout_ends_the_whole_group_also_one_that_ignores_it(tmp_path: Path) -> None:
     """TERM, a moment of grace, KILL."""
-    ending = run(f"{SPAWN}\nsignal.pause()", tmp_path, timeout=0.5)
+    ending = run(f"{SPAWN}\nsignal.pause()", tmp_path, timeout=2.0)
 
     assert (True, False) == (ending.is_timeout, ending.is_cancelled)
     assert [True, True] == [has_ended(pid) for pid in pids(ending)]

@@ -53,7 +53,7 @@ AGENTS = {
 }
 
 
-def run(script: str, tmp_path: Path, *, process: CommandProcess | None = None, timeout: float = 30) -> ProcessResult:
+def run(script: str, tmp_path: Path, *, process: CommandProcess | None = None, timeout: float = 240) -> ProcessResult:
     """Run a shell script as the agent."""
     codes = {"WAITER": WAITER, "STUBBORN": STUBBORN, "LEADERLESS": LEADERLESS, "PYTHON": sys.executable}
     return (process or CommandProcess(grace=0.2)).run(
@@ -125,7 +125,7 @@ def test_an_agent_that_attacks_its_supervisor_is_ended(number: str, tmp_path: Pa
     threading.Thread(target=lambda: (done.wait(240), process.cancel())).start()
     mark = {"COATCHECK_RESULT": f"{tmp_path}/result.json"}
     codes = {"WAITER": WAITER, "PYTHON": sys.executable}
-    process.run(["sh", "-c", script], cwd=tmp_path, environ={**os.environ, **codes, **mark}, input=None, timeout=30)
+    process.run(["sh", "-c", script], cwd=tmp_path, environ={**os.environ, **codes, **mark}, input=None, timeout=240)
     from coatcheck._workspaces.command_process import end_strays
 
     end_strays(tmp_path)
@@ -160,7 +160,7 @@ def test_the_death_of_the_server_ends_its_agents(tmp_path: Path) -> None:
     """A server that is killed closes the supervisor's socket, and the supervisor ends everything."""
     server = (
         "import os, sys\nfrom pathlib import Path\nfrom coatcheck._workspaces.command_process import CommandProcess\n"
-        "CommandProcess().run(['sh', '-c', sys.argv[1]], cwd=Path(sys.argv[2]), environ=os.environ, input=None, timeout=60)"
+        "CommandProcess().run(['sh', '-c', sys.argv[1]], cwd=Path(sys.argv[2]), environ=os.environ, input=None, timeout=240)"
     )
     codes = {"WAITER": WAITER, "PYTHON": sys.executable}
     script = AGENTS["an empty environment"] + "echo $$ >>pids; cat fifo"
@@ -180,7 +180,7 @@ def test_an_agent_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     errors = []
     for command in (["./file"], ["true", "a\0b"]):
         with pytest.raises((PermissionError, ValueError)) as caught:
-            CommandProcess().run(command, cwd=tmp_path, environ=os.environ, input=None, timeout=30)
+            CommandProcess().run(command, cwd=tmp_path, environ=os.environ, input=None, timeout=240)
         errors.append(caught.type)
 
     assert [PermissionError, ValueError] == errors

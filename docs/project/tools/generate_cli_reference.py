@@ -14,8 +14,9 @@ from coatcheck._cli.app import COMMANDS, app
 from coatcheck._cli.commands import providers, submit
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
-from coatcheck._model import catalogue, comparison, event_base, events, outcome, tasks, usage
+from coatcheck._model import catalogue, comparison, event_base, events, gates, outcome, tasks, usage
 from coatcheck._patches import apply_results, file_change, patch_stats, policy, repair_rows, undo_journal
+from coatcheck._review import candidates, checks, ranking, score_card, templates
 from coatcheck._runtime import config as settings
 from coatcheck._store import events as stored_events, hooks
 from coatcheck._values import json_fields
@@ -156,6 +157,11 @@ OBJECTS = {
     "Applied file": {**declared(apply_results.FileOutcome), **apply.MORE_OF_FILE},
     "Finding": declared(policy.Finding),
     "StoredEvent": declared(stored_events.StoredEvent),
+    "Gate": declared(gates.Gate),
+    "Gate option": declared(gates.GateOption),
+    "Decision": declared(gates.Decision),
+    "Template": declared(templates.Template),
+    "Template argument": declared(templates.Argument),
     "Hook": declared(hooks.Hook),
     "HookDelivery": declared(hooks.HookDelivery),
     "Repair": declared(repair_rows.Repair),
@@ -165,6 +171,11 @@ OBJECTS = {
     "Attempt change": declared(comparison.AttemptChange),
     "Language": declared(patch_stats.LanguageStats),
     "Pair": declared(comparison.AttemptPair),
+    "Ranking": declared(ranking.Ranking),
+    "Ranking step": declared(ranking.RankingStep),
+    "Score card": declared(score_card.ScoreCard),
+    "Candidate": declared(candidates.Candidate),
+    "Check result": declared(checks.CheckResult),
     "Error": {
         **json_output.ERROR,
         **{name: (f"{what}, where it has one", str) for name, what in json_output.ERROR_DETAILS.items()},

@@ -28,8 +28,8 @@ TASK: Mapping[str, object] = {
 LAST_ID: Mapping[str, object] = {
     "name": "Last-Event-ID",
     "in": "header",
-    "description": "the id of the last event that the reader has; later ones follow",
-    "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "description": "the id of the last event that the reader has; later ones follow, all where it is empty",
+    "schema": {"type": "string", "pattern": "^([0-9]{1,18})?$"},
 }
 ATTEMPT: Mapping[str, object] = {
     "name": "attempt",
@@ -56,14 +56,36 @@ def problems(*statuses: str) -> dict[str, object]:
 def stream(summary: str, name: str, parameters: list[Mapping[str, object]], *statuses: str) -> dict[str, object]:
     """Return the operation of a stream; each of its events has a document of the schema Event."""
     ok = {
-        "description": "server-sent events: `data` is one line of JSON, a document of the schema Event; `id` is a number "
-        "that grows; a comment is sent every 15 seconds without an event",
+        "description": "server-sent events, each of the schema StreamEvent; a comment is sent every 15 seconds without an "
+        "event",
         "headers": {"cache-control": {"schema": {"const": "no-store"}}},
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/StreamEvent"}}},
     }
     end = {"description": "the task has ended, and the reader has every event: do not connect again"}
     responses = {"200": ok, **({"204": end} if parameters else {}), **problems(*statuses)}
     return {"operationId": name, "summary": summary, "parameters": [*parameters, LAST_ID], "responses": responses}
+
+
+# OpenAPI 3.1 has no form of its own for a stream: as in 3.2 (itemSchema), the schema is that of each event.
+STREAM_EVENT: Mapping[str, object] = {
+    "type": "object",
+    "description": "an event of a stream, by the fields of https://html.spec.whatwg.org/multipage/server-sent-events.html",
+    "properties": {
+        "id": {
+            "type": "string",
+            "pattern": "^[0-9]{1,18}$",
+            "description": "a number that grows; Last-Event-ID takes it",
+        },
+        "event": {"type": "string", "description": "the type of the event"},
+        "data": {
+            "type": "string",
+            "description": "one line of JSON",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Event"},
+        },
+        "retry": {"type": "integer", "minimum": 0, "description": "milliseconds before the next connection"},
+    },
+}
 
 
 def document() -> dict[str, object]:
@@ -131,6 +153,7 @@ def document() -> dict[str, object]:
         "components": {
             "schemas": {
                 **refs_to("#/components/schemas/", described_events()),
+                "StreamEvent": STREAM_EVENT,
                 "Problem": problem,
                 "Health": {**words, "required": ["status", "version"]},
             },

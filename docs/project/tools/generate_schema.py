@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import coatcheck
-from coatcheck._model import catalogue, comparison, events, outcome, tasks, usage
+from coatcheck._model import catalogue, comparison, events, gates, outcome, tasks, usage
 from coatcheck._patches import (
     apply_results,
     compare,
@@ -29,6 +29,7 @@ from coatcheck._patches import (
     repair_rows,
     undo_journal,
 )
+from coatcheck._review import candidates, checks, ranking, score_card
 from coatcheck._store import events as stored_events, hooks
 from coatcheck._values import json_fields
 
@@ -83,6 +84,9 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "FileOutcome": (apply_results.FileOutcome, False),
     "Finding": (policy.Finding, False),
     "StoredEvent": (stored_events.StoredEvent, False),
+    "Gate": (gates.Gate, False),
+    "GateOption": (gates.GateOption, False),
+    "Decision": (gates.Decision, False),
     "Hook": (hooks.Hook, False),
     "HookDelivery": (hooks.HookDelivery, False),
     "Repair": (repair_rows.Repair, False),
@@ -95,6 +99,11 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "Comparison": (comparison.Comparison, False),
     "AttemptChange": (comparison.AttemptChange, False),
     "AttemptPair": (comparison.AttemptPair, False),
+    "Ranking": (ranking.Ranking, False),
+    "RankingStep": (ranking.RankingStep, False),
+    "ScoreCard": (score_card.ScoreCard, False),
+    "Candidate": (candidates.Candidate, False),
+    "CheckResult": (checks.CheckResult, False),
     **{cls.__name__: (cls, True) for cls in events.EVENT_TYPES.values()},
 }
 
@@ -106,6 +115,8 @@ COMPUTED: Mapping[tuple[str, str], Mapping[str, object]] = {
     ("Outcome", "patch"): OR_NULL,
     ("Outcome", "patch_base64"): OR_NULL,
     ("Outcome", "changes"): maybe(many(ref("FileChange"))),
+    ("Candidate", "patch"): OR_NULL,
+    ("Candidate", "patch_base64"): OR_NULL,
     ("Attempt", "stats"): maybe(ref("DiffStats")),
     ("Attempt", "error"): maybe(ref("Failure")),
     ("AttemptResult", "stats"): maybe(ref("DiffStats")),

@@ -135,7 +135,7 @@ def apply_patch(
     on_findings: Callable[[Sequence[Finding]], None] | None = None,
     on_repairs: Callable[[Sequence[Repair]], None] | None = None,
 ) -> ApplyReport:
-    """Apply the patch of an outcome to the checkout at *root*, and commit it where the options say so.
+    """Apply the patch of an outcome to the checkout at *root*, and commit it where the options choose that.
 
     *message* is that of the commit, without it the outcome's own. *repairs* were made in the patch before.
     *on_repairs* is called with all repairs, *on_findings* with what verification warns about, before anything is
@@ -179,7 +179,7 @@ def _paths(patch: Patch) -> list[str]:
 
 
 def _whole_patch(root: str, outcome: Outcome, options: ApplyOptions) -> tuple[Patch, tuple[Repair, ...]]:
-    """Return the outcome's patch, read or repaired as the options say, and the repairs."""
+    """Return the outcome's patch, read or repaired as the options choose, and the repairs."""
     if outcome.patch is None:
         raise errors.TaskError("there is no diff to apply")
     if not options.repair and options.strip is None and options.directory is None:

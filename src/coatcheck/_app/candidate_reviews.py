@@ -8,17 +8,20 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import errors
 from .apply import ApplyOptions, ApplyReport, apply_patch
 from .outcomes import ChosenPatch, load_task, outcome_of
+from .task_history import level_of, location_of
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
     from .._patches.policy import Finding
+    from .._protocol.effects import Clock
     from .._review.candidates import Candidate
     from .._review.ranking import Ranking
     from .._review.review import ReviewRequest, ReviewTools
@@ -85,12 +88,34 @@ def find_repository(folder: str) -> Path:
     return Path(os.fsdecode(found.removesuffix(b"\n")))
 
 
-def review_tools(config: Config) -> ReviewTools:
-    """Return what reviews use: the folder of clones and setups in the state folder, and the environment."""
+def require_work_tree(repository: Path) -> None:
+    """Raise `ConfigurationError` where *repository* has no files to apply a patch to."""
+    if not (repository / ".git").exists():
+        raise errors.ConfigurationError(
+            f"{repository} is a bare repository, in which nothing can be applied", remedy="leave out --apply"
+        )
+
+
+@contextmanager
+def review_tools(config: Config, *, clock: Clock, is_cached: bool = True) -> Iterator[ReviewTools]:
+    """Return what reviews use: the folder of clones and setups in the state folder, and the results of earlier checks.
+
+    Without *is_cached*, and where the history is off, every check is run again.
+    """
     from .._review.review import ReviewTools
     from .._runtime.config import state_dir
+    from .._store.check_results import CheckResults
+    from .._store.location import open_database
 
-    return ReviewTools(Path(state_dir(config.environ)) / "reviews", config.environ)
+    tools = ReviewTools(Path(state_dir(config.environ)) / "reviews", config.environ)
+    if not is_cached or level_of(config) == "off":
+        yield tools
+        return
+    database = open_database(location_of(config))
+    try:
+        yield tools._replace(results=CheckResults(database, clock=clock))
+    finally:
+        database.close()
 
 
 def apply_choice(

@@ -85,7 +85,7 @@ def choose_environment(client: Client, root: str | None) -> tuple[str | None, st
     if names:
         problem = f"the remotes of this checkout name {len(names)} repositories ({', '.join(names)})"
     elif root:
-        problem = "no remote of this checkout names a repository that the service knows"
+        problem = "no remote of this checkout is a repository of the service"
     else:
         problem = "this folder is not in a git checkout"
     raise FieldError(

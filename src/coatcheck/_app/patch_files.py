@@ -81,7 +81,7 @@ def read_patch_file(
 
 
 def read_text(data: bytes, options: PatchOptions) -> tuple[Patch, tuple[Repair, ...]]:
-    """Return *data* as a patch, repaired where *options* say so, and the repairs."""
+    """Return *data* as a patch, repaired where *options* choose that, and the repairs."""
     from .._patches.parse import Patch
 
     if options.repair:

@@ -46,7 +46,7 @@ class AttemptReview(NamedTuple):
 
 
 def read_patch(reader: TaskReader, ref: TaskRef, number: int | None, options: PatchOptions | None = None) -> TaskPatch:
-    """Return the patch of attempt *number*, else of the first one that has a diff, read as *options* say."""
+    """Return the patch of attempt *number*, else of the first one that has a diff, read as *options* choose."""
     from .._patches.parse import Patch
 
     task = reader.get_task(ref)

@@ -106,14 +106,22 @@ class TaskHistory:
         if self.level == "off":
             return
         try:
-            history = self._opened()
             for operation in operations:
                 if isinstance(operation, TaskRef):
-                    history.invalidate(operation)
+                    self._opened().invalidate(operation)
                 else:
-                    history.record_all(operation)
+                    self._record(operation)
         except Exception as error:  # noqa: BLE001 - recording never fails a command
             self.error = error
+
+    def _record(self, tasks: list[Task]) -> None:
+        """Record *tasks*; the store is not opened where it has certainly all that they show."""
+        from .._store.unchanged import is_recorded, key_of
+
+        location = location_of(self._config)
+        key = None if "://" in location else key_of(tasks, self.level)
+        if key is None or not is_recorded(location, key):
+            self._opened().record_all(tasks, key=key)
 
     def _opened(self) -> History:
         from .._store.history import History

@@ -156,3 +156,10 @@ def print_warnings(run: CommandContext, findings: Sequence[Finding]) -> None:
     run.note(*((Styled("warning: ", "yellow"), str(finding)) for finding in findings[:MAX_WARNINGS]))
     if len(findings) > MAX_WARNINGS:
         run.note(f"and {plural(len(findings) - MAX_WARNINGS, 'more warning')}; --json has all of them")
+
+
+def print_report(run: CommandContext, subject: dict[str, object], report: ApplyReport) -> None:
+    """Print what an application did; *subject* are the JSON fields that name the patch."""
+    if not report.applied.is_check:
+        run.console.remedy = "the patch was applied; git status shows the checkout"
+    run.answer(lambda: {**subject, **apply_document(report)}, lambda: apply_lines(report))

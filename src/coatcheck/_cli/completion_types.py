@@ -38,7 +38,11 @@ KINDS: Mapping[str, str] = {
     "service": "provider",
     "start": "branch",
     "starting_diff": "file",
+    "subject": "ref_or_gate",
+    "gate": "gate",
     "task": "ref",
+    "template": "template",
+    "template_arguments": "template_argument",
     "tasks": "ref",
 }
 # The same for parameters whose values depend on the command.
@@ -48,6 +52,7 @@ KINDS_OF_COMMANDS: Mapping[tuple[str, str], str] = {
     ("config", "name"): "setting",
     ("config", "value"): "setting_value",
     ("diff", "task"): "patch",
+    ("events", "subject"): "ref_or_gate",
     ("help", "name"): "command",
     ("history", "service"): "provider",
     ("history", "targets"): "patch",
@@ -55,6 +60,7 @@ KINDS_OF_COMMANDS: Mapping[tuple[str, str], str] = {
     ("review", "base"): "branch",
     ("review", "repository"): "folder",
     ("review", "tasks"): "patch",
+    ("templates", "names"): "template",
 }
 
 

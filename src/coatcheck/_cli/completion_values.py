@@ -2,9 +2,9 @@
 
 Invariants:
 
-- what is known on this machine is taken first; a service is asked only for environments, and for tasks where none was
+- what is known on this machine is taken first; a request is sent only for environments, and for tasks where none was
   submitted or seen from here;
-- a service is asked for `NETWORK_SECONDS` at most, connection included. Only GET requests are sent, so that no login is
+- a request takes `NETWORK_SECONDS` at most, connection included. Only GET requests are sent, so that no login is
   refreshed: a refresh must not be cut off;
 - an error completes nothing.
 """
@@ -51,7 +51,10 @@ def complete(kind: str, ctx: click.Context, param: click.Parameter, incomplete: 
             return _patches(ctx, param, incomplete)
         if kind == "setting_value":
             kind = ctx.params.get("name") or ""
-        pairs = dict(KINDS[kind](run, incomplete)) if kind in KINDS else {}
+        if kind == "template_argument":
+            pairs = dict(_template_arguments(run, incomplete, ctx))
+        else:
+            pairs = dict(KINDS[kind](run, incomplete)) if kind in KINDS else {}
     except (errors.CoatcheckError, OSError):
         return []
     chosen = set(ctx.params.get(param.name or "") or ())
@@ -180,17 +183,59 @@ def _accounts(run: CommandContext, incomplete: str) -> Pairs:
     return [(name.rsplit(".", 2)[-2], "") for name in names if name.endswith(".json") and name.count(".") > 1]
 
 
+def _gates(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from contextlib import closing
+
+    from .._app.gates import Gates
+    from .._runtime.system_clock import SystemClock
+
+    with closing(Gates(run.config, clock=run.process_env.clock or SystemClock())) as gates:
+        return [(gate.address, f"{gate.kind}: {gate.title}") for gate in gates.list(limit=MAX_REFS)]
+
+
+def _refs_and_gates(run: CommandContext, incomplete: str) -> Pairs:
+    if incomplete.startswith("gate:"):
+        return _gates(run, incomplete)
+    gates = [] if ":" in incomplete else list(_gates(run, incomplete))
+    return [*gates, *_refs(run, incomplete)]
+
+
+def _templates(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._app.templates import list_templates
+    from .templates import folders
+
+    found = list_templates(folders(run))
+    return [(each.name, (each.template and each.template.description) or "") for each in found]
+
+
+def _template_arguments(run: CommandContext, incomplete: str, ctx: click.Context) -> Pairs:
+    del incomplete
+    from .._review.template_files import load_template
+    from .templates import folders, located
+
+    # Of `templates` the arguments before an option without its value are not parsed.
+    names = [ctx.params.get("template"), *(ctx.params.get("names") or ()), *ctx.args[1:]]
+    name = next(filter(None, names), None)
+    arguments = load_template(located(run, name), folders(run)).arguments if name else ()
+    return [(f"{each.name}=", each.description or "") for each in arguments]
+
+
 KINDS: Mapping[str, Callable[[CommandContext, str], Pairs]] = {
     "account": _accounts,
     "branch": _branches,
     "command": _commands,
     "environment": _environments,
+    "gate": _gates,
     "model": _models,
     "provider": _providers,
     "ref": _refs,
+    "ref_or_gate": _refs_and_gates,
     "repository": _repositories,
     "rule": _rules,
     "setting": _settings,
+    "template": _templates,
 }
 
 

@@ -7,7 +7,7 @@ Invariants:
   links, and clearing the progress line) are added afterwards.
 * A `Link` is printed as a link only on a terminal that shows links, and only to a safe URL (`hyperlinks`).
 * stdout carries results and nothing else. Progress appears on a terminal only.
-* Colour obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``CLICOLOR_FORCE``, then ``TERM=dumb`` and ``CLICOLOR=0``, then whether there
+* Colour follows ``NO_COLOR``, ``FORCE_COLOR`` and ``CLICOLOR_FORCE``, then ``TERM=dumb`` and ``CLICOLOR=0``, then whether there
   is a terminal (https://no-color.org, https://force-color.org, https://bixense.com/clicolors). ``TERM=dumb`` has no progress
   line either.
 * A result that cannot be written is an error. A note that cannot be written is dropped: there is no other place for it.
@@ -40,6 +40,10 @@ STYLES: Mapping[str, str] = {
 }
 
 CLEAR_LINE = "\r\x1b[K"
+# ECMA-48, sections 8.3.22 (CUU) and 8.3.39 (ED): so many lines up, and everything from there.
+CLEAR_LINES = "\r\x1b[{}A\x1b[J"
+# The lines where a terminal does not report how many it has.
+DEFAULT_HEIGHT = 24
 # The width where a terminal does not report one.
 DEFAULT_WIDTH = 80
 
@@ -170,6 +174,8 @@ class Console:
         self.is_quiet = False
         self._err_has_colour = _has_colour(environ, is_terminal=is_interactive)
         self._progress: Callable[[], tuple[Part, ...]] | None = None
+        self._table: Callable[[int], list[Line]] | None = None
+        self._progress_height = 1
 
     @functools.cached_property
     def has_links(self) -> bool:
@@ -189,7 +195,7 @@ class Console:
     def composed(
         self, lines: Iterable[Line], *, with_colour: bool | None = None, with_links: bool = False
     ) -> Iterator[bytes]:
-        """Yield the bytes of each result line. A pager gets no links: older ones print their sequences."""
+        """Yield the bytes of each result line, with links if they are wanted and the terminal shows them."""
         colour = self.has_colour if with_colour is None else with_colour
         for line in lines:
             text = _composed(line, colour=colour, links=with_links and self.has_links)
@@ -226,32 +232,54 @@ class Console:
     def log(self, line: Line) -> None:
         """Print a line on stderr above the progress line, which stays."""
         if self._progress is not None:
-            self._write_err(CLEAR_LINE)
+            self._write_err(self._take_progress())
         self._write_err(_composed(line, colour=self._err_has_colour) + "\n")
         self.refresh()
 
-    def progress(self, compose: Callable[[], tuple[Part, ...]]) -> None:
-        """Replace the progress line by what *compose* returns; nothing happens without a capable terminal, or if quiet."""
+    def progress(
+        self, compose: Callable[[], tuple[Part, ...]], *, table: Callable[[int], list[Line]] | None = None
+    ) -> None:
+        """Replace the progress line by what *compose* returns; nothing happens without a capable terminal, or if quiet.
+
+        *table* returns lines above it, at most as many as it is given.
+        """
         if self.is_interactive and not self.is_dumb and not self.is_quiet:
-            self._progress = compose
+            self._progress, self._table = compose, table
             self.refresh()
 
     def refresh(self) -> None:
         """Compose the progress line again, if one is shown."""
         if self._progress is None:
             return
-        parts = self._progress()
+        lines = [*(self._table(self._height - 2) if self._table else ()), self._progress()]
+        text = "\n".join(_composed(self._fitting(line), colour=self._err_has_colour) for line in lines)
+        self._write_err(self._take_progress() + text)
+        self._progress_height = len(lines)
+
+    def _fitting(self, line: Line) -> Line:
+        """Return *line*, cut where it does not fit the terminal of stderr."""
         from .text_width import columns, shorten  # only needed on terminals
 
-        text = clean("".join(_text(part) for part in parts))
-        width = self._width(self._err)
-        line = parts if columns(text) < width else (shorten(text, width - 1),)
-        self._write_err(CLEAR_LINE + _composed(line, colour=self._err_has_colour))
+        text, width = clean("".join(_text(part) for part in parts_of(line))), self._width(self._err)
+        return line if columns(text) < width else shorten(text, width - 1)
+
+    def _take_progress(self) -> str:
+        """Return the sequence that clears the progress that is shown."""
+        height, self._progress_height = self._progress_height, 1
+        return CLEAR_LINES.format(height - 1) if height > 1 else CLEAR_LINE
 
     def _end_progress(self) -> None:
         if self._progress is not None:
-            self._progress = None
-            self._write_err(CLEAR_LINE)
+            self._progress = self._table = None
+            self._write_err(self._take_progress())
+
+    @property
+    def _height(self) -> int:
+        """The lines of the terminal of stderr."""
+        try:
+            return os.get_terminal_size(self._err.fileno()).lines or DEFAULT_HEIGHT
+        except (OSError, ValueError):
+            return DEFAULT_HEIGHT
 
     def _write_err(self, text: str) -> None:
         with contextlib.suppress(OSError):
@@ -273,6 +301,11 @@ class Console:
     def width(self) -> int:
         """The columns of results: the terminal's, or git's default without one."""
         return self._width(self._out) if self.is_terminal else DEFAULT_WIDTH
+
+    @property
+    def max_width(self) -> int | None:
+        """The columns that a table may take: those of the terminal, None without one."""
+        return self.width if self.is_terminal else None
 
     def _width(self, stream: BinaryIO) -> int:
         if (columns := self._environ.get("COLUMNS", "")).isdecimal() and int(columns) > 2:
@@ -313,16 +346,6 @@ def _link(text: str, url: str) -> str:
 
 def _text(part: Part) -> str:
     return part.text if isinstance(part, Styled) else part
-
-
-def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[Line]:
-    """Return *rows* under *header*, each column as wide as its widest cell."""
-    from .text_width import columns, padded
-
-    cells = [tuple(clean(cell) for cell in row) for row in (header, *rows)]
-    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return [Styled(lines[0], "bold"), *lines[1:]]
 
 
 def paragraph(text: str, *, indent: str = "") -> list[Line]:

@@ -18,7 +18,7 @@ from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
 from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER, refuse_empty_options
 from .completion_types import completing
-from .console import Styled, clean, paragraph
+from .console import Styled, clean, paragraph, parts_of
 from .outages import Outages
 from .text_input import utf8
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .._app.task_history import TaskHistory
     from .._app.workspace import Workspace
     from .._model.tasks import TaskRef
+    from .._protocol.intents import Journal
     from .._runtime.client import Client
     from .._runtime.config import Config
     from .console import Console, Line
@@ -164,8 +165,11 @@ class CommandContext:
         environment: str | None = None,
         waits: bool = False,
         refs: Sequence[TaskRef] = (),
+        journal: Journal | None = None,
     ) -> Iterator[Client]:
         """Open a client of *provider*, or of the configured one; one that *waits* shows the progress of its waits.
+
+        *journal* records its submissions in place of the store's.
 
         Of several local clouds it uses the one that has *refs* (default: the command's tasks) or serves *environment*.
         """
@@ -187,6 +191,7 @@ class CommandContext:
                     on_outage=self.outages.report,
                     store=None if self.history.level == "off" else self.history,
                     wakes=wakes,
+                    journal=journal,
                 ) as client,
             ):
                 yield client
@@ -272,7 +277,7 @@ class CommandContext:
         self.console.write_json(dump_line(document) if is_line else dump(document))
 
     def _page_unless_it_fits(self, lines: list[Line]) -> None:
-        """Print lines through the pager; without it where they may hold links, which a pager gets not, and fit."""
+        """Print lines through the pager; without it where they may hold links, which few pagers pass through, and fit."""
         if self.console.has_links and self.console.fits(lines):
             self.console.show_all(lines)
         else:
@@ -281,21 +286,25 @@ class CommandContext:
     def page(self, lines: Iterable[Line], *, with_colour: bool | None = None) -> None:
         """Print many result lines, on a terminal through a pager."""
         if self.process_env.can_page:
-            from .pager import command_of, show
+            from .pager import command_of, passes_links, show
 
             environ = self.process_env.environ
             command = command_of(self.config.get("pager"), environ=environ)
-            if show(self.console.composed(lines, with_colour=with_colour), command, environ=environ):
+            has_links = self.console.has_links and passes_links(command, environ=environ)
+            if show(
+                self.console.composed(lines, with_colour=with_colour, with_links=has_links), command, environ=environ
+            ):
                 return
         self.console.show_all(lines, with_colour=with_colour)
 
-    def markdown(self, text: str) -> list[Line]:
-        """Return a text that may be Markdown as lines: rendered on a terminal, else as it is."""
+    def markdown(self, text: str, *, indent: str = "") -> list[Line]:
+        """Return a text that may be Markdown as lines that begin with *indent*: rendered on a terminal, else as it is."""
         if not self.console.is_terminal or self.console.is_dumb:
-            return paragraph(text)
+            return paragraph(text, indent=indent)
         from .markdown import rendered  # 100 ms, only needed on terminals
 
-        return rendered(text, width=self.console.width)
+        lines = rendered(text, width=self.console.width - len(indent))
+        return [(indent, *parts_of(line)) for line in lines] if indent else lines
 
     def bytes(self, data: bytes) -> None:
         """Print a result's own bytes, nothing added; on a terminal their text, with control characters escaped."""
@@ -375,7 +384,7 @@ def command(
     """Make a click command of a function whose first argument is its `CommandContext`.
 
     The docstring is the help, *notes* follow it, *examples* end it. ``--json`` comes with every command, ``--provider``, ``--account``
-    and ``--base-url`` with those that talk to a service.
+    and ``--base-url`` with those that send requests to a service.
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:

@@ -1,4 +1,4 @@
-"""Add to an error of a service what the command knows: the task that it names, and a local cloud that could be used."""
+"""Add to an error of a service what the command has: the task that it names, and a local cloud that could be used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SERVICE_COMMAND = (
 def in_context(
     error: errors.CoatcheckError, *, provider: str, refs: Sequence[TaskRef], environ: Mapping[str, str]
 ) -> errors.CoatcheckError:
-    """Return *error*, with the ref where a service does not know a task, and with a hint where a local cloud runs."""
+    """Return *error*, with the ref where a service has no such task, and with a hint where a local cloud runs."""
     if isinstance(error, errors.NotFoundError) and len(set(refs)) == 1:
         return _unknown_task(error, refs[0])
     if type(error) is errors.NotLoggedInError and str(error) == str(errors.NotLoggedInError()):
@@ -36,7 +36,7 @@ def in_context(
 
 
 def _unknown_task(error: errors.NotFoundError, ref: TaskRef) -> errors.NotFoundError:
-    """Return the error of a service that does not know *ref*, with the service's own message."""
+    """Return the error of a service that has no task *ref*, with the service's own message."""
     detail = f": {error.detail}" if error.detail else ""
     return errors.NotFoundError(
         f"{ref.provider} has no task {ref} (HTTP {error.status}{detail})",

@@ -52,7 +52,8 @@ MEANINGS = {
     ExitCode.UNCERTAIN: "The task may or may not have been created; it was not sent again.",
     ExitCode.SERVICE_TROUBLE: "The service cannot be reached, is unavailable, or its response cannot be read.",
     ExitCode.PATCH: "The patch is malformed, is rejected by a rule, does not fit, or cannot be written.",
-    ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`); items of a fleet wait for a decision.",
+    ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`); a gate was opened that waits for a "
+    "decision (`submit --gate` and `apply --gate`); or items of a fleet wait for one.",
     ExitCode.NO_CANDIDATE: "No candidate passed, so that none was chosen (`review`).",
     ExitCode.QUOTA: "A fleet waits for the quota of a service; the time is printed (`fleet run` and `fleet status`).",
     ExitCode.STOPPED: "A fleet was stopped by its budget, by failures or by a person (`fleet run` and `fleet status`).",

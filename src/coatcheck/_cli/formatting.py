@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from .._model.states import TaskState
 from ..errors import PatchError
-from .console import Line, Link, Part, Styled, clean, indented, paragraph, table
+from .console import Line, Link, Part, Styled, clean, indented, paragraph
+from .tables import table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from .._model.tasks import Task
     from .._model.usage import RateLimit, RateWindow, Usage
 
-# Formats a text that may be Markdown.
-Markdown: TypeAlias = Callable[[str], list[Line]]
+
+class Markdown(Protocol):
+    """Formats a text that may be Markdown; *indent* begins each line."""
+
+    def __call__(self, text: str, /, *, indent: str = "") -> list[Line]: ...
+
 
 # States that need input are yellow, terminal states are green or red.
 STATE_STYLES: Mapping[TaskState, str] = {
@@ -187,7 +192,7 @@ def outcome(outcome: Outcome | None, markdown: Markdown = paragraph, *, task: Ta
         lines += ["", ("error: ", Styled(str(outcome.error), "red"))]
     if outcome.pull_request:
         printed = [each.text for each in outcome.messages]
-        lines += [*heading("Pull request"), *pull_request(outcome.pull_request, printed)]
+        lines += [*heading("Pull request"), *pull_request(outcome.pull_request, markdown, printed)]
     return lines + _changes(outcome, task)
 
 
@@ -212,17 +217,13 @@ def change(outcome: Outcome) -> tuple[Part, ...]:
     return size(outcome.stats)
 
 
-def pull_request(pull: PullRequest, messages: Iterable[str] = ()) -> list[Line]:
-    """Return a pull request: its URL, title and text; a text that is one of *messages* is not repeated."""
-    where = [f"  {pull.url} ({pull.state or 'open'})"] if pull.url else []
+def pull_request(pull: PullRequest, markdown: Markdown = paragraph, messages: Iterable[str] = ()) -> list[Line]:
+    """Return a pull request: its URL, title and text, formatted by *markdown*; one of *messages* is not repeated."""
+    where: list[Line] = [("  ", Link(pull.url, pull.url), f" ({pull.state or 'open'})")] if pull.url else []
     lines: list[Line] = [*where, f"  {pull.title or '<untitled>'}"]
     if pull.body and pull.body.strip() in {each.strip() for each in messages}:
         return [*lines, Styled("  (text: the message above)", "dim")]
-    return [*lines, *([""] if pull.body else []), *_indented(pull.body)]
-
-
-def _indented(text: str | None) -> list[Line]:
-    return paragraph(text, indent="  ") if text else []
+    return [*lines, "", *markdown(pull.body, indent="  ")] if pull.body else lines
 
 
 def changed_files(outcome: Outcome) -> list[Line]:
@@ -322,10 +323,12 @@ def _event_detail(event: AnyEvent) -> tuple[Part, ...]:
 
 
 def _fleet_detail(event: AnyEvent) -> tuple[Part, ...]:
-    """Return the item, the task, who decided and why, of an event of a fleet."""
+    """Return the item, the task, who decided and why, of an event of a fleet or a gate."""
+    if event.type.startswith("task."):
+        return ()
     by = getattr(event, "by", None)
     names = (getattr(event, name, None) for name in ("item", "candidate", "ref"))
-    words = [*names, f"by {by}" if by else None, getattr(event, "why", None)]
+    words = [*(str(name) for name in names if name), f"by {by}" if by else None, getattr(event, "why", None)]
     text = "  ".join(word for word in words if word)
     return (text,) if text else ()
 
@@ -385,28 +388,30 @@ def _reset(window: RateWindow, now: float) -> str:
     return f"resets at {moment} (in {span(left)})" if left > 0 else f"was to reset at {moment}"
 
 
-def environments(known: Iterable[Environment]) -> list[Line]:
-    """Return environments as a table: pinned first, then by label, as the official client sorts them."""
+def environments(known: Iterable[Environment], *, width: int | None) -> list[Line]:
+    """Return environments as a table of at most *width* columns: pinned first, then by label, as the official client sorts them."""
     ordered = sorted(known, key=lambda e: (not e.is_pinned, (e.label or "").lower(), e.id))
+    has_pinned = any(e.is_pinned for e in ordered)
     rows = [
         (
             e.id,
             e.label or "-",
             ", ".join(e.repositories) or "-",
             e.default_branch or "-",
-            "pinned" if e.is_pinned else "",
+            *(("yes" if e.is_pinned else "",) if has_pinned else ()),
         )
         for e in ordered
     ]
-    return table(("ID", "LABEL", "REPOSITORIES", "BRANCH", ""), rows)
+    header = ("ID", "LABEL", "REPOSITORIES", "BRANCH", *(("PINNED",) if has_pinned else ()))
+    return table(header, rows, width=width)
 
 
-def models(known: Iterable[Model]) -> list[Line]:
-    """Return models as a table."""
+def models(known: Iterable[Model], *, width: int | None) -> list[Line]:
+    """Return models as a table of at most *width* columns."""
     rows = [
         (m.id, _tokens(m.context), _tokens(m.max_output), m.price or "-", m.successor or "", m.as_of) for m in known
     ]
-    return table(("MODEL", "CONTEXT", "OUTPUT", "PRICE", "USE INSTEAD", "AS OF"), rows)
+    return table(("MODEL", "CONTEXT", "OUTPUT", "PRICE", "USE INSTEAD", "AS OF"), rows, width=width)
 
 
 def _tokens(count: int | None) -> str:

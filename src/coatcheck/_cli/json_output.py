@@ -86,16 +86,16 @@ def _plain(value: object) -> object:
 # Each command's document, beside `schema`.
 DOCUMENTS: Mapping[str, str] = {
     "demo": "`folder`, `attempt`, `task` (task result), `usage` (usage), `applied` (application), `git_status`",
-    "run": "task result; with --apply also `applied`: application, or an error document, or null",
-    "submit": "task; with --resume `submissions`: submission objects; with --batch a document per line (NDJSON): `line`, the "
+    "run": "task result, and `gate`: gate object of what the task waits for, or null; with --apply also `applied`: application, or an error document, or null",
+    "submit": "task; with --gate `gate`: gate object, while nothing is submitted; with --resume `submissions`: submission objects; with --batch a document per line (NDJSON): `line`, the "
     "number of the line, and `task` or `error`",
-    "wait": "task result; of several tasks `tasks`: these, or `ref` and `error`",
+    "wait": "task result, and `gate`: gate object of what the task waits for, or null; of several tasks `tasks`: these, or `ref` and `error`",
     "watch": "one event per line (NDJSON); with --diff also `type` (diff), `ref`, `attempt` and `diff`",
-    "status": "task, and `recorded_at`: when it was recorded, null where its service was asked; of several tasks `tasks`: "
+    "status": "task, and `recorded_at`: when it was recorded, null where it was read from its service; of several tasks `tasks`: "
     "these, or `ref` and `error`",
     "show": "task result, and `recorded_at` as `status`; of several tasks `tasks`: these, or `ref` and `error`",
-    "history": "list: `tasks`: task objects with `recorded_at` and `is_current`, and `cursor`: the value of --cursor for "
-    "the next tasks, or null; show: a task result with both, of several tasks `tasks`: these; export: a line per task; "
+    "history": "list: `tasks`: task objects with `recorded_at`, `is_current`, `template` and `template_digest`, and `cursor`: the value of --cursor for "
+    "the next tasks, or null; show: a task result with these, of several tasks `tasks`: these; export: a line per task; "
     "import, forget, prune: `imported`, `forgotten`, `pruned`: how many",
     "list": "`tasks`: task objects, and `cursor`: the value of `list --cursor` for the next tasks, or null",
     "open": "`ref` and `url`; of several tasks `tasks`: these, or `ref` and `error`",
@@ -103,9 +103,14 @@ DOCUMENTS: Mapping[str, str] = {
     "diff": "`ref` (null for a file, with `file`), `recorded_at` as `status`, `attempt` (null where there is one), `diff` (the text), `diff_base64` (only where the bytes are not "
     "UTF-8), `stats`, and `files`: change objects, null where the diff cannot be read, `repairs`: repair objects; with --between `ref`, `between`, "
     "`is_same_change`, `share` and `diff_of_diffs`",
-    "apply": "`ref` (null for a file, with `file`), `recorded_at` as `status`, `attempt`, and the fields of an application; with --undo an undoing",
+    "apply": "`ref` (null for a file, with `file`), `recorded_at` as `status`, `attempt`, and the fields of an application; with --undo an undoing; with --gate `gate`: gate "
+    "object, while nothing is applied",
     "review": "a ranking, and `applied`: an application with --apply where a candidate was chosen, else null",
-    "approve": "`ref` and `action`",
+    "approve": "`ref` (null where it is about no task), `action`, and `gate`: gate object, null where none is stored; of a patch also "
+    "the fields of `apply`",
+    "reject": "as `approve`",
+    "answer": "as `approve`",
+    "gates": "`gates`: gate objects; with --log one stored event per line (NDJSON)",
     "cancel": "`ref` and `action`; of several tasks `tasks`: these, or `ref` and `error`",
     "message": "task, which is running again",
     "pr": "`ref` and `action`",
@@ -124,9 +129,11 @@ DOCUMENTS: Mapping[str, str] = {
     "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`, and `hooks`: `id` and `url` of each "
     "`--hook`, with its `secret` where it is new",
     "events": "one stored event per line (NDJSON)",
-    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; test: `delivery`; log: `deliveries`: delivery "
+    "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; on, off: `hook`; test: `delivery`; log: `deliveries`: delivery "
     "objects; serve: `url` and `senders` (NDJSON)",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",
+    "templates": "list: `templates`: `name`, `path`, `is_repositorys`, and `template` (template object) or `error`; check: these with `findings`: "
+    "probable mistakes; show: a template object; render: `prompt`, `title`, `template` and `digest`",
     "workflow": "`path`: where the workflow was written",
 }

@@ -40,15 +40,18 @@ CLASSES: Mapping[str, str] = {
     "watch": "_model.events:TaskEventBase",
     "apply": "_patches.apply_results:AppliedPatch",
     "review": "_review.ranking:Ranking",
+    "gates": "_model.gates:Gate",
+    "templates": "_review.templates:Template",
 }
 # Fields of documents that have no class, and further fields of those that have one.
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "run": ("applied",),
-    "submit": ("submissions",),
+    "run": ("applied", "gate"),
+    "wait": ("gate",),
+    "submit": ("submissions", "gate"),
     "watch": ("state", "raw_state", "error", "message", "plan", "is_approved", "stats", "source", "notice", "data"),
     "status": ("recorded_at",),
     "show": ("recorded_at",),
-    "history": ("recorded_at", "is_current"),
+    "history": ("recorded_at", "is_current", "template", "template_digest"),
     "attempts": ("ref", "attempts", "comparison", "recorded_at"),
     "diff": (
         "recorded_at",
@@ -62,9 +65,12 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "share",
         "diff_of_diffs",
     ),
-    "apply": ("ref", "attempt", "recorded_at", "left_out", "findings", "restored", "removed", "kept"),
+    "apply": ("gate", "action", "ref", "attempt", "recorded_at", "left_out", "findings", "restored", "removed", "kept"),
     "review": ("applied",),
-    "approve": ("ref", "action"),
+    "approve": ("ref", "action", "gate"),
+    "reject": ("ref", "action", "gate"),
+    "answer": ("ref", "action", "gate"),
+    "templates": ("path", "is_repositorys", "template", "error", "findings", "prompt"),
     "cancel": ("ref", "action"),
     "archive": ("ref", "action"),
     "unarchive": ("ref", "action"),
@@ -74,7 +80,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "workflow": ("path",),
 }
 # Keys of documents that hold a list of objects.
-LISTS = ("tasks", "models", "environments", "settings", "providers")
+LISTS = ("tasks", "models", "environments", "settings", "providers", "gates", "templates")
 # Arguments that hold a person's words.
 FREE_TEXT = frozenset({"prompt", "text", "words"})
 

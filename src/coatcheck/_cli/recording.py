@@ -1,4 +1,4 @@
-"""The end of a command: say which results come from the history, and record what the command has observed.
+"""The end of a command: report which results come from the history, and record what the command has observed.
 
 Invariant: a store that cannot be used is one line on stderr, and changes neither the result nor the exit code.
 """
@@ -23,7 +23,7 @@ def origin_line(read: Mapping[TaskRef, datetime], now: float) -> Styled:
     from .formatting import age
 
     when = f"recorded {age(min(read.values()), now)}" if len(read) == 1 else f"{len(read)} tasks"
-    return Styled(f"from the history, {when}; --refresh asks the service", "dim")
+    return Styled(f"from the history, {when}; --refresh reads from the service", "dim")
 
 
 def save_history(history: TaskHistory, console: Console) -> None:

@@ -7,11 +7,12 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .._review.report import check_names, check_word, score_word, size_word
-from .console import Line, Part, Styled, clean
+from .._review.report import check_names, check_word, score_word, size_word, warnings
+from .apply import MAX_WARNINGS
+from .console import Line, Part, Styled, clean, indented
 from .formatting import heading
 from .text_width import columns, padded, shorten
 
@@ -37,21 +38,26 @@ STYLES: Mapping[str, str] = {
 
 
 def ranking_lines(ranking: Ranking, *, width: int | None) -> list[Line]:
-    """Return the table, the rejections, the reasons of the order, and the conclusion."""
-    rejected: list[Line] = [
-        (Styled(card.candidate.name, "bold"), f": {'; '.join(card.rejections)}")
-        for card in ranking.cards
-        if card.rejections
-    ]
+    """Return the table, the rejections, the warnings, the reasons of the order, and the conclusion."""
+    rejected = [(card.candidate.name, "; ".join(card.rejections)) for card in ranking.cards if card.rejections]
+    sections: Mapping[str, Sequence[Line]] = {
+        "Not acceptable": _named(rejected),
+        "Warnings": _named(_some(warnings(ranking.cards))),
+        "Order": [str(step) for step in ranking.steps],
+    }
     lines = ranking_table(ranking, width=width)
-    lines += (
-        [*heading("Not acceptable"), *(("  ", *line) for line in rejected if isinstance(line, tuple))]
-        if rejected
-        else []
-    )
-    lines += [*heading("Order"), *(f"  {step}" for step in ranking.steps)] if ranking.steps else []
-    style = "green" if ranking.choice else "yellow"
-    return [*lines, "", Styled(ranking.conclusion, style)]
+    for title, rows in sections.items():
+        lines += [*heading(title), *indented(rows)] if rows else []
+    return [*lines, "", Styled(ranking.conclusion, "green" if ranking.choice else "yellow")]
+
+
+def _named(pairs: Iterable[tuple[str, str]]) -> list[Line]:
+    return [(Styled(name, "bold"), f": {text}") if name else text for name, text in pairs]
+
+
+def _some(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    more = len(pairs) - MAX_WARNINGS
+    return [*pairs[:MAX_WARNINGS], *([("", f"and {more} more; --json has all of them")] if more > 0 else [])]
 
 
 def ranking_table(ranking: Ranking, *, width: int | None) -> list[Line]:

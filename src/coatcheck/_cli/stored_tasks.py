@@ -2,8 +2,9 @@
 
 Invariants:
 
-- a result that comes from the history says so: a line on stderr (`recording.py`), and ``recorded_at`` with ``--json``;
-- ``--refresh`` and ``--base-url`` ask the service.
+- a result that comes from the history is marked: by a line on stderr (`recording.py`), and by ``recorded_at`` with
+  ``--json``;
+- with ``--refresh`` and ``--base-url`` tasks are read from the service.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 refresh_option = click.option(
-    "--refresh", is_flag=True, help="Ask the service, also for a task that has ended and is in the history."
+    "--refresh", is_flag=True, help="Read from the service also tasks that have ended and are in the history."
 )
 
 
@@ -67,7 +68,7 @@ def read_each(
 
 
 def with_origin(run: CommandContext, ref: TaskRef, document: dict[str, Any]) -> dict[str, Any]:
-    """Return *document* with ``recorded_at``: when the task was recorded, None where its service was asked."""
+    """Return *document* with ``recorded_at``: when the task was recorded, None where it was read from its service."""
     from .json_output import jsonable
 
     return {**document, "recorded_at": jsonable(run.read_from_history.get(ref))}

@@ -1,4 +1,4 @@
-"""How many columns of a terminal text takes, and text that is cut to so many columns.
+"""How many columns of a terminal text takes, and text that is cut or wrapped to so many columns.
 
 A wide or full-width character takes two columns and a combining character none (Unicode Standard Annex 11).
 """
@@ -36,4 +36,18 @@ def shorten(text: str, width: int) -> str:
 
 def padded(text: str, width: int) -> str:
     """Return *text* with blanks after it, *width* columns in all."""
-    return text + " " * (width - columns(text))
+    return text + " " * max(0, width - columns(text))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return *text* as lines of at most *width* columns, broken at blanks; a word that is wider has a line alone."""
+    if columns(text) <= width:
+        return [text]
+    lines = [""]
+    for word in text.split(" "):
+        line = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and columns(line) > width:
+            lines.append(word)
+        else:
+            lines[-1] = line
+    return lines

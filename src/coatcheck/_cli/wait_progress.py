@@ -19,8 +19,10 @@ from .formatting import (
     pull_request,
     summary,
 )
+from .json_output import to_object
 
 if TYPE_CHECKING:
+    from .._model.gates import Gate
     from .._model.tasks import Task, TaskRef
     from .console import Line
     from .context import CommandContext
@@ -48,6 +50,17 @@ def expect_interruption(run: CommandContext, ref: TaskRef, *others: TaskRef, ver
         run.process_env.interruption.expect(remedy, ref=ref)
 
 
+def print_ref(run: CommandContext, task: Task) -> None:
+    """Print on stderr which task was submitted, and the command that waits for it."""
+    expect_interruption(run, task.ref)
+    wait = run.hint("wait", str(task.ref))
+    run.console.remedy = f"the task was submitted; wait for it with: {wait}"
+    run.note(
+        ("Step 1/2: submitted ", Styled(str(task.ref), "bold"), *([f"  {task.url}"] if task.url else [])),
+        f"Step 2/2: get the result with: {wait}",
+    )
+
+
 def result(task: Task, number: int | None, run: CommandContext) -> list[Line]:
     """Return a task's whole result for people: summary, origin, messages, pull request, changes, attempts."""
     lines = [*summary(task, run.now), *identity(task), *(notice_line(each) for each in task.notices)]
@@ -57,7 +70,7 @@ def result(task: Task, number: int | None, run: CommandContext) -> list[Line]:
     if len(task.attempts) > 1:
         lines += [*heading("Attempts"), *indented(attempt_lines(task.attempts))]
     for pull in task.pull_requests:
-        lines += [*heading("Pull request on the host"), *pull_request(pull)]
+        lines += [*heading("Pull request on the host"), *pull_request(pull, run.markdown)]
     return lines
 
 
@@ -71,9 +84,16 @@ def ask_about_plan(run: CommandContext, task: Task) -> bool:
     return run.confirm("Approve this plan?")
 
 
-def print_next_step(run: CommandContext, task: Task) -> None:
-    """Print the command that lets a task continue that needs input."""
+def with_gate(task: Task, gate: Gate | None) -> dict[str, object]:
+    """Return a task result as a JSON object, with the gate of what it waits for."""
+    return {**to_object(task), "gate": None if gate is None else to_object(gate)}
+
+
+def print_next_step(run: CommandContext, task: Task, gate: Gate | None = None) -> None:
+    """Print the command that lets a task continue that needs input; *gate* is what waits for a decision."""
     action, ref = required_action(task), str(task.ref)
+    if gate is not None and gate.state == "rejected" and gate.decision is not None:
+        run.note(f"{gate.title} was rejected by {gate.decision.by}")
     if action == "approve":
         run.note((f"{NEXT_STEPS[action]}: ", Styled(run.hint("approve", ref), "bold")))
     elif action is not None:

@@ -27,7 +27,7 @@ from .poll_context import TRANSIENT_ERRORS
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
     from .._protocol.effects import Events
-    from .._protocol.provider import Provider
+    from .._protocol.provider import ProviderMethods
     from .deadline import Deadline
     from .poll_context import PollContext
 
@@ -37,7 +37,7 @@ IDLE_POLL = 60.0
 SHORT = 1.0
 
 
-def events_after(provider: Provider, ref: TaskRef, after: str | None) -> Events:
+def events_after(provider: ProviderMethods, ref: TaskRef, after: str | None) -> Events:
     """Return the stream of a task, after an event: the id that the service gave it, or the cursor of a watch.
 
     Raises `ConfigurationError` for what is neither, and where the stream cannot be continued.

@@ -24,8 +24,15 @@ CLOSE_ON_EXEC: int = getattr(os, "O_CLOEXEC", 0)
 
 
 def make_private_folder(path: str) -> None:
-    """Create a folder that only its owner may enter, unless it exists."""
-    os.makedirs(path, mode=0o700, exist_ok=True)
+    """Create a folder that only its owner may enter, and so the folders that it is in, unless they exist."""
+    parent = os.path.dirname(path)
+    if parent and not os.path.exists(parent):
+        make_private_folder(parent)  # `os.makedirs` would create it with the default mode
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
 
 
 def create_private_file(path: str) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 
 from ..errors import ConfigurationError
+from .deferred_signals import DeferredSignals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,8 +86,9 @@ def git(
     exit status that is not in *accept*, or when there is no git.
     """
     variables = inherited(os.environ if environ is None else environ) | _ENVIRONMENT | dict(environment or {})
-    process = start(arguments, folder=folder, environ=variables, settings=(*_SETTINGS, *settings))
-    stdout, output = _communicate(process, stdin, folder)
+    with DeferredSignals() as signals:
+        process = start(arguments, folder=folder, environ=variables, settings=(*_SETTINGS, *settings))
+        stdout, output = _communicate(process, stdin, folder, signals)
     stderr = output.decode("utf-8", "replace").strip()
     if process.returncode and (refusal := untrusted(stderr, folder)):
         raise refusal
@@ -128,12 +130,15 @@ def start(
         raise GitError(f"git could not run in {where}: {type(error).__name__}") from None
 
 
-def _communicate(process: subprocess.Popen[bytes], stdin: bytes, folder: str | os.PathLike[str]) -> tuple[bytes, bytes]:
+def _communicate(
+    process: subprocess.Popen[bytes], stdin: bytes, folder: str | os.PathLike[str], signals: DeferredSignals
+) -> tuple[bytes, bytes]:
     """Return what git wrote; it is killed when it takes too long, and when this process is interrupted."""
     from subprocess import TimeoutExpired
 
     with process:
         try:
+            signals.release()
             return process.communicate(stdin, timeout=_SECONDS)
         except TimeoutExpired:
             process.kill()

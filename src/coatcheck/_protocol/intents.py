@@ -33,6 +33,8 @@ class Intent(Value, frozen=True, kw_only=True):
     host: str | None = None
     boot: str | None = None
     started: str | None = None
+    template: str | None = None
+    template_digest: str | None = None
 
     _json: ClassVar[JsonFields] = {
         "id": "its id in the journal",
@@ -46,6 +48,8 @@ class Intent(Value, frozen=True, kw_only=True):
         "host": "an identifier of the host of that process",
         "boot": "an identifier of the boot of that host",
         "started": "when that process started, in the system's own form",
+        "template": "the name of its prompt template",
+        "template_digest": "the SHA-256 of the template",
     }
 
 

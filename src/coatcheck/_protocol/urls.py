@@ -21,6 +21,8 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Of these the request was not performed, and may be repeated as it is at the new address (sections 15.4.8 and 15.4.9).
 # After 301, 302 and 303 clients send GET: they also answer a POST that was performed (sections 15.4.2 to 15.4.4).
 UNPERFORMED_REDIRECTS = frozenset({307, 308})
+_QUERY_PASSWORD = re.compile(r"(?<=[?&])(?:password|sslpassword)=[^&]*&?", re.IGNORECASE)
+_PASSWORD = re.compile(r"((?:^|\s)(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|\S+)", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 _BASE_URL = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 
@@ -86,6 +88,32 @@ def absolute_url(location: str, *, relative_to: str) -> str | None:
     except ValueError:  # of a port or an IPv6 address
         return None
     return url if url and url.isascii() and url.isprintable() else None
+
+
+def without_password(text: str) -> str:
+    """Return a URL without the password in its user part or query, and libpq's parameters without theirs."""
+    scheme, separator, rest = text.partition("://")
+    if separator:
+        user, at, host = rest.rpartition(
+            "@"
+        )  # the last one: a password may hold characters that it should have escaped
+        text = _QUERY_PASSWORD.sub("", f"{scheme}://{user.partition(':')[0]}{at}{host}").rstrip("?&")
+    return _PASSWORD.sub(r"\1[hidden]", text)
+
+
+def password_parts(url: str) -> set[str]:
+    """Return the parts of the passwords in *url* that a message may quote, as they are written and decoded."""
+    from urllib.parse import unquote  # as above
+
+    user = url.partition("://")[2].rpartition("@")[0]
+    passwords = [user.partition(":")[2], *(match[0].partition("=")[2] for match in _QUERY_PASSWORD.finditer(url))]
+    return {
+        part
+        for password in passwords
+        for text in (password.rstrip("&"), unquote(password.rstrip("&")))
+        for part in (text, *re.split(r"[@:/?#\[\]]", text))
+        if part
+    }
 
 
 def printable_url(url: str) -> str:

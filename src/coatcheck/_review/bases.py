@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from .candidates import Candidate
 
+# What a service reports is the id of a commit, whole or abbreviated, and no other revision (gitrevisions(7)).
+_ID = re.compile(r"[0-9a-f]{7,64}")
 # The length of commit ids in sentences (git's core.abbrev for small repositories is 7).
 SHORT_ID = 10
 
@@ -36,7 +39,7 @@ def choose_base(
             )
         return ReviewBase(commit)
     reported = Counter(candidate.base for candidate in candidates if candidate.patch and candidate.base)
-    found = {base: find_commit(repository, base, environ=environ) for base in reported}
+    found = {base: find_commit(repository, base, environ=environ) if _ID.fullmatch(base) else None for base in reported}
     known = [(base, commit) for base, _ in reported.most_common() if (commit := found[base]) is not None]
     if known:
         base, commit = known[0]

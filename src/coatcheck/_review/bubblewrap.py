@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING
 
 from .._workspaces.cgroup import create_limited_groups
 from .._workspaces.sandboxed_process import SandboxedProcess
+from ..errors import ConfigurationError
 from .sandbox import (
     STANDARD_PATH,
     SandboxedCommand,
+    closed_folder,
     counts_processes_by_namespace,
     environment,
+    expand_home,
     is_reachable,
     script,
     unprivileged_user,
@@ -45,17 +48,28 @@ _NUMBERS = itertools.count(1)
 
 
 class Bubblewrap:
-    """Run commands with the program *bwrap*; *readable* are further paths that they can read."""
+    """Run *commands* with the program *bwrap*, with files below *folder*; *readable* are more paths that they can read.
+
+    As root they run as an unprivileged user. What that user cannot reach is shown to it by a sandbox around the
+    sandbox (`reveal`), because bubblewrap finds its files as the user that starts it.
+    """
 
     name = "bubblewrap"
     has_fixed_path = True
 
     def __init__(
-        self, bwrap: Path, *, environ: Mapping[str, str], readable: Sequence[str] = (), user: int | None = None
+        self,
+        bwrap: Path,
+        *,
+        folder: Path,
+        environ: Mapping[str, str],
+        readable: Sequence[str] = (),
+        commands: Sequence[str] = (),
     ) -> None:
         self._bwrap, self._environ = bwrap, environ
-        self.user = unprivileged_user() if user is None else user
-        self._readable = list(_readable(readable, environ, self.user))
+        self.user = unprivileged_user()
+        self._readable = list(_readable(readable, commands, environ))
+        self._reveal = reveal(bwrap, [str(folder), *self._readable], writable=str(folder), user=self.user)
 
     def alternates(self, repository: Path) -> str:  # noqa: ARG002 - it is always at the same path
         """Return the path at which commands see the objects of *repository*."""
@@ -69,11 +83,11 @@ class Bubblewrap:
         has_process_limit = any((group / "pids.max").exists() for group in groups)
         with scope.on_cancel(process.cancel):
             return process.run(
-                self.arguments(command, has_process_limit=has_process_limit),
+                [*self._reveal, *self.arguments(command, has_process_limit=has_process_limit)],
                 cwd=folder,
                 environ=environment(self._environ, path=self._path(command), home=home, temporary=TEMPORARY),
                 timeout=command.timeout,
-                user=self.user,
+                user=None if self._reveal else self.user,
                 cgroups=groups,
             )
 
@@ -92,10 +106,11 @@ class Bubblewrap:
             "-c",
             ":",
         ]
+        user = None if self._reveal else self.user
         try:
-            result = process.run(arguments, cwd=folder, environ={}, timeout=30, user=self.user)
+            result = process.run([*self._reveal, *arguments], cwd=folder, environ={}, timeout=30, user=user)
         except OSError as error:
-            return f"{self._bwrap}: {error.strerror}"
+            return error.strerror
         return None if result.exit_code == 0 else result.stderr.strip() or f"it ended with {result.exit_code}"
 
     def arguments(self, command: SandboxedCommand, *, has_process_limit: bool = False) -> list[str]:
@@ -108,14 +123,14 @@ class Bubblewrap:
             *(() if command.network else ("--unshare-net",)),
             *_system(),
             *_resolver(command.network),
-            *(word for path in self._readable for word in ("--ro-bind", path, path)),
             "--proc", "/proc",
             "--dev", "/dev",
             "--remount-ro", "/dev",
             "--size", str(min(SHARED_MEMORY, command.limits.disk)), "--tmpfs", "/dev/shm",  # noqa: S108 - the sandbox's
             "--size", str(command.limits.disk), "--tmpfs", ROOT,
-            "--dir", TEMPORARY,
-            "--symlink", TEMPORARY.lstrip("/"), "/tmp",  # noqa: S108 - the sandbox's
+            "--dir", HOME, "--dir", TEMPORARY,
+            *_temporary(command.limits.disk, self._readable),
+            *(word for path in self._readable for word in ("--ro-bind", path, path)),
             "--ro-bind", str(command.repository), REPOSITORY,
             *_folders(command),
             "--remount-ro", "/",
@@ -180,17 +195,61 @@ def _folders(command: SandboxedCommand) -> Iterator[str]:
             yield f"{WORK}/{output}"
 
 
-def _readable(paths: Sequence[str], environ: Mapping[str, str], user: int | None) -> Iterator[str]:
-    """Return the paths that the person has named, and the Python that runs us, where the system's folders lack them."""
-    named = [os.path.expanduser(path) if "HOME" not in environ else _expanded(path, environ["HOME"]) for path in paths]
-    for path in dict.fromkeys([*named, sys.prefix, sys.base_prefix]):
+def _temporary(size: int, readable: Sequence[str]) -> list[str]:
+    """Make /tmp part of the one limited space, or a second one where a readable path is in it."""
+    if any(path.startswith("/tmp/") for path in readable):  # noqa: S108 - the sandbox's
+        return ["--size", str(size), "--tmpfs", "/tmp"]  # noqa: S108 - the same
+    return ["--symlink", TEMPORARY.lstrip("/"), "/tmp"]  # noqa: S108 - the same
+
+
+def _readable(paths: Sequence[str], commands: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """Return the paths that the person has named, and the Python that runs us, where a command or PATH names it."""
+    named = [expand_home(path, environ) for path in paths]
+    pythons = [sys.prefix, sys.base_prefix]
+    programs = [f"{folder}/" for folder in environ.get("PATH", "").split(":")]
+    is_used = any(f"{python}/" in text for python in pythons for text in (*commands, *programs))
+    for path in dict.fromkeys([*named, *(pythons if is_used else ())]):
         is_known = any(path == root or path.startswith(f"{root}/") for root in SYSTEM)
-        if not is_known and os.path.exists(path) and (path in named or is_reachable(Path(path), user)):
+        if not is_known and os.path.exists(path):
             yield path
 
 
-def _expanded(path: str, home: str) -> str:
-    return home + path[1:] if path == "~" or path.startswith("~/") else path
+def reveal(bwrap: Path, paths: Sequence[str], *, writable: str, user: int | None) -> list[str]:
+    """Return the words before a command of root that show *user* the *paths* that it cannot reach, and become it.
+
+    The folders that it may not enter are empty for it, except for the paths. There are no words where all can be
+    reached. Raises `ConfigurationError` where the program setpriv(1) is not installed.
+    """
+    # our own folder is open for the user's group (`verification_folder`), and for nobody else
+    hidden = [path for path in (*paths, str(bwrap)) if path != writable and not is_reachable(Path(path), user)]
+    if closed_folder(str(Path(writable).parent), user):
+        hidden.append(writable)
+    if not hidden:
+        return []
+    if shutil.which("setpriv") is None:
+        raise ConfigurationError(
+            f"checks run as the user {user}, who cannot enter {closed_folder(hidden[0], user)}",
+            remedy="install setpriv (Debian: util-linux)",
+        )
+    words = [
+        str(bwrap),
+        "--dev-bind",
+        "/",
+        "/",
+        "--cap-add",
+        "CAP_SETUID",
+        "--cap-add",
+        "CAP_SETGID",
+        "--die-with-parent",
+    ]
+    for top in dict.fromkeys(closed_folder(path, user) for path in hidden):
+        words += ["--perms", "0755", "--tmpfs", top]
+    for path in dict.fromkeys(hidden):
+        for parent in reversed(Path(path).parents):
+            if any(parent.is_relative_to(closed_folder(each, user)) for each in hidden):
+                words += ["--perms", "0755", "--dir", str(parent)]
+        words += ["--bind" if path == writable else "--ro-bind", path, path]
+    return [*words, "--", "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
 
 
 def find_bwrap(path: str | None) -> Iterator[Path]:

@@ -123,7 +123,8 @@ def _candidate(
 def _reasons(state: TaskState, outcome: Outcome | None, failure: Failure | None) -> Iterator[str]:
     """Yield the words that say why there is no patch; nothing where there is one."""
     if state is not TaskState.SUCCEEDED:
-        yield f"{REASONS[state]}: {failure}" if failure and str(failure) else REASONS[state]
+        message = " ".join(str(failure or "").split())
+        yield f"{REASONS[state]}: {message}" if message else REASONS[state]
     elif outcome is not None and outcome.patch_state is PatchState.OFFLOADED and not outcome.patch:
         yield f"its service keeps the diff in another place ({outcome.external_file_id})"
     elif outcome is None:

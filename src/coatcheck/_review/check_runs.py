@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .._store.check_results import CheckKey, CheckResults, StoredCheck
+from .._workspaces.git import last_line
 from ..errors import ConfigurationError, StoreError
 from .checks import Check, CheckResult, Verdict, Verification
 from .sandbox import NO_COPY, SandboxedCommand
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 LOG_TAIL = 8_000
 # The exit status of shells for a command that was not found, and for one that cannot be run (POSIX, 2.8.2).
 NOT_FOUND, NOT_RUNNABLE = 127, 126
-# Signals of limits: setrlimit(2).
-_LIMIT_SIGNALS: dict[int, str] = {signal.SIGXCPU: "cpu", signal.SIGXFSZ: "file"}
+# Exit statuses of the signals of limits: setrlimit(2).
+_LIMIT_SIGNALS = {-signal.SIGXCPU: "cpu", -signal.SIGXFSZ: "file"}
+# How the messages of sandboxes begin; commands write their own to the output.
+SANDBOX_MESSAGES = ("bwrap: ", "sandbox-exec: ", "setpriv: ")
 
 
 def split_commands(verification: Verification) -> dict[str, tuple[str, ...]]:
@@ -67,22 +70,26 @@ def judge(result: ProcessResult, command: SandboxedCommand) -> tuple[Verdict, in
     """Return the verdict, the exit status (negative for a signal) and the reason of what is no plain failure."""
     if result.is_timeout:
         return Verdict.ERROR, None, f"it was ended after {command.timeout:g} s"
-    status = result.exit_code - 256 if result.exit_code > 255 else result.exit_code
     # A shell, and bubblewrap, report a signal as 128 and its number.
+    status = result.exit_code
     status = 128 - status if 128 < status <= 128 + signal.NSIG else status
-    problem = result.stderr.strip().splitlines()[-1:] if result.stderr else []
-    if status == NO_COPY and problem:
-        return Verdict.ERROR, status, f"the files could not be copied into the sandbox: {problem[0]}"
-    if status and problem and problem[0].startswith(("bwrap: ", "sandbox-exec: ")):
-        return Verdict.ERROR, None, f"the sandbox could not be started: {problem[0]}"
-    if status in {NOT_FOUND, NOT_RUNNABLE}:
-        what = "was not found" if status == NOT_FOUND else "cannot be run"
-        return Verdict.ERROR, status, f"{command.words[0]} {what}"
-    if status and result.limit:
-        return Verdict.ERROR, status, f"it was ended at the limit {result.limit}"
-    if status < 0 and (limit := _LIMIT_SIGNALS.get(-status)):
-        return Verdict.ERROR, status, f"it was ended at the limit {limit}"
-    return (Verdict.FAILED if status else Verdict.PASSED), status, None
+    if status == 0:
+        return Verdict.PASSED, status, None
+    reason = _reason(status, result, command)
+    return Verdict.ERROR if reason else Verdict.FAILED, status, reason
+
+
+def _reason(status: int, result: ProcessResult, command: SandboxedCommand) -> str | None:
+    """Return why a command could not be run, or was ended; None where it has ended by itself."""
+    message = last_line(result.stderr)
+    if status == NO_COPY and message:
+        return f"the files could not be copied into the sandbox: {message}"
+    if message.startswith(SANDBOX_MESSAGES):
+        return f"the sandbox could not be started: {message}"
+    if result.limit or status in _LIMIT_SIGNALS:
+        return f"it was ended at the limit {result.limit or _LIMIT_SIGNALS[status]}"
+    what = {NOT_FOUND: "was not found", NOT_RUNNABLE: "cannot be run"}.get(status)
+    return what and f"{command.words[0]} {what}"
 
 
 class CheckRuns:

@@ -196,10 +196,9 @@ def _choose(
     if not any(check.required for check in checks):
         return None, "no required check was given, and only a candidate that passes one is chosen"
     best, name = ordered[0], ordered[0].card.candidate.name
-    if best.card.rejections:
-        return None, f"no candidate passed; the best of them, {name}: {_joined(best.card.rejections)}"
-    if best.lacking:
-        return None, f"{name} has not passed every required check"
+    if best.lacking or best.card.result is not CandidateResult.PASSED:
+        why = _joined(best.card.rejections) or "it has not passed every required check"
+        return None, f"no candidate passed; the best of them, {name}: {why}"
     reason = f"it passes {_joined(best.required)}"
     tied = [step.lower for step in steps[:1] if step.is_tie]
     return name, f"{reason}; it is tied with {tied[0]} and was given first" if tied else reason

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._export import notebook
 from .._patches.hidden_characters import escape
-from .._values.markdown_text import code_span, table
+from .._values.markdown_text import code_span, one_line, table
 from .checks import CheckResult
 
 if TYPE_CHECKING:
@@ -50,7 +50,19 @@ def score_word(card: ScoreCard) -> str:
 
 def safe(text: str) -> str:
     """Return *text* on one line without any effect."""
-    return code_span(escape(text)) if "@" in text or "#" in text else notebook.safe(text)
+    return code_span(escape(one_line(text))) if "@" in text or "#" in text else notebook.safe(text)
+
+
+def warnings(cards: Iterable[ScoreCard]) -> list[tuple[str, str]]:
+    """Return the name of the candidate and the finding, for each finding of the policy that does not reject it."""
+    return [
+        (card.candidate.name, str(finding)) for card in cards for finding in card.findings if finding.severity == "warn"
+    ]
+
+
+def name(text: str) -> str:
+    """Return a name as code, without any effect."""
+    return code_span(escape(one_line(text)))
 
 
 def markdown_report(ranking: Any) -> str:
@@ -61,7 +73,7 @@ def markdown_report(ranking: Any) -> str:
         "Place",
         "Candidate",
         "Result",
-        *map(safe, names),
+        *map(name, names),
         "Lines",
         "Same change",
         *(["Score"] if has_scores else []),
@@ -77,21 +89,22 @@ def markdown_report(ranking: Any) -> str:
 
 
 def _row(place: int, card: ScoreCard, names: Sequence[str], *, has_scores: bool) -> tuple[str, ...]:
-    checks = (safe(check_word(card, name)) or "—" for name in names)
+    checks = (check_word(card, each) or "—" for each in names)
     scores = (score_word(card) or "—",) if has_scores else ()
     same = str(len(card.same_as)) if card.candidate.patch else "—"
-    return (str(place), safe(card.candidate.name), card.result.value, *checks, size_word(card) or "—", same, *scores)
+    return (str(place), name(card.candidate.name), card.result.value, *checks, size_word(card) or "—", same, *scores)
 
 
 def _lists(ranking: Any) -> Iterator[str]:
     """Yield a list of the rejections, one of the comparisons and one of the notes, each where there is something."""
     rejected = [
-        f"- {safe(card.candidate.name)}: {safe('; '.join(card.rejections))}"
+        f"- {name(card.candidate.name)}: {safe('; '.join(card.rejections))}"
         for card in ranking.cards
         if card.rejections
     ]
     subjects = {
         "Not acceptable": rejected,
+        "Warnings": [f"- {name(each)}: {safe(finding)}" for each, finding in warnings(ranking.cards)],
         "Order": [f"- {safe(str(step))}" for step in ranking.steps],
         "Notes": [f"- {safe(note)}" for note in ranking.notes],
     }

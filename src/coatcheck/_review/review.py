@@ -18,10 +18,11 @@ from ..errors import ConfigurationError
 from .candidate_sources import patch_candidate, task_candidates, unique
 from .candidates import Candidate
 from .checks import Check, Verification
+from .command_words import words_of
 from .protected_paths import DEFAULT_PROTECTED
 from .ranking import Ranking, rank
 from .score_cards import Rules, checks_that_distinguish_nothing, make_score_cards, with_scores
-from .scorer import ScorerError, run_scorer
+from .scorer import run_scorer
 
 if TYPE_CHECKING:
     import os
@@ -135,7 +136,7 @@ def _scored(
         return cards, ()
     try:
         scores = run_scorer(request.scorer, cards, folder=request.repository, environ=tools.environ, scope=scope)
-    except ScorerError as error:
+    except ConfigurationError as error:  # also a command that is none
         return cards, (f"{error}; the candidates are ranked without scores",)
     return with_scores(cards, scores), ()
 
@@ -161,7 +162,7 @@ class Review:
         allow_protected: bool = False,
         scorer: str | None = None,
     ) -> None:
-        """Raises `ConfigurationError` for two different candidates, or two checks, of the same name."""
+        """Raises `ConfigurationError` for two candidates or checks of the same name, and for commands that need a shell."""
         self.candidates = unique(_flattened(candidates))
         verification = verification or Verification(checks=checks_of(checks), protected=tuple(protected))
         self._request = ReviewRequest(
@@ -213,11 +214,12 @@ class Review:
 def checks_of(checks: Iterable[str | Check]) -> tuple[Check, ...]:
     """Return *checks*; a text is a required check that is named by its command.
 
-    Raises `ConfigurationError` for two of the same name.
+    Raises `ConfigurationError` for two of the same name, and for commands that need a shell.
     """
     known: dict[str, Check] = {}
     for each in checks:
         check = each if isinstance(each, Check) else Check(name=" ".join(each.split()), run=each)
+        words_of(check.run, "the check")
         if check.name in known:
             raise ConfigurationError(f"the check {check.name!r} is given twice", remedy="remove one of them")
         known[check.name] = check

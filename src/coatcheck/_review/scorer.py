@@ -8,12 +8,12 @@ candidate. Everything else is an error in one line, and the ranking continues wi
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._values.json_fields import SCHEMA, escaped, patch_text
 from ..errors import ConfigurationError
+from .command_words import words_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A model may need minutes for a large diff (seconds).
 TIMEOUT = 600.0
+# After it the scorer may take this long to end by itself (seconds).
+GRACE = 1.0
 # So much of an error or a value is quoted.
 MAX_QUOTED = 100
 
@@ -53,7 +55,7 @@ def run_scorer(
     with TemporaryDirectory(prefix="coatcheck-") as temporary:
         input = Path(temporary) / "candidates.json"
         input.write_bytes(json.dumps(scorer_input(known)).encode())
-        output = _output(words_of(command), folder, environ, input=input, timeout=timeout, scope=scope)
+        output = _output(words_of(command, "the scorer"), folder, environ, input=input, timeout=timeout, scope=scope)
     return read_scores(output, [card.candidate.name for card in known])
 
 
@@ -72,19 +74,6 @@ def scorer_input(cards: Sequence[ScoreCard]) -> dict[str, object]:
     return {"schema": SCHEMA, "candidates": [escaped(document) for document in documents]}
 
 
-def words_of(command: str) -> list[str]:
-    """Return the words of the command. Raises `ScorerError`."""
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise ScorerError(
-            f"the scorer {command!r} cannot be split into words: {error}", remedy="close the quotes"
-        ) from None
-    if not words:
-        raise ScorerError("the scorer is empty", remedy="pass a command")
-    return words
-
-
 def _output(
     words: Sequence[str],
     folder: Path,
@@ -98,7 +87,7 @@ def _output(
 
     from .._workspaces.command_process import CommandProcess
 
-    process = CommandProcess()
+    process = CommandProcess(grace=GRACE)
     try:
         with scope.on_cancel(process.cancel) if scope else nullcontext():
             result = process.run(words, cwd=folder, environ=environ, input=input, timeout=timeout)

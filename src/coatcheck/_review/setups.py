@@ -80,6 +80,7 @@ class Setups:
         place = folder if self._sandbox.has_fixed_path else self._folder / "current"
         self._discard(place)
         clone = Clone(place, mirror.path, self._git)
+        tracked = clone.paths(base)
         clone.check_out(clone.tree_of(base), base)
         (place / "setup").mkdir(mode=0o755)
         clone.hand_over(self._sandbox.alternates(mirror.path), self._sandbox.user)
@@ -92,7 +93,7 @@ class Setups:
             line = last_line(result.stdout) or last_line(result.stderr)
             self._discard(place)
             raise SetupError(f"the setup failed ({why}){': ' if line else ''}{line}")
-        outputs = find_outputs(place / "work", clone.paths(base))
+        outputs = find_outputs(place / "work", tracked)
         if place != folder:
             place.rename(folder)
         new = folder / "outputs.new"

@@ -3,6 +3,7 @@
 Invariants:
 - a template of a repository is a regular file inside the folder, opened without following a link, so that it cannot
   name another file of this machine;
+- a file in a repository is its template also where it is named by a path;
 - a name is that of a file without ``.md``; the repository's has precedence over the user's.
 """
 
@@ -47,12 +48,13 @@ def list_names(folders: tuple[Folder, ...]) -> tuple[tuple[str, Folder], ...]:
 
 
 def load_template(name: str, folders: tuple[Folder, ...]) -> Template:
-    """Return the template *name*; a name with a slash or ``.md`` is the path of a file, which the user trusts.
+    """Return the template *name*; a name with a slash or ``.md`` is the path of a file.
 
-    Raises `ConfigurationError` that lists the names there are.
+    A file in a repository whose folder is in *folders* is not trusted, however it is named. Raises
+    `ConfigurationError` that lists the names there are.
     """
-    if os.sep in name or name.endswith(".md"):
-        return parse_template(_read(name, flags=0), name=os.path.basename(name).removesuffix(".md"), is_trusted=True)
+    if is_path(name):
+        return _load_file(name, folders)
     known = dict(list_names(folders))
     if (folder := known.get(name)) is None:
         raise ConfigurationError(
@@ -63,6 +65,27 @@ def load_template(name: str, folders: tuple[Folder, ...]) -> Template:
     return parse_template(
         _read(os.path.join(folder.path, f"{name}.md"), flags=flags), name=name, is_trusted=folder.is_trusted
     )
+
+
+def is_path(name: str) -> bool:
+    """Whether *name* is the path of a file."""
+    return os.sep in name or name.endswith(".md")
+
+
+def _load_file(path: str, folders: tuple[Folder, ...]) -> Template:
+    """Return the template in a file; one of a repository may not be a link to a file outside of it."""
+    name = os.path.basename(path).removesuffix(".md")
+    roots = [os.path.dirname(os.path.dirname(each.path)) for each in folders if not each.is_trusted]
+    root = next((each for each in roots if _is_inside(os.path.abspath(path), os.path.abspath(each))), None)
+    real = os.path.realpath(path)
+    if root is not None and not _is_inside(real, os.path.realpath(root)):
+        raise ConfigurationError(f"{path} is a link out of the repository", remedy="name another template")
+    is_trusted = root is None and not any(_is_inside(real, os.path.realpath(each)) for each in roots)
+    return parse_template(_read(path, flags=0 if is_trusted else NO_FOLLOW), name=name, is_trusted=is_trusted)
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return os.path.commonpath([path, folder]) == folder
 
 
 def _names_in(folder: Folder) -> Iterator[str]:

@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from pathlib import Path
 from typing import Self
 
 from .._files.locks import try_lock
 from .._workspaces.command_process import log_warning
 from .._workspaces.tree_removal import remove_tree
-from .sandbox import is_reachable
 
 
 class VerificationFolder:
-    """*folder*, or a temporary one where the unprivileged *user* cannot reach it."""
+    """The folder *folder*; *user* is the unprivileged user that commands run as, None where it is ours."""
 
     def __init__(self, folder: Path, user: int | None) -> None:
         self._user = user
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         folder = folder.absolute()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if user is not None and not is_reachable(folder.parent, user):
-            # It is removed when the object is: what a setup has made is then made again by the next process.
-            self._temporary = tempfile.TemporaryDirectory(prefix="coatcheck-checks-", ignore_cleanup_errors=True)
-            folder = Path(self._temporary.name)
         self.path = folder.resolve()
         self.mirrors, self.setups, self._runs = (self._inner(name) for name in ("mirrors", "setups", "runs"))
         self._admit(self.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -60,8 +61,11 @@ class AsyncClient(BaseClient[AsyncTransport]):
         if self._background_refresh is not None:
             await self._background_refresh.aclose()
         if self._opened is not None:
-            await self._opened[1].settle()  # first, so that a refresh that has begun keeps its answer
-            self._opened[1].close()
+            session, driver = self._opened
+            await driver.settle()  # first, so that a refresh that has begun keeps its answer
+            driver.close()
+            if session.has_journal:
+                await asyncio.to_thread(session.close)  # which waits for a transaction
         if self._transport is not None:
             await self._transport.aclose()
 

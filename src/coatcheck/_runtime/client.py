@@ -54,7 +54,9 @@ class Client(BaseClient[Transport]):
         with self._opening:
             self._is_closed = True
         if self._opened is not None:
-            self._opened[1].close()
+            session, driver = self._opened
+            driver.close()
+            session.close()
         elif self._transport is not None:
             self._transport.close()
 

@@ -77,6 +77,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Session:
     """A provider, its login and its verbs, resolved from options."""
 
+    _journal: SubmissionJournal | None = None
+
     def __init__(self, options: Options) -> None:
         environ = os.environ if options.environ is None else options.environ
         self.config = options.config or Config(environ=environ)
@@ -105,7 +107,7 @@ class Session:
             pace=_pace(self.provider, self.config, is_real=options.clock is None),
             memory=NoDurationStore() if _is_off(self.config.get("learn")) else DurationFile(state_dir(environ)),
             poll_cost=self.config.number("poll_cost") or DEFAULT_POLL_COST,
-            journal=lambda: options.journal or _journal(self.config),
+            journal=lambda: options.journal or self._open_journal(),
             new_id=_new_id,
             pid=os.getpid(),
             is_submitting=lambda intent: _is_submitting(intent, now=clock.time()),
@@ -114,6 +116,20 @@ class Session:
             recorder=options.store,
             wakes=options.wakes or getattr(options.store, "wakes", None),  # of a `History`
         )
+
+    def _open_journal(self) -> SubmissionJournal:
+        self._journal = _journal(self.config)
+        return self._journal
+
+    @property
+    def has_journal(self) -> bool:
+        """Whether it has opened the database of submissions."""
+        return self._journal is not None
+
+    def close(self) -> None:
+        """Close the database of submissions, where this session has opened it; a submission under way opens it again."""
+        if self._journal is not None:
+            self._journal.close()
 
     def transport_options(self) -> TransportOptions:
         """Return the proxies and certificates of the environment."""

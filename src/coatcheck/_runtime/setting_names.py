@@ -15,6 +15,9 @@ from .provider_lookup import TABLE, provider_names, settings_of_provider
 if TYPE_CHECKING:
     from .config import Config
 
+# The tables of policies, which decide gates.
+POLICIES = "gates.policies."
+
 
 def check_names(config: Config) -> None:
     """Raise `ConfigurationError` for the first name in the files of *config* that no setting has."""
@@ -31,8 +34,8 @@ def require_setting(name: str, config: Config) -> None:
 
 
 def is_known(name: str, config: Config) -> bool:
-    """Whether there is a setting *name*; descriptions of services (``services.NAME.…``) are checked when they are used."""
-    if name in SETTINGS or name.startswith(f"{TABLE}."):
+    """Whether there is a setting *name*; ``services.NAME.…`` and ``gates.policies.…`` are checked when they are used."""
+    if name in SETTINGS or name.startswith((f"{TABLE}.", POLICIES)):
         return True
     provider, dot, setting = name.partition(".")
     return bool(dot) and setting in settings_of_provider(provider, config)

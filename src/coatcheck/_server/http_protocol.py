@@ -23,7 +23,7 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, Request
 from .._values.value import Value
 
 # Open files are also needed for SQLite, git and agents, so connections get half of what the process may open.
-MAX_CONNECTIONS, FILES_PER_CONNECTION = 512, 2
+MAX_CONNECTIONS, FILES_PER_CONNECTION = 2048, 2
 
 
 class Limits(Value, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ which is about to be used again is not deleted.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -20,6 +19,8 @@ SMALLEST = 64
 
 def digest_of(content: bytes) -> bytes:
     """Return the digest by which *content* is kept."""
+    import hashlib  # 3 ms, and reading needs no digest
+
     return hashlib.sha256(content).digest()
 
 

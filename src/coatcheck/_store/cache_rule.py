@@ -2,14 +2,14 @@
 
 Invariants:
 
-- a task that can still change on its own is never shown from the store as current: it has ended, and its whole result is
+- a task that can still change by itself is never shown from the store as current: it has ended, and its whole result is
   stored;
 - a later observation of any kind, such as an item of a list, ends that as soon as it differs: another state, a newer
   change, a further message, another archive flag, more attempts. What the observation does not report does not count;
 - so does a verb that can change the task (`History.invalidate`). Only a snapshot with a result is current again, after
   a verb only one that differs.
 
-What happens at the service and was observed by nobody here is not known: ``--refresh`` asks.
+Changes at the service that no command here has observed are not known: ``--refresh`` reads the task again.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Invariants:
 - statements are written once, with ``?`` for parameters and without ``%``; the adapters translate them;
 - the connection is opened, and the schema brought up to date, by the first transaction; constructors do no I/O;
 - a transaction is committed as a whole or not at all, whatever is raised in it, Ctrl-C included;
-- threads share the connection one after the other; a process that was forked opens one of its own;
+- threads share the connection one after the other; a process that was forked opens another one;
 - text is stored by the rule of `text.py`;
 - whatever the database refuses is a `StoreError`, except `UniqueError`.
 """

@@ -59,17 +59,22 @@ class EventLog:
             transaction.lock_events()
             return append_events(transaction, events, at=self._time())
 
-    def read(self, *, after: int = 0, subject: TaskRef | str | None = None, limit: int = PAGE) -> Sequence[StoredEvent]:
-        """Return the events with larger ids than *after*, the oldest first; with *subject* those about it."""
-        condition, parameters = _about(subject)
+    def read(
+        self, *, after: int = 0, subject: TaskRef | str | None = None, family: str = "", limit: int = PAGE
+    ) -> Sequence[StoredEvent]:
+        """Return the events with larger ids than *after*, the oldest first; with *subject* those about it.
+
+        *family* is what their types begin with, such as ``gate.``.
+        """
+        condition, parameters = _selection(subject, family)
         query = f"{READ}{condition} ORDER BY id LIMIT ?"
         with self._database.reading() as transaction:
             rows = transaction.rows(query, (after, *parameters, limit))
         return [_stored(*row) for row in rows]
 
-    def last(self, limit: int, *, subject: TaskRef | str | None = None) -> Sequence[StoredEvent]:
-        """Return the last *limit* events, the oldest first; with *subject* those about it."""
-        condition, parameters = _about(subject)
+    def last(self, limit: int, *, subject: TaskRef | str | None = None, family: str = "") -> Sequence[StoredEvent]:
+        """Return the last *limit* events, the oldest first, selected as by `read`."""
+        condition, parameters = _selection(subject, family)
         with self._database.reading() as transaction:
             rows = transaction.rows(f"{READ}{condition} ORDER BY id DESC LIMIT ?", (0, *parameters, limit))
         return [_stored(*row) for row in reversed(rows)]
@@ -115,9 +120,14 @@ def append_events(transaction: Transaction, events: Iterable[AnyEvent], *, at: f
     return [id for id, _ in stored]
 
 
-def _about(subject: TaskRef | str | None) -> tuple[str, tuple[str, ...]]:
-    """Return the condition that selects the events about *subject*, and its parameters."""
-    return ("", ()) if subject is None else (" AND name = ?", (str(subject),))
+def _selection(subject: TaskRef | str | None, family: str) -> tuple[str, tuple[object, ...]]:
+    """Return the condition that selects events, and its parameters."""
+    conditions: list[tuple[str, tuple[object, ...]]] = []
+    if subject is not None:
+        conditions.append((" AND name = ?", (str(subject),)))
+    if family:
+        conditions.append((" AND substr(kind, 1, ?) = ?", (len(family), family)))
+    return "".join(each for each, _ in conditions), tuple(value for _, values in conditions for value in values)
 
 
 def _subject(transaction: Transaction, subject: str) -> int:

@@ -26,29 +26,36 @@ from .._values.value import JsonFields, Value
 from .cache_rule import is_final
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
+from .gates import GateStore
 from .location import open_database
+from .template_names import template_of
+from .unchanged import mark_recorded, state_of
 
 if TYPE_CHECKING:
     from .._model.events import TaskEvent
     from .database import Database, Row, Transaction
 
-# How many tasks a page has unless it is said, and how many are deleted or indexed in one transaction.
+# How many tasks a page has by default, and how many are deleted or indexed in one transaction.
 PAGE = 20
 BATCH = 500
 EVERYTHING = 2**62
 
 
 class HistoryEntry(Value, frozen=True, kw_only=True):
-    """A stored task. `is_current` says that it has ended and nothing shows that it has changed since `recorded_at`."""
+    """A stored task. `is_current` is whether it has ended and nothing shows that it has changed since `recorded_at`."""
 
     task: Task
     recorded_at: datetime
     is_current: bool
+    template: str | None = None
+    template_digest: str | None = None
 
     _json: ClassVar[JsonFields] = {
         "task": "task object",
         "recorded_at": "when it was stored",
         "is_current": "whether it has ended and nothing shows that it has changed since",
+        "template": "the prompt template that it was submitted from",
+        "template_digest": "the SHA-256 of that template",
     }
 
 
@@ -84,7 +91,7 @@ class HistoryFilter(Value, frozen=True, kw_only=True):
 class History:
     """The tasks in the store at *location*: a folder, or the URL of a PostgreSQL database.
 
-    *level* says what is stored of a task: "full", "metadata" (no text), or "off". Methods block, may be called by
+    *level* selects what is stored of a task: "full", "metadata" (no text), or "off". Methods block, may be called by
     several threads, and raise `StoreError` where the store cannot be used.
     """
 
@@ -96,6 +103,7 @@ class History:
         self._level: Level = level
         self._time: Callable[[], float] = clock.time if clock else _time
         self.events = EventLog(self._database, time=self._time)
+        self.gates = GateStore(self._database, time=self._time)
 
     def record(self, task: Task, *, events: Iterable[TaskEvent] | None = None) -> bool:
         """Store what *task* shows; whether that was new.
@@ -105,11 +113,14 @@ class History:
         """
         return bool(self._record_all([task], events))
 
-    def record_all(self, tasks: Iterable[Task]) -> int:
-        """Store what each of *tasks* shows, in one transaction; how many were new or had changed."""
-        return self._record_all(tasks, None)
+    def record_all(self, tasks: Iterable[Task], *, key: str | None = None) -> int:
+        """Store what each of *tasks* shows, in one transaction; how many were new or had changed.
 
-    def _record_all(self, tasks: Iterable[Task], events: Iterable[TaskEvent] | None) -> int:
+        Where none was, the *key* that the command line gives names them as recorded (`unchanged.py`).
+        """
+        return self._record_all(tasks, None, key=key)
+
+    def _record_all(self, tasks: Iterable[Task], events: Iterable[TaskEvent] | None, *, key: str | None = None) -> int:
         if self._level == "off":
             return 0
         from .recorder import Recorder
@@ -117,7 +128,11 @@ class History:
         with self._database.writing(is_durable=False) as transaction:
             transaction.lock_events()
             recorder = Recorder(transaction, level=self._level, now=self._time())
-            return sum([recorder.record(task, events) for task in tasks])
+            count = sum([recorder.record(task, events) for task in tasks])
+            state = state_of(self._location) if key and not count else None  # nobody else can write now
+        if key and state:
+            mark_recorded(self._location, key, state)
+        return count
 
     def invalidate(self, ref: TaskRef) -> None:
         """Record that *ref* may have changed: a message was sent to it, or it was archived, cancelled or approved."""
@@ -135,8 +150,11 @@ class History:
         with self._database.reading() as transaction:
             for document, prompt, result, recorded_at, is_stale in transaction.rows(query, (ref.provider, ref.id)):
                 task = load_task(transaction, document, prompt, result)
-                return HistoryEntry(
-                    task=task, recorded_at=_moment(recorded_at), is_current=not is_stale and is_final(task)
+                return _with_template(
+                    transaction,
+                    HistoryEntry(
+                        task=task, recorded_at=_moment(recorded_at), is_current=not is_stale and is_final(task)
+                    ),
                 )
         return None
 
@@ -144,7 +162,7 @@ class History:
         """Return a page of stored tasks without their results, the last submitted first.
 
         A task that was submitted and not observed since has the state "unknown", and the beginning of its prompt.
-        *is_current* of an entry says here that nothing shows a change; only `get` knows whether the result is whole.
+        *is_current* of an entry means here that nothing shows a change; only `get` checks whether the result is whole.
         """
         filter = filter or HistoryFilter()
         self._record_submitted()
@@ -152,7 +170,7 @@ class History:
         if filter.text is not None:
             return self._search(filter.text, conditions, parameters, limit=limit)
         with self._database.reading() as transaction:
-            return _page_of(_rows(transaction, conditions, (*parameters, limit + 1)), limit)
+            return _page_of(transaction, _rows(transaction, conditions, (*parameters, limit + 1)), limit)
 
     def _search(self, text: str, conditions: Sequence[str], parameters: Sequence[object], *, limit: int) -> HistoryPage:
         from .search import condition, has_index, matches, words_of
@@ -168,7 +186,7 @@ class History:
             else:
                 every = _rows(transaction, conditions, (*parameters, EVERYTHING))
                 rows = [row for row in every if matches(text_of(load_task(transaction, *row[2:5])), text)]
-            return _page_of(rows, limit)
+            return _page_of(transaction, rows, limit)
 
     def search(
         self, text: str, filter: HistoryFilter | None = None, *, limit: int = PAGE, cursor: str | None = None
@@ -293,7 +311,6 @@ class History:
 
     def _index_missing(self) -> None:
         """Index what a process without an index has recorded."""
-        from .recorder import index_tasks
         from .search import has_index
 
         query = "SELECT 1 FROM task WHERE is_indexed = 0 LIMIT 1"
@@ -301,6 +318,8 @@ class History:
             with self._database.reading() as transaction:
                 if not has_index(transaction) or not transaction.rows(query):
                     return
+            from .recorder import index_tasks  # rarely
+
             with self._database.writing(is_durable=False) as transaction:
                 transaction.lock_events()
                 index_tasks(transaction, BATCH)
@@ -348,16 +367,23 @@ def _rows(transaction: Transaction, conditions: Sequence[str], parameters: Seque
     return transaction.rows(f"{_ENTRY}{where} ORDER BY submitted_at DESC, number DESC LIMIT ?", parameters)
 
 
-def _page_of(rows: list[Row], limit: int) -> HistoryPage:
+def _page_of(transaction: Transaction, rows: list[Row], limit: int) -> HistoryPage:
     """Return the first of *rows* as a page; a further one shows that there is another page."""
     last = rows[limit - 1] if len(rows) > limit else None
     cursor = None if last is None else f"{last[1].hex()}/{last[0]}"
-    return HistoryPage(items=tuple(_entry(*row[2:]) for row in rows[:limit]), cursor=cursor)
+    return HistoryPage(
+        items=tuple(_with_template(transaction, _entry(*row[2:])) for row in rows[:limit]), cursor=cursor
+    )
 
 
 def _entry(document: str, _prompt: int | None, _result: int | None, at: float, is_stale: int) -> HistoryEntry:
     task = summary_of(document)
     return HistoryEntry(task=task, recorded_at=_moment(at), is_current=not is_stale and task.state.is_terminal)
+
+
+def _with_template(transaction: Transaction, entry: HistoryEntry) -> HistoryEntry:
+    name, digest = template_of(transaction, entry.task.ref)
+    return msgspec.structs.replace(entry, template=name, template_digest=digest) if name else entry
 
 
 def _moment(at: float) -> datetime:

@@ -28,7 +28,10 @@ from .old_journal import OldJournal
 if TYPE_CHECKING:
     from .database import Database, Row, Transaction
 
-FIELDS = ("id", "provider", "digest", "at", "summary", "environment", "branch", "pid", "host", "boot", "started")
+FIELDS = (
+    *("id", "provider", "digest", "at", "summary", "environment", "branch", "pid", "host", "boot", "started"),
+    *("template", "template_digest"),
+)
 COLUMNS = ", ".join(FIELDS)
 BEGIN = (
     f"INSERT INTO submission ({COLUMNS}, state) VALUES ({', '.join('?' * len(FIELDS))}, 'open')"  # noqa: S608 - ours
@@ -56,10 +59,15 @@ class SubmissionState(NamedTuple):
 
 
 class SubmissionJournal:
-    """The journal in *database*; *old_folder* is where versions before the store kept theirs."""
+    """The journal in *database*; *old_folder* is where versions before the store kept theirs.
 
-    def __init__(self, database: Database, *, old_folder: str | None = None) -> None:
-        self._database = database
+    *template* is the name and the digest of the prompt template of what is submitted.
+    """
+
+    def __init__(
+        self, database: Database, *, old_folder: str | None = None, template: tuple[str, str] | None = None
+    ) -> None:
+        self._database, self._template = database, template
         self._old = None if old_folder is None else OldJournal(old_folder)
 
     @classmethod
@@ -69,10 +77,13 @@ class SubmissionJournal:
 
     def begin(self, intent: Intent) -> None:
         """Record that a submission is about to be sent; one under the same id continues an earlier one."""
-        intent = with_process(intent)
         with self._writing() as transaction:
             self.on_begin(transaction, intent)
-            transaction.change(BEGIN, [getattr(intent, name) for name in FIELDS])
+            begin_intent(transaction, self._with_template(intent))
+
+    def _with_template(self, intent: Intent) -> Intent:
+        name, digest = self._template or (None, None)
+        return msgspec.structs.replace(intent, template=name, template_digest=digest)
 
     def settle(self, intent: Intent, ref: TaskRef) -> bool:
         """Record the task of a submission; False if another intent already has that task."""
@@ -185,6 +196,12 @@ class NoJournal:
     def count_since(self, provider: str, since: float) -> int:  # noqa: ARG002 - the protocol's signature
         """Return 0."""
         return 0
+
+
+def begin_intent(transaction: Transaction, intent: Intent) -> None:
+    """Write an intent in *transaction*; one under the same id continues an earlier one."""
+    intent = with_process(intent)
+    transaction.change(BEGIN, [getattr(intent, name) for name in FIELDS])
 
 
 def with_process(intent: Intent) -> Intent:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from .. import errors
+from .._protocol.urls import without_password
 from .migrations import migrate
 from .sqlite import FILE, SqliteDatabase
 
 if TYPE_CHECKING:
     from .database import Database, Transaction
 
+# A folder of this name would hold the password in its name.
+_CONNINFO = re.compile(r"(?:^|\s)(?:host|hostaddr|dbname|user|password)\s*=", re.IGNORECASE)
 SCHEMES = ("postgres://", "postgresql://")
 
 
@@ -30,11 +34,13 @@ def open_database(location: str) -> Database:
 
         database = PostgresDatabase(location, prepare=prepare)
     elif "://" in location:
-        from .postgres import without_password
-
         raise errors.ConfigurationError(
             f"{without_password(location)} is no store: its scheme is not known",
             remedy="give postgresql://USER@HOST/DATABASE or a folder",
+        )
+    elif _CONNINFO.search(location):
+        raise errors.ConfigurationError(
+            "the database is given as parameters of libpq", remedy="give postgresql://USER@HOST/DATABASE or a folder"
         )
     else:
         database = SqliteDatabase(os.path.join(os.path.abspath(location), FILE), prepare=prepare)

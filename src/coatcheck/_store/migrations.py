@@ -177,11 +177,30 @@ REVIEWS = Migration(
         )""",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS)
+GATES = Migration(
+    statements=(
+        # `data` is the gate without what may change; `request` is what an approval carries out; `intent` is the
+        # submission that carried it out.
+        """CREATE TABLE gate (
+            id TEXT PRIMARY KEY, subject TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
+            opened_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION, is_done SMALLINT NOT NULL,
+            data BYTEA NOT NULL, decision BYTEA, request BYTEA, intent TEXT
+        )""",
+        "CREATE INDEX gate_subject ON gate (subject, state)",
+        "CREATE INDEX gate_state ON gate (state, opened_at)",
+        "CREATE INDEX gate_due ON gate (expires_at) WHERE state = 'open'",
+        # How subjects of gates were submitted, where that limits who decides.
+        "CREATE TABLE submitted_via (subject TEXT PRIMARY KEY, via TEXT NOT NULL)",
+        # The prompt template of a submission.
+        "ALTER TABLE submission ADD COLUMN template TEXT",
+        "ALTER TABLE submission ADD COLUMN template_digest TEXT",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring the schema up to date. Raises `StoreError` for a database that a newer version has made its own."""
+    """Bring the schema up to date. Raises `StoreError` for a database that only a newer version may write."""
     version, oldest_writer = schema_version(transaction, database)
     if oldest_writer > len(migrations):
         raise errors.StoreError(

@@ -11,13 +11,13 @@ Invariants:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, ClassVar
 
 from .. import errors
+from .._protocol.urls import password_parts, without_password
 from .database import Database, Transaction, UniqueError
 
 # The numbers of our advisory locks: any two that other programs in the same database do not use.
@@ -26,8 +26,7 @@ SCHEMA_LOCK = 0x636F6174_0002
 CONNECT_SECONDS = 10
 # As SQLite's `BUSY_SECONDS`, in milliseconds.
 SETTINGS = "-c lock_timeout=10000 -c client_encoding=UTF8"
-_PASSWORD = re.compile(r"(?<=[?&])(?:password|sslpassword)=[^&]*&?", re.IGNORECASE)
-REMEDY = "look whether the server runs and COATCHECK_DATABASE is right: psql '{url}'"
+REMEDY = "check that the server runs and that COATCHECK_DATABASE is right: psql '{url}'"
 
 
 class PostgresDatabase(Database):
@@ -102,17 +101,17 @@ class PostgresDatabase(Database):
         if not isinstance(error, psycopg.Error):
             return None
         return errors.StoreError(
-            f"the store {self.location} cannot be used: {_first_line(error)}",
+            f"the store {self.location} cannot be used: {self._reason(error)}",
             location=self.location,
             remedy=REMEDY.format(url=self.location),
         )
 
-
-def without_password(url: str) -> str:
-    """Return *url* without a password, in its user part or in its query."""
-    scheme, _, rest = url.partition("://")
-    user, at, host = rest.rpartition("@")  # the last one: a password may hold characters that it should have escaped
-    return _PASSWORD.sub("", f"{scheme}://{user.partition(':')[0]}{at}{host}").rstrip("?&")
+    def _reason(self, error: Exception) -> str:
+        """Return the server's or the library's reason; of an URL that is not valid they quote parts."""
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        if any(part in reason for part in password_parts(self._url)):
+            return "its URL is not valid; write the special characters of the password as %XX (RFC 3986, section 2.1)"
+        return reason
 
 
 def _psycopg(location: str) -> Any:
@@ -131,7 +130,3 @@ def _psycopg(location: str) -> Any:
 @lru_cache(maxsize=256)
 def _translated(statement: str) -> str:
     return statement.replace("?", "%s")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -18,5 +18,5 @@ def is_submitting(intent: Intent, *, now: float) -> bool:
         return now - intent.at < QUIET_SECONDS
     if intent.boot is not None and intent.boot != boot_id():
         return False
-    # An open intent of this process itself is what an earlier call left: a call that is under way does not ask.
+    # An open intent of this process itself is what an earlier call left: a call that is under way does not check.
     return intent.pid != os.getpid() and is_running(intent.pid, started=intent.started)

@@ -25,6 +25,7 @@ from .blobs import delete_unused_blobs
 from .cache_rule import contradicts
 from .documents import Level, decode, encode
 from .events import append_events, delete_events
+from .gates import delete_gates
 from .search import add_words, create_index, has_index, remove_words
 from .snapshots import Snapshot, load_task, merged, store_task, text_of
 from .transfer import ImportedTask
@@ -159,8 +160,11 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
     """Delete a task with its events and its texts; whether there was one. The journal keeps only that it was submitted."""
     row = transaction.row(ROW, (ref.provider, ref.id))
     delete_events(transaction, ref)
+    delete_gates(transaction, str(ref))
     transaction.change(
-        "UPDATE submission SET summary = '', is_recorded = 1 WHERE provider = ? AND task = ?", (ref.provider, ref.id)
+        "UPDATE submission SET summary = '', is_recorded = 1, template = NULL, template_digest = NULL"
+        " WHERE provider = ? AND task = ?",
+        (ref.provider, ref.id),
     )
     if row is None:
         return False

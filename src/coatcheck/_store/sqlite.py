@@ -38,7 +38,7 @@ REMEDIES = {
     5: "another program holds it: end that program, or try again",  # SQLITE_BUSY
     6: "another program holds it: end that program, or try again",  # SQLITE_LOCKED
     8: ANOTHER_FOLDER,  # SQLITE_READONLY
-    10: "look at the disk; dmesg shows its errors",  # SQLITE_IOERR
+    10: "check the disk; dmesg shows its errors",  # SQLITE_IOERR
     11: "move the file away, then try again: mv {path} {path}.corrupt",  # SQLITE_CORRUPT
     13: "free space on its disk",  # SQLITE_FULL
     14: ANOTHER_FOLDER,  # SQLITE_CANTOPEN

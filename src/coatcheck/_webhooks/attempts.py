@@ -30,7 +30,7 @@ TIMEOUT = 15.0
 DELAYS = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 # A share of a delay by which it is lengthened at random, so that hooks that failed together are not retried together.
 JITTER = 0.1
-# The longest delay that a receiver may ask for.
+# The longest delay that a receiver may request.
 MAX_RETRY_AFTER = 86_400.0
 
 Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
@@ -54,7 +54,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the receiver wants no further messages (HTTP 410)."""
+        """Whether the receiver accepts no further messages (HTTP 410)."""
         return self.status == 410
 
 

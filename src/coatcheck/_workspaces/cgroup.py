@@ -20,8 +20,9 @@ from .supervisor import send
 
 # Which version 1 hierarchy is used: one that can stop all of a group comes first.
 V1_ORDER = ("freezer", "pids", "name=systemd")
-# How long a group may take to empty after its processes were killed, and how often it is looked at, in seconds.
-END_TIMEOUT, INTERVAL = 5.0, 0.01
+# How long a group may take to empty after its processes were killed, in seconds; the pause between two attempts to
+# remove it doubles from the first to the longest.
+END_TIMEOUT, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.001, 0.016
 
 
 def own_groups(mountinfo: str, membership: str, hierarchies: Sequence[str] = ("", *V1_ORDER)) -> list[Path]:
@@ -84,7 +85,7 @@ class ControlGroups:
 
 def end_group(path: Path) -> bool:
     """Kill every process of a group, remove the group, and return whether it is gone."""
-    deadline = time.monotonic() + END_TIMEOUT
+    deadline, pause = time.monotonic() + END_TIMEOUT, FIRST_PAUSE
     while path.exists():
         _write(path / "freezer.state", "FROZEN")
         pids = _pids(path)
@@ -98,7 +99,8 @@ def end_group(path: Path) -> bool:
         if time.monotonic() > deadline:
             return not path.exists()
         if path.exists():
-            time.sleep(INTERVAL)
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
     return True
 
 

@@ -51,7 +51,7 @@ class SandboxedProcess:
         cgroups: Sequence[Path] = (),
     ) -> ProcessResult:
         """Run *command* to its end, as *user* where one is given. Raises `OSError` where it cannot be started."""
-        process = self._start(command, cwd=cwd, environ=environ, user=user)
+        process = self._start(command, cwd=cwd, environ=environ, user=user, is_waiting=bool(cgroups))
         assert process.stdout is not None  # noqa: S101 - PIPE was asked for
         assert process.stderr is not None  # noqa: S101 - PIPE was asked for
         captures = [OutputCapture(pipe, limit=self._max_output) for pipe in (process.stdout, process.stderr)]
@@ -77,10 +77,10 @@ class SandboxedProcess:
 
     @staticmethod
     def _start(
-        command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], user: int | None
+        command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], user: int | None, is_waiting: bool
     ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [*WAIT_FOR_LINE, *command],
+            [*(WAIT_FOR_LINE if is_waiting else ()), *command],
             cwd=cwd,
             env=dict(environ),
             stdin=subprocess.PIPE,
@@ -100,7 +100,7 @@ class SandboxedProcess:
                 (group / "cgroup.procs").write_text(str(process.pid))
         assert process.stdin is not None  # noqa: S101 - PIPE was asked for
         with contextlib.suppress(OSError), process.stdin:
-            process.stdin.write(b"\n")
+            process.stdin.write(b"\n" if cgroups else b"")
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ChildProcessError):

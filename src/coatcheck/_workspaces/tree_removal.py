@@ -2,6 +2,8 @@
 
 Invariants:
 - links are removed, never followed; no file is opened;
+- a folder on which a file system is mounted is not emptied: inside of the folder, because it cannot be renamed (rename(2),
+  EBUSY), and the folder itself is checked;
 - depth does not matter: a folder inside the folder is moved up before it is read, so no path gets longer and no more
   than one folder is open at a time;
 - nothing is raised: what could not be removed is returned, with the reason.
@@ -17,6 +19,8 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from .mount_points import is_mount_point
 
 # ioctl_iflags(2): the flags of a file on ext4, xfs and btrfs; `chattr +i` and `chattr +a` set these two.
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
@@ -34,6 +38,8 @@ def remove_tree(path: Path) -> list[str]:
         if path.is_symlink() or not path.is_dir():
             path.unlink()
             return []
+        if is_mount_point(path):
+            return [f"{path}: a file system is mounted on it"]
         _Removal(path, problems).run()
     except OSError as error:
         problems.append(f"{path}: {error.strerror or error}")

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from .._files.private import make_private_folder
 from .cancellation import CancelScope
 from .cgroup import ControlGroups, end_group
 from .command_process import MARK, end_strays, log_warning
@@ -72,7 +73,8 @@ class WorkspaceManager:
         folder = self._root / "attempts" / name.replace("~", "-")
         for parent in (self._root, folder.parent):  # an agent of an earlier attempt may have closed them
             make_writable(parent)
-        folder.mkdir(mode=0o700, parents=True)
+        make_private_folder(str(folder.parent))
+        folder.mkdir(mode=0o700)
         workspace = Workspace(folder, self._git, scope=scope, discard=self.discard, cgroup=self._cgroups.create(name))
         try:
             with scope.holding(self._lock_of(mirror)):
@@ -115,7 +117,7 @@ class WorkspaceManager:
     def _refresh(self, git: Git, mirror: Path, source: Path) -> None:
         trust = self._trust()
         if not (mirror / "HEAD").exists():
-            mirror.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(str(mirror.parent))
             # --no-local: objects are copied, never linked, also those that the source borrows itself
             copy = ("clone", "--quiet", "--bare", "--no-local", "--template=")
             git.run(*copy, "--", source.resolve(), mirror, environ=trust)

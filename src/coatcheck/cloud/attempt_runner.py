@@ -29,7 +29,17 @@ from .attempts import Conclusion, Job, Listener, failed
 from .collect_changes import Changes, collect_changes
 from .conclusion_reports import PAUSES, RETRY_INTERVAL, ConclusionReports
 from .current_diff import RunningWorkspaces
-from .models import CANCELLED, COMPLETED, FAILED, CloudFailure, CloudFile, CloudLog, CloudResult, title_of
+from .models import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    CloudFailure,
+    CloudFile,
+    CloudLog,
+    CloudResult,
+    title_of,
+    title_of_message,
+)
 from .tree_walk import read_regular
 
 # The end of what an agent printed is its message; longer ones are logs.
@@ -327,7 +337,7 @@ def result_of(
     """Combine what the agent printed and what it changed; the notes are a further message."""
     output = ending.stdout[-MAX_MESSAGE:].strip()
     message = output if report.message is None else report.message
-    title = report.title or changes.subject or title_of(message) or title_of(job.prompt)
+    title = report.title or changes.subject or title_of_message(message) or title_of(job.prompt)
     files = changes.files
     if report.files is not None:
         files = tuple(CloudFile(path=file.path, content=file.content) for file in report.files)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._workspaces.cancellation import CancelScope
+from .._workspaces.mount_points import mount_points
 from .._workspaces.tree_removal import OPEN_FOLDER
 from .result_index import MAX_CONTENT
 from .tree_walk import Folder, Walk, entries_of, read_head, read_regular
@@ -180,14 +180,3 @@ class WorkTreeCleaner:
             os.rename(name, str(self._moved), src_dir_fd=descriptor, dst_dir_fd=self._out)
         except OSError:
             self.report.stuck.append(path)
-
-
-def mount_points(work: Path) -> set[bytes]:
-    """Return the mount points below *work*, relative to it (proc(5)); none on systems without /proc."""
-    try:
-        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    except OSError:
-        return set()
-    top = os.fsencode(os.path.realpath(work)).rstrip(b"/") + b"/"
-    points = (re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), line.split(b" ")[4]) for line in lines)
-    return {point.removeprefix(top) for point in points if point.startswith(top)}

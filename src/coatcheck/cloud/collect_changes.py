@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .._values.value import Value
 from .._workspaces.git import WorkspaceError
+from .._workspaces.mount_points import is_mount_point
 from .._workspaces.tree_removal import make_writable
 from .._workspaces.workspace import Workspace
 from .clean_work_tree import TreeReport, WorkTreeCleaner
@@ -45,6 +46,8 @@ class Changes(Value, frozen=True, kw_only=True):
 
 def collect_changes(workspace: Workspace) -> Changes:
     """Return everything the agent changed, committed or not. Raises `WorkspaceError` and `Stopped`."""
+    if any(map(is_mount_point, (workspace.folder, workspace.work))):  # its files may be those of another folder
+        raise WorkspaceError("workspace_mounted", "a file system is mounted on the agent's clone")
     make_writable(workspace.folder)
     if workspace.work.is_symlink() or not workspace.work.is_dir():
         raise WorkspaceError("workspace_gone", "the agent removed its own clone")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from .. import errors
 from .._files.locks import lock_descriptor
+from .._files.private import make_private_folder
 from .._files.processes import boot_id
 from .._patches.git import GitError, git
 from .._runtime.server_record import ServedEnvironment, ServerRecord
@@ -119,7 +120,7 @@ def running(options: ServeOptions) -> Iterator[ServerRecord]:
     """Serve while the block runs. Raises `ConfigurationError`."""
     check(options)
     with ExitStack() as stack:
-        options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(str(options.data))
         stack.enter_context(_only_one(options.data))
         hooks = _hooks(options, stack)
         store = _open_store(options.data, stack, hooks)

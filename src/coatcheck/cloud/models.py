@@ -6,6 +6,7 @@ An attempt's *result* is kept apart from it, so that a list of tasks never loads
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
@@ -213,10 +214,54 @@ def number_of_turns(task: CloudTask) -> int:
 MAX_TITLE = 80
 
 
+# Headings of sections, which are no titles: agents begin their messages with them.
+SECTIONS = frozenset(
+    [
+        "answer",
+        "changes",
+        "changes made",
+        "description",
+        "done",
+        "final answer",
+        "overview",
+        "result",
+        "results",
+        "summary",
+        "summary of changes",
+        "testing",
+        "tests",
+        "what changed",
+        "what i changed",
+        "what i did",
+    ]
+)
+# What begins a line of Markdown: a heading, a list item, a quotation.
+_MARKS = re.compile(r"^(?:#{1,6}|[-*+>]|\d{1,9}[.)])(?:\s+|$)")
+
+
 def title_of(text: str) -> str:
     """Return the first line of *text* as a title."""
-    line = next((line.strip().lstrip("# ") for line in text.splitlines() if line.strip()), "")
-    return line if len(line) <= MAX_TITLE else f"{line[: MAX_TITLE - 1].rstrip()}…"
+    return _cut(next((line.strip().lstrip("# ") for line in text.splitlines() if line.strip()), ""))
+
+
+def title_of_message(text: str) -> str:
+    """Return the first line of an agent's message as a title, without Markdown's marks.
+
+    Headings of sections and code are left out; the title is empty where nothing else is there.
+    """
+    is_code = False
+    for line in text.splitlines():
+        if line.lstrip().startswith(("```", "~~~")):
+            is_code = not is_code
+            continue
+        words = _MARKS.sub("", line.strip()).replace("**", "").strip("# ")
+        if not is_code and any(map(str.isalnum, words)) and words.rstrip(":").lower() not in SECTIONS:
+            return _cut(words)
+    return ""
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1].rstrip()}…"
 
 
 def count_changes(diff: str) -> CloudStats | None:

@@ -1,4 +1,4 @@
-"""Actions on an existing task: approve, cancel, message, pr, archive, unarchive, delete."""
+"""Actions on an existing task: cancel, message, pr, archive, unarchive, delete."""
 
 from __future__ import annotations
 
@@ -53,19 +53,6 @@ def _sentence(run: CommandContext, then: str, ref: TaskRef) -> str:
     """Return what was done to *ref*, with the next command for the same service."""
     commands = {name: run.hint(name, str(ref)) for name in ("wait", "status", "show")}
     return then.format(ref=ref, **commands)
-
-
-@command("approve", examples="coatcheck approve jules:1234567890")
-@ref_argument
-def approve_command(run: CommandContext, *, task: str) -> None:
-    """Approve the agent's plan, which `show` prints."""
-    _act(
-        run,
-        task,
-        lambda client, ref: client.approve_plan(ref),
-        action="approve",
-        then="the plan of {ref} is approved; wait for it with: {wait}",
-    )
 
 
 @command("cancel", examples="coatcheck cancel codex:task_e_6a0\ncoatcheck cancel @last @2")

@@ -35,7 +35,9 @@ def models_command(run: CommandContext, *, is_all: bool) -> None:
     """List the known models, each with the date of its entry; no request is sent."""
     with run.client() as client:
         known = [model for model in client.list_models() if is_all or model.is_listed]
-    run.answer(lambda: {"models": [to_object(each) for each in known]}, lambda: model_lines(known))
+    run.answer(
+        lambda: {"models": [to_object(each) for each in known]}, lambda: model_lines(known, width=run.console.max_width)
+    )
 
 
 @command(
@@ -53,5 +55,5 @@ def environments_command(run: CommandContext, *, repository: str | None) -> None
         known = client.list_environments(repository=repository)
     run.answer(
         lambda: {"environments": [to_object(each) for each in known]},
-        lambda: environment_lines(known) if known else ["No environments found."],
+        lambda: environment_lines(known, width=run.console.max_width) if known else ["No environments found."],
     )

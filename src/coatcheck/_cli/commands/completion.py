@@ -20,8 +20,8 @@ coatcheck completion fish | source                       # in ~/.config/fish/con
 def completion_command(run: CommandContext, *, shell: str) -> None:
     """Print the script that completes commands, options and their values in a shell.
 
-    Values come from this machine: tasks that were submitted or seen from here, git, settings. Where there are none, the service
-    is asked, for 300 ms at most.
+    Values come from this machine: tasks that were submitted or seen from here, git, settings. Where there are none,
+    they are requested from the service, within 300 ms.
     """
     from ..completion import SCRIPTS
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from ... import errors
+from ..._protocol.urls import without_password
 from ..._runtime.config import SETTINGS, user_file
-from ..console import Line, table
+from ..console import Line
 from ..context import CommandContext, command
 from ..json_output import to_object
+from ..tables import table
 from ..time_options import seconds
 
 if TYPE_CHECKING:
@@ -25,6 +29,10 @@ CHOICES = {
     "learn": ("true", "false"),
     "history": ("full", "metadata", "off"),
 }
+
+HIDDEN = "[hidden]"
+# Names of settings that hold a secret: headers of a service that a file describes.
+_SECRET = re.compile(r"(?:^|[._-])(?:authorization|api[_-]?key|token|secret|password|cookie)$", re.IGNORECASE)
 
 # What a new file of settings begins with.
 TEMPLATE = """\
@@ -108,7 +116,7 @@ def _list(run: CommandContext, *, show_origin: bool, is_all: bool) -> None:
     settings = [_resolve(run, name) for name in descriptions]
     run.answer(
         lambda: {"settings": [to_object(setting) for setting in settings]},
-        lambda: _described_lines(settings, descriptions) if is_all else _lines(settings, show_origin=show_origin),
+        lambda: _table(run, settings, descriptions if is_all else None) if is_all or show_origin else _lines(settings),
     )
 
 
@@ -136,18 +144,27 @@ def _resolve(run: CommandContext, name: str) -> Setting:
     from ..._runtime.provider_lookup import variables_of
 
     candidates = [run.config.resolve(name, variable=each) for each in variables_of(name, run.config) or (None,)]
-    return next((setting for setting in candidates if setting.value is not None), candidates[0])
+    return _printable(next((setting for setting in candidates if setting.value is not None), candidates[0]))
 
 
-def _lines(settings: list[Setting], *, show_origin: bool) -> list[Line]:
-    if show_origin:
-        return table(("SETTING", "VALUE", "ORIGIN"), [(each.name, each.value or "", each.origin) for each in settings])
+def _printable(setting: Setting) -> Setting:
+    """Return the setting without a secret in its value."""
+    if setting.value and _SECRET.search(setting.name):
+        return replace(setting, value=HIDDEN)
+    return replace(setting, value=setting.value and without_password(setting.value))
+
+
+def _lines(settings: list[Setting]) -> list[Line]:
     return [f"{each.name} = {each.value}" for each in settings if each.value is not None]
 
 
-def _described_lines(settings: list[Setting], descriptions: dict[str, str]) -> list[Line]:
-    rows = [(each.name, each.value or "", descriptions[each.name]) for each in settings]
-    return table(("SETTING", "VALUE", "DESCRIPTION"), rows)
+def _table(run: CommandContext, settings: list[Setting], descriptions: dict[str, str] | None) -> list[Line]:
+    """Return the settings as a table with their *descriptions*, or with their origins."""
+    rows = [
+        (each.name, each.value or "", descriptions[each.name] if descriptions else each.origin) for each in settings
+    ]
+    header = ("SETTING", "VALUE", "DESCRIPTION" if descriptions else "ORIGIN")
+    return table(header, rows, width=run.console.max_width)
 
 
 def _change(run: CommandContext, name: str, value: str | None, path: str, *, project: bool) -> None:
@@ -169,7 +186,7 @@ def _change(run: CommandContext, name: str, value: str | None, path: str, *, pro
         set_setting(path, name, value)
         line = f"{name} = {value} in {path}"
     run.answer(lambda: {"path": path, "settings": [{"name": name, "value": value, "origin": path}]}, lambda: [line])
-    setting = run.with_files_read_again().resolve(name)
+    setting = _printable(run.with_files_read_again().resolve(name))
     if value is not None and setting.origin != path and setting.value is not None:
         run.note(f"{setting.origin} overrides it: {name} = {setting.value}")
 
@@ -185,6 +202,11 @@ def _check_value(name: str, value: str, run: CommandContext) -> None:
         _check_number(name, value)
     elif name == "timeout":
         seconds(value, "timeout")
+    elif name == "database" and without_password(value) != value:
+        raise errors.ConfigurationError(
+            "the database has a password, which would be in the file and in the history of the shell",
+            remedy="leave it out, and set PGPASSWORD or write ~/.pgpass",
+        )
     elif name == "provider":
         require_provider(value, lambda: run.config)
     elif name == "attempts" and not (value.isascii() and value.isdecimal() and int(value) > 0):

@@ -62,7 +62,7 @@ def demo_command(run: CommandContext, *, attempt: int, folder: str | None) -> No
     """Show every step from prompt to patch in a few seconds, with a local cloud.
 
     The cloud, HTTP, git and the sample web site are real. The agent is a small script with prepared changes: it needs
-    no account, no model and no network.
+    no account, no model and no network. Nothing of yours is used or changed: the history does not record the demo.
     """
     if os.name != "posix":  # the cloud needs process groups and flock
         raise errors.UnsupportedError("the local cloud is not supported on Windows", remedy="run the demo in WSL")
@@ -170,7 +170,9 @@ class Demo:
         ended = wait_for_task(self._client, task.ref, WAIT, on_change=progress.update)
         self._say("Step 2/2: the task ended: ", state_word(ended.state, ended.raw_state), ".")
         self._show(attempts(ended.attempts))
-        self._show([*heading(f"Message of attempt {number}"), *message(ended.attempt(number).outcome)])
+        self._show(
+            [*heading(f"Message of attempt {number}"), *message(ended.attempt(number).outcome, self._run.markdown)]
+        )
         return ended
 
     def _show_result(self, task: Task, chosen: ChosenPatch) -> None:
@@ -179,7 +181,7 @@ class Demo:
         self._show(list(diff_lines(bytes(outcome.patch or b""))))
         self._show_command(f"coatcheck show {task.ref} --attempt {number}")
         if outcome.pull_request:
-            self._show([Styled("Pull request", "bold"), *pull_request(outcome.pull_request)])
+            self._show([Styled("Pull request", "bold"), *pull_request(outcome.pull_request, self._run.markdown)])
         self._show([*heading("Files"), *indented(changed_files(outcome))])
 
     def _apply(self, task: Task, chosen: ChosenPatch) -> ApplyReport:

@@ -131,13 +131,13 @@ def _filter(run: CommandContext, options: dict[str, Any]) -> HistoryFilter:
 def _table(run: CommandContext, page: HistoryPage) -> list[Line]:
     from ..task_table import task_table
 
-    width = run.console.width if run.console.is_terminal else None
-    return task_table([each.task for each in page.items], run.now, width=width) or ["No tasks found."]
+    return task_table([each.task for each in page.items], run.now, width=run.console.max_width) or ["No tasks found."]
 
 
 def _document(entry: HistoryEntry, *, is_summary: bool = False) -> dict[str, Any]:
     task = to_object(entry.task, is_summary=is_summary)
-    return {**task, "recorded_at": jsonable(entry.recorded_at), "is_current": entry.is_current}
+    origin = {name: getattr(entry, name) for name in ("is_current", "template", "template_digest")}
+    return {**task, "recorded_at": jsonable(entry.recorded_at), **origin}
 
 
 def _show(run: CommandContext, history: History, refs: Sequence[TaskRef]) -> None:
@@ -146,7 +146,10 @@ def _show(run: CommandContext, history: History, refs: Sequence[TaskRef]) -> Non
 
     entries = [_require(history, ref) for ref in dict.fromkeys(refs)]
     documents = [_document(entry) for entry in entries]
-    blocks = [[*([""] if place else []), *result(each.task, None, run)] for place, each in enumerate(entries)]
+    blocks = [
+        [*([""] if place else []), *result(each.task, None, run), *_template_lines(each)]
+        for place, each in enumerate(entries)
+    ]
     run.answer(
         lambda: documents[0] if len(documents) == 1 else {"tasks": documents},
         lambda: [line for block in blocks for line in block],
@@ -156,6 +159,12 @@ def _show(run: CommandContext, history: History, refs: Sequence[TaskRef]) -> Non
         when = f"{entry.task.ref} was recorded {age(entry.recorded_at, run.now)}"
         more = "" if entry.is_current else f"; get it from its service with: coatcheck show {entry.task.ref}"
         run.note(Styled(when + more, "dim"))
+
+
+def _template_lines(entry: HistoryEntry) -> list[Line]:
+    """Return the template that a task was submitted from."""
+    digest = (entry.template_digest or "")[:12]
+    return [("", Styled("template  ", "dim"), f"{entry.template}  {digest}")] if entry.template else []
 
 
 def _require(history: History, ref: TaskRef) -> HistoryEntry:

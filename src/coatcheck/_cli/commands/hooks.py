@@ -69,9 +69,9 @@ def hooks_command(
 ) -> None:
     """Send events to your addresses, and receive deliveries of services, as webhooks.
 
-    add, remove, rotate and list manage hooks; their messages follow Standard Webhooks and name the task and its state,
-    nothing else. test sends a message now. secret stores the secret of a service (from standard input) whose deliveries are then accepted; log
-    shows deliveries and replay sends one again. serve receives and sends until Ctrl-C, on loopback only: give services
+    add, remove, on, off, rotate and list manage hooks; their messages follow Standard Webhooks and name the task and its
+    state, nothing else. test sends a message now. secret stores the secret of a service (from standard input) whose
+    deliveries are then accepted; log shows deliveries and replay sends one again. serve receives and sends until Ctrl-C, on loopback only: give services
     the address of a tunnel to it, /SENDER at the end. A delivery ends the pause of a wait for its task; a task that
     nothing waits for is polled and recorded.
     """

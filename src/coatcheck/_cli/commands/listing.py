@@ -98,8 +98,7 @@ def list_command(
 def _lines(run: CommandContext, tasks: list[Task]) -> list[Line]:
     from ..task_table import task_table  # not for --json
 
-    width = run.console.width if run.console.is_terminal else None
-    return task_table(tasks, run.now, width=width) or ["No tasks found."]
+    return task_table(tasks, run.now, width=run.console.max_width) or ["No tasks found."]
 
 
 def _options(options: dict[str, object], *, states: tuple[str, ...], others: dict[str, str | None]) -> list[str]:

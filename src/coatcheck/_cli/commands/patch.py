@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ... import errors
-from ..apply import print_repairs, print_warnings
-from ..console import Styled, diff_lines
+from ..apply import print_repairs, print_report
+from ..console import diff_lines
 from ..context import CommandContext, attempt_option, command
 from ..json_output import jsonable, patch_text, to_object
+from ..patches_to_apply import load_patch_to_apply
 from ..stored_tasks import reading, refresh_option, with_origin
 
 if TYPE_CHECKING:
@@ -231,6 +232,7 @@ coatcheck apply codex:task_e_6a0 --attempt 2 --check
 coatcheck apply codex:task_e_6a0 --exclude '*.lock' --index
 coatcheck apply codex:task_e_6a0 --branch dark-mode
 coatcheck apply change.patch --repair --commit
+coatcheck apply codex:task_e_6a0 --gate
 coatcheck apply --undo
 """,
 )
@@ -256,10 +258,18 @@ coatcheck apply --undo
     is_flag=True,
     help="Reject what ordinary changes seldom do: all rules except those for kinds and sizes of files.",
 )
+@click.option("--gate", "is_gated", is_flag=True, help="Show its size, and apply it once somebody approves it.")
 @click.option("--undo", is_flag=True, help="Undo the last application in this checkout; repeat it for the one before.")
 @refresh_option
 def apply_command(
-    run: CommandContext, *, task: str | None, attempt: int | None, undo: bool, refresh: bool, **options: object
+    run: CommandContext,
+    *,
+    task: str | None,
+    attempt: int | None,
+    undo: bool,
+    refresh: bool,
+    is_gated: bool,
+    **options: object,
 ) -> int:
     """Apply the patch of a task or of a patch file to the current checkout.
 
@@ -273,6 +283,10 @@ def apply_command(
     --undo restores what the last application changed, also one that was interrupted; repeated, it undoes the one
     before. Files that were edited since are not changed, and are listed. Another attempt of a task whose patch is
     applied and not committed is refused.
+
+    With --gate nothing is changed: a gate is printed, and the exit code is 10. `coatcheck approve GATE` applies the
+    patch to this checkout, and so does this command once the gate is approved. The approval is of this patch and these
+    options.
     """
     from ..._app.apply import ApplyOptions
     from ..._app.patch_files import is_patch_file
@@ -280,16 +294,44 @@ def apply_command(
 
     chosen = ApplyOptions.of(**options)
     if undo:
-        return _undo(run, is_alone=not (task or attempt or refresh or chosen != ApplyOptions()))
+        return _undo(run, is_alone=not (task or attempt or refresh or is_gated or chosen != ApplyOptions()))
     if task is None:
         raise errors.ConfigurationError(
             "no task and no file given", remedy="pass a REF or a FILE; coatcheck list shows the latest tasks"
         )
-    if is_patch_file(task, run.process_env.folder):
+    is_file = is_patch_file(task, run.process_env.folder)
+    if is_gated:
+        if chosen.check:
+            raise errors.ConfigurationError("--gate and --check cannot be combined", remedy="leave out one of them")
+        return _apply_gated(run, task, chosen, attempt, is_file=is_file, is_refreshed=refresh)
+    if is_file:
         report = _apply_file(run, task, chosen, attempt)
     else:
         report = _apply_task(run, task, chosen, attempt, is_refreshed=refresh)
     return apply_exit_code(report)
+
+
+def _apply_gated(
+    run: CommandContext, task: str, options: ApplyOptions, attempt: int | None, *, is_file: bool, is_refreshed: bool
+) -> int:
+    """Apply a patch whose gate is approved; otherwise show its size and its gate. Return the exit code."""
+    from contextlib import closing
+
+    from ..._app.held_work import require_approved
+    from ..gate_effects import apply_loaded, hold_patch
+    from ..gates import answer_with_open_gate
+    from .gates import open_gates
+
+    root = run.workspace.require_root()
+    with closing(open_gates(run)) as gates:
+        loaded = load_patch_to_apply(run, task, options, attempt, root=root, is_file=is_file, is_refreshed=is_refreshed)
+        gate = hold_patch(run, gates, loaded, options, root=root)
+        if gate.state == "open":
+            if not run.is_json:
+                _print_stat(run, loaded.patch, color=None)
+            return answer_with_open_gate(run, gate)
+        require_approved(gate)
+        return apply_loaded(run, gates, gate, loaded, options, root=root)
 
 
 def _undo(run: CommandContext, *, is_alone: bool) -> int:
@@ -309,56 +351,16 @@ def _undo(run: CommandContext, *, is_alone: bool) -> int:
 def _apply_task(
     run: CommandContext, task: str, options: ApplyOptions, attempt: int | None, *, is_refreshed: bool
 ) -> ApplyReport:
-    from ..._app.apply import apply_patch
-    from ..._app.outcomes import load_patch
-
-    ref, root = run.ref(task), run.workspace.require_root()
-    with reading(run, ref, is_refreshed=is_refreshed) as reader:
-        loaded = reader.get_task(ref)
-        patch = load_patch(reader, loaded, attempt)
-    if patch.is_partial:
-        subject = ref if patch.number is None else f"attempt {patch.number} of {ref}"
-        run.note((Styled("warning: ", "yellow"), f"{subject} ended without success, and its diff may be partial"))
-    report = apply_patch(
-        root,
-        patch,
-        options,
-        task=loaded,
-        on_findings=lambda findings: print_warnings(run, findings),
-        on_repairs=lambda repairs: print_repairs(run, repairs),
-    )
-    _print_report(run, with_origin(run, ref, {"ref": str(ref), "attempt": patch.number}), report)
+    root = run.workspace.require_root()
+    loaded = load_patch_to_apply(run, task, options, attempt, root=root, is_file=False, is_refreshed=is_refreshed)
+    report = loaded.apply(run, root)
+    print_report(run, loaded.subject, report)
     return report
 
 
 def _apply_file(run: CommandContext, name: str, options: ApplyOptions, attempt: int | None) -> ApplyReport:
-    from ..._app.apply import apply_patch
-    from ..._app.outcomes import ChosenPatch
-    from ..._app.patch_files import PatchOptions, commit_message, read_patch_file
-
-    if attempt is not None:
-        raise errors.ConfigurationError(
-            f"--attempt needs a task, and {name} is a file", remedy="leave it out, or pass a REF"
-        )
-    folder, root = run.process_env.folder, run.workspace.require_root()
-    reading = PatchOptions(options.strip, options.directory, options.repair, root)
-    file = read_patch_file(name, folder, stdin=run.process_env.stdin.read, options=reading)
-    print_repairs(run, file.repairs)
-    report = apply_patch(
-        root,
-        ChosenPatch(None, file.outcome),
-        options.for_read_patch(),
-        message=commit_message(file),
-        repairs=file.repairs,
-        on_findings=lambda findings: print_warnings(run, findings),
-    )
-    _print_report(run, {"ref": None, "file": name, "attempt": None}, report)
+    root = run.workspace.require_root()
+    loaded = load_patch_to_apply(run, name, options, attempt, root=root, is_file=True)
+    report = loaded.apply(run, root)
+    print_report(run, loaded.subject, report)
     return report
-
-
-def _print_report(run: CommandContext, subject: dict[str, object], report: ApplyReport) -> None:
-    from ..apply import apply_document, apply_lines
-
-    if not report.applied.is_check:
-        run.console.remedy = "the patch was applied; git status shows the checkout"
-    run.answer(lambda: {**subject, **apply_document(report)}, lambda: apply_lines(report))

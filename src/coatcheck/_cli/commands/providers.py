@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
+from ..._protocol.provider import Support
 from ..._runtime.provider_lookup import provider_names, provider_of
-from ..console import Line, Styled, table
+from ..console import Line, Styled
 from ..context import CommandContext, command
 from ..json_output import Fields, read
+from ..tables import table
+from ..text_width import columns
 
 if TYPE_CHECKING:
     from ..._protocol.provider import Capabilities
@@ -34,7 +37,7 @@ def providers_command(run: CommandContext, *, action: str, name: str | None, fol
     """List the capabilities of all providers, show those of one, or write a new one.
 
     "documented": the service's own client or documentation has it; "observed": it works, but is not documented.
-    A new provider is a package of its own that passes the conformance tests before it is changed.
+    A new provider is a separate package, which passes the conformance tests before you change it.
     """
     if action == "list":
         _list(run)
@@ -65,7 +68,7 @@ def _list(run: CommandContext) -> None:
     known = {name: _capabilities_or_error(run, name) for name in provider_names(run.config)}
     run.answer(
         lambda: {"providers": [_entry(name, can) for name, can in known.items()]},
-        lambda: _matrix({name: can for name, can in known.items() if not isinstance(can, errors.CoatcheckError)}),
+        lambda: _matrix(run, {name: can for name, can in known.items() if not isinstance(can, errors.CoatcheckError)}),
     )
     for can in known.values():
         if isinstance(can, errors.CoatcheckError):
@@ -83,15 +86,25 @@ def _entry(name: str, can: Capabilities | errors.CoatcheckError) -> dict[str, ob
     return {"name": name, "error": str(can)} if isinstance(can, errors.CoatcheckError) else document(name, can)
 
 
-def _matrix(known: dict[str, Capabilities]) -> list[Line]:
+def _matrix(run: CommandContext, known: dict[str, Capabilities]) -> list[Line]:
+    """Return a column for each provider, or a line for each where the terminal is too narrow."""
+    width = run.console.max_width
     verbs = sorted({verb for can in known.values() for verb in can.verbs})
     rows = [(verb, *(can.verbs[verb].value if verb in can.verbs else "-" for can in known.values())) for verb in verbs]
-    return table(("VERB", *known), rows)
+    lines = table(("VERB", *known), rows, width=None)
+    if width is None or all(columns(line.text if isinstance(line, Styled) else str(line)) <= width for line in lines):
+        return lines
+    compact = [(name, *(_verbs(can, support) for support in Support)) for name, can in known.items()]
+    return table(("PROVIDER", *(support.name for support in Support)), compact, width=width)
+
+
+def _verbs(can: Capabilities, support: Support) -> str:
+    return ", ".join(sorted(verb for verb, each in can.verbs.items() if each is support))
 
 
 def _show(run: CommandContext, name: str) -> None:
     capabilities = capabilities_of(run, name)
-    run.answer(lambda: document(name, capabilities), lambda: _lines(name, capabilities))
+    run.answer(lambda: document(name, capabilities), lambda: _lines(run, name, capabilities))
 
 
 def capabilities_of(run: CommandContext, name: str) -> Capabilities:
@@ -128,12 +141,12 @@ def document(name: str, can: Capabilities) -> dict[str, object]:
     return {"name": name, **read(CAPABILITIES, can)}
 
 
-def _lines(name: str, can: Capabilities) -> list[Line]:
+def _lines(run: CommandContext, name: str, can: Capabilities) -> list[Line]:
     rows = [(verb, support.value) for verb, support in sorted(can.verbs.items())]
     rows += [(verb, f"no: {reason}") for verb, reason in sorted(can.reasons.items())]
     return [
         Styled(name, "bold"),
-        *table(("VERB", "SUPPORT"), rows),
+        *table(("VERB", "SUPPORT"), rows, width=run.console.max_width),
         "",
         f"options: {', '.join(sorted(can.options)) or 'none'}",
         f"modes: {', '.join(sorted(can.modes))}",

@@ -8,11 +8,11 @@ import click
 
 from ... import errors
 from ..._review.checks import SandboxKind
-from ..apply import print_warnings
+from ..apply import print_repairs, print_warnings
 from ..context import CommandContext, command
 from ..exit_codes import ExitCode
 from ..json_output import to_object
-from ..stored_tasks import reading, refresh_option
+from ..stored_tasks import reading
 from .patch import directory_option, repair_option, strip_option
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..._app.apply import ApplyOptions, ApplyReport
     from ..._app.candidate_reviews import CandidateSource
     from ..._app.patch_files import PatchOptions
+    from ..._review.checks import Check
     from ..._review.ranking import Ranking
     from ..._review.review import ReviewRequest
     from ..._review.review_file import ReviewFile
@@ -73,7 +74,7 @@ coatcheck review one.patch two.patch --check "make test" --markdown
 @repair_option
 @click.option("--apply", "is_applied", is_flag=True, help="Apply the candidate that is chosen.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
-@refresh_option
+@click.option("--refresh", is_flag=True, help="Ask the services for ended tasks as well, and run every check again.")
 def review_command(
     run: CommandContext, *, tasks: tuple[str, ...], is_applied: bool, markdown: bool, refresh: bool, **options: Any
 ) -> int:
@@ -88,11 +89,15 @@ def review_command(
         raise errors.ConfigurationError("--markdown and --json cannot be combined", remedy="pass one of them")
     file = _review_file(options)
     request, apply_options = _request(run, file, options)
+    if is_applied:
+        from ..._app.candidate_reviews import require_work_tree
+
+        require_work_tree(request.repository)
     sources = _read_sources(run, tasks, options, is_refreshed=refresh)
     request = request._replace(candidates=_unique(sources))
-    ranking = _review(run, request)
+    ranking = _review(run, request, is_refreshed=refresh)
     report = _apply(run, request, ranking, sources, apply_options) if is_applied and ranking.choice else None
-    _print(run, ranking, report, is_applied=is_applied, is_markdown=markdown)
+    _print(run, ranking, report, request.verification.checks, is_applied=is_applied, is_markdown=markdown)
     if report is not None:
         from ..apply import apply_exit_code
 
@@ -143,14 +148,19 @@ def _verification(file: ReviewFile, options: dict[str, Any]) -> Any:
     from msgspec.structs import replace
 
     from ..._review.checks import Check
+    from ..._review.command_words import words_of
     from ..._review.review import checks_of
 
     optional = [Check(name=" ".join(text.split()), run=text, required=False) for text in options["optional_checks"]]
     verification = file.verification
+    setup = options["setup"] or verification.setup
+    for text, what in ((setup, "the setup"), (options["scorer"] or file.scorer, "the scorer")):
+        if text:
+            words_of(text, what)
     return replace(
         verification,
         checks=checks_of((*verification.checks, *options["checks"], *optional)),
-        setup=options["setup"] or verification.setup,
+        setup=setup,
         protected=(*verification.protected, *options["protect"]),
         sandbox=options["sandbox"] or verification.sandbox,
         network=options["network"] or verification.network,
@@ -170,7 +180,7 @@ def _read_sources(
     reading_options = PatchOptions(options["strip"], options["directory"], options["repair"], run.root)
     sources: list[CandidateSource] = []
     failures: list[tuple[Any, errors.CoatcheckError]] = []
-    for name in dict.fromkeys(names):
+    for name in _distinct(run, names):
         try:
             sources += _read_source(run, name, reading_options, is_refreshed=is_refreshed)
         except errors.ConfigurationError:
@@ -184,13 +194,29 @@ def _read_sources(
     return sources
 
 
+def _distinct(run: CommandContext, names: Sequence[str]) -> list[str]:
+    """Return *names*; a file that is named twice, in whatever way, is one candidate."""
+    import os
+
+    from ..._app.patch_files import STDIN, is_patch_file
+
+    folder = run.process_env.folder
+    paths: dict[str, str] = {}
+    for name in names:
+        is_path = name != STDIN and is_patch_file(name, folder)
+        paths.setdefault(os.path.realpath(os.path.join(folder, name)) if is_path else name, name)
+    return list(paths.values())
+
+
 def _read_source(run: CommandContext, name: str, options: PatchOptions, *, is_refreshed: bool) -> list[CandidateSource]:
     from ..._app.candidate_reviews import read_file_candidate, read_task_candidates
     from ..._app.patch_files import is_patch_file
 
     folder = run.process_env.folder
     if is_patch_file(name, folder):
-        return [read_file_candidate(name, folder, stdin=run.process_env.stdin.read, options=options)]
+        source = read_file_candidate(name, folder, stdin=run.process_env.stdin.read, options=options)
+        print_repairs(run, source.file.repairs if source.file else ())
+        return [source]
     ref = run.ref(name)
     with reading(run, ref, is_refreshed=is_refreshed) as reader:
         return read_task_candidates(reader, ref)
@@ -202,14 +228,18 @@ def _unique(sources: Sequence[CandidateSource]) -> Sequence[Any]:
     return unique(source.candidate for source in sources)
 
 
-def _review(run: CommandContext, request: ReviewRequest) -> Ranking:
+def _review(run: CommandContext, request: ReviewRequest, *, is_refreshed: bool) -> Ranking:
     from ..._app.candidate_reviews import review_tools
     from ..._review.review import review_candidates
+    from ..._runtime.system_clock import SystemClock
     from ..review_progress import with_progress
 
-    tools = review_tools(run.config)
-    run.process_env.interruption.expect("checks that have ended are kept; run the same command again")
-    return with_progress(run, lambda report, scope: review_candidates(request, tools, on_progress=report, scope=scope))
+    run.process_env.interruption.expect("results of checks that have ended are kept; run the same command again")
+    clock = run.process_env.clock or SystemClock()
+    with review_tools(run.config, clock=clock, is_cached=not is_refreshed) as tools:
+        return with_progress(
+            run, lambda report, scope: review_candidates(request, tools, on_progress=report, scope=scope)
+        )
 
 
 def _apply(
@@ -229,7 +259,13 @@ def _apply(
 
 
 def _print(
-    run: CommandContext, ranking: Ranking, report: ApplyReport | None, *, is_applied: bool, is_markdown: bool
+    run: CommandContext,
+    ranking: Ranking,
+    report: ApplyReport | None,
+    checks: Sequence[Check],
+    *,
+    is_applied: bool,
+    is_markdown: bool,
 ) -> None:
     from ..apply import apply_document, apply_lines
     from ..review_formatting import ranking_lines
@@ -244,5 +280,7 @@ def _print(
             lambda: {**to_object(ranking), "applied": applied},
             lambda: [*ranking_lines(ranking, width=width), *(["", *apply_lines(report)] if report else [])],
         )
+    if not any(check.required for check in checks):
+        run.note("a candidate is chosen only by a check that it passes: --check COMMAND")
     if is_applied and not report:
         run.note(f"nothing was applied: {ranking.reason}")

@@ -109,7 +109,7 @@ def show_command(
 ) -> int:
     """Print the results of tasks so far: prompt, messages, pull request, files, attempts.
 
-    Tasks that have ended are read from the history; a line says so. On a terminal they are shown in your pager, and messages are rendered as Markdown.
+    Tasks that have ended are read from the history, which a line on stderr reports. On a terminal they are shown in your pager, and messages are rendered as Markdown.
     """
     from ..wait_progress import result
 

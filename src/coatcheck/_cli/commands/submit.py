@@ -16,20 +16,22 @@ from ..._app.wait import PlanApproval, WaitOptions, plan_decision, wait_for_task
 from ..._model.states import TaskState
 from ..apply import apply_document, apply_exit_code, apply_lines, print_warnings
 from ..batch import read_lines, run_batch
-from ..console import Styled
 from ..context import CommandContext, attempt_option, command
 from ..exit_codes import exit_code_of
 from ..json_output import Fields, error_document, many, to_object
 from ..prompts import read_prompt
 from ..spec_options import spec_options
+from ..templates import journal_of_template, template_options, title_of, use_template
 from ..time_options import interval_option, seconds, timeout_of, timeout_option
 from ..wait_progress import (
     ask_about_plan,
-    expect_interruption,
     print_next_step,
+    print_ref,
     result,
     wait_exit_code,
+    with_gate,
 )
+from ..waiting_gates import waiting_gates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from ..._app.apply import ApplyReport
     from ..._app.batch import BatchLine
     from ..._engine.submit import ResumedSubmission
-    from ..._model.tasks import Task
+    from ..._model.tasks import Task, TaskSpec
+    from ..._review.templates import Rendered
     from ..._runtime.client import Client
     from ..console import Line
 
@@ -57,12 +60,16 @@ git diff | coatcheck submit --starting-diff - "Finish what I began"
 coatcheck submit --prompt-file prompt.md
 coatcheck submit - < prompt.md
 coatcheck submit --batch tasks.jsonl --json
+coatcheck submit --gate "Add dark mode"
+coatcheck submit --template fix-issue --arg issue=@issue.md
 coatcheck submit --resume
 """,
 )
 @prompt_argument
 @prompt_file_option
+@template_options
 @spec_options
+@click.option("--gate", "is_gated", is_flag=True, help="Hold the task until somebody approves it: `coatcheck approve`.")
 @click.option(
     "--plan-approval", is_flag=True, help="Make the agent wait for `coatcheck approve` before it carries out its plan."
 )
@@ -72,7 +79,14 @@ coatcheck submit --resume
     "--from-line", type=click.IntRange(min=1), default=1, metavar="N", help="--batch: begin at this line (default: 1)."
 )
 def submit_command(
-    run: CommandContext, *, resume: bool, plan_approval: bool, batch: str | None, from_line: int, **options: Any
+    run: CommandContext,
+    *,
+    resume: bool,
+    plan_approval: bool,
+    batch: str | None,
+    from_line: int,
+    is_gated: bool,
+    **options: Any,
 ) -> int | None:
     """Submit a task and print its ref at once (step 1 of 2).
 
@@ -83,10 +97,16 @@ def submit_command(
     A line of --batch is a JSON string, the prompt, or an object: prompt, environment, repository, branch, attempts,
     mode, model, title, starting_diff, open_pull_request, requires_approval. The options apply to each line that does
     not set them. A ref is printed for each line; failed lines are reported, and the exit code is 14.
+
+    With --gate nothing is sent: a gate is printed, and the exit code is 10. Whoever approves the gate submits the task.
     """
     options["requires_approval"] = plan_approval or None
+    _check_alone(options, resume=resume, batch=batch, is_gated=is_gated)
     lines = _batch_lines(run, batch, from_line, resume=resume, options=options)
-    with run.client(environment=target_of(options)) as client:
+    rendered = use_template(run, options)
+    if is_gated:
+        return _hold(run, options, rendered)
+    with run.client(environment=target_of(options), journal=journal_of_template(run, rendered)) as client:
         if resume:
             _resume(run, client)
             return None
@@ -95,6 +115,35 @@ def submit_command(
         task = _submit(run, client, options)
     run.answer(lambda: to_object(task, is_summary=True), lambda: [str(task.ref)])
     return None
+
+
+def _check_alone(options: dict[str, Any], *, resume: bool, batch: str | None, is_gated: bool) -> None:
+    """Raise `ConfigurationError` for an option of one task together with --resume or --batch."""
+    other = "--resume" if resume else "--batch" if batch is not None else None
+    own = {"--gate": is_gated, "--template": options["template"]}
+    for name in (name for name, is_given in own.items() if other and is_given):
+        raise errors.ConfigurationError(f"{name} and {other} cannot be combined", remedy="pass one of them")
+
+
+def _hold(run: CommandContext, options: dict[str, Any], rendered: Rendered | None) -> int:
+    """Store the task behind a gate; submit it where a policy approves. Return the exit code."""
+    from contextlib import closing
+
+    from ..._app.held_work import HeldTask, hold_submission, require_approved
+    from ..gate_effects import submit_held
+    from ..gates import answer_with_open_gate
+    from .gates import open_gates
+
+    with run.client(environment=target_of(options)) as client:
+        spec = _prepared(run, client, options)
+    template = (rendered.template, rendered.digest) if rendered else None
+    held = HeldTask(run.provider, spec, account=run.config.get("account"), template=template)
+    with closing(open_gates(run)) as gates:
+        gate = hold_submission(gates, held)
+        if gate.state == "open":
+            return answer_with_open_gate(run, gate)
+        require_approved(gate)
+        return submit_held(run, gates, gate)
 
 
 def _batch_lines(
@@ -123,10 +172,12 @@ def _batch_lines(
 coatcheck run "Add dark mode"
 coatcheck run --repo owner/repo --attempts 3 --apply "Add dark mode"
 coatcheck run --ask "Where is the theme chosen?"
+coatcheck run --template fix-issue --arg issue=@issue.md
 """,
 )
 @prompt_argument
 @prompt_file_option
+@template_options
 @spec_options
 @timeout_option
 @interval_option
@@ -153,21 +204,27 @@ def run_command(
     input.
     """
     wait = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None)
+    journal = journal_of_template(run, use_template(run, options))
     check_attempt(run.config, attempt, options["attempts"])
     root = run.workspace.require_root() if is_applied else None
-    with run.client(environment=target_of(options), waits=True) as client:
+    with (
+        waiting_gates(run) as gates,
+        run.client(environment=target_of(options), waits=True, journal=journal) as client,
+    ):
         approve = plan_decision(client, run.provider, approve_plan, lambda task: ask_about_plan(run, task))
+        approve = gates.plan_decision(client, run.provider, approve_plan, approve)
         options["requires_approval"] = approve_plan in ("ask", "never") or None
         task = _submit(run, client, options)
         task = wait_for_task(client, task.ref, wait, approve=approve, on_change=run.start_progress(task.ref).update)
     outcome_of(task, attempt)  # raises where there is no such attempt
     report = _apply(run, root, task, attempt) if root is not None and task.state is TaskState.SUCCEEDED else None
+    gate = gates.observe(task)
     run.answer(
-        lambda: to_object(task) | ({"applied": _applied_document(report)} if is_applied else {}),
+        lambda: {**with_gate(task, gate), **({"applied": _applied_document(report)} if is_applied else {})},
         lambda: [*result(task, attempt, run), *_applied_lines(report)],
     )
     if report is None:
-        print_next_step(run, task)
+        print_next_step(run, task, gate)
         return wait_exit_code(task)
     if isinstance(report, errors.CoatcheckError):
         if not run.is_json:
@@ -205,27 +262,34 @@ def _applied_lines(report: ApplyReport | errors.CoatcheckError | None) -> list[L
     return ["", *apply_lines(report)]
 
 
-def _submit(run: CommandContext, client: Client, options: dict[str, Any]) -> Task:
-    """Submit a task, and print its ref and the command that waits for it."""
+def _prepared(run: CommandContext, client: Client, options: dict[str, Any]) -> TaskSpec:
+    """Return the specification of the task that the arguments describe."""
     words, file = options["words"], options["prompt_file"]
     if options["starting_diff"] == "-" and (file == "-" or (file is None and words in ((), ("-",)))):
         raise errors.ConfigurationError(
             "standard input cannot be both the prompt and the diff", remedy="pass one of them as an argument"
         )
-    text = read_prompt(run, words, file, facts=lambda: _facts(run, options))
-    run.console.progress(lambda: ("submitting",))
+    text = options.get("prompt") or read_prompt(run, words, file, facts=lambda: _facts(run, options))
+    chosen = _chosen(run, {**options, "title": title_of(run, client, options)})
+    spec, warning = prepare_submission(run.workspace, client, text, chosen)
+    if warning:
+        run.warn(f"warning: {warning}")
+    return spec
+
+
+def _submit(run: CommandContext, client: Client, options: dict[str, Any]) -> Task:
+    """Submit a task, and print its ref and the command that waits for it."""
     resume = run.hint("submit", "--resume", has_provider=True)
     try:
-        spec, warning = prepare_submission(run.workspace, client, text, _chosen(run, options))
-        if warning:
-            run.warn(f"warning: {warning}")
+        spec = _prepared(run, client, options)
+        run.console.progress(lambda: ("submitting",))
         run.process_env.interruption.expect(f"find out whether the task was submitted with: {resume}")
         task = client.create_task(spec)
     except errors.CoatcheckError:
         if run.kept_prompt:
             run.note(f"The prompt is kept: coatcheck {run.command_name} --prompt-file {shlex.quote(run.kept_prompt)}")
         raise
-    _print_ref(run, task)
+    print_ref(run, task)
     return task
 
 
@@ -254,16 +318,6 @@ def _from_checkout(run: CommandContext, read: Callable[[str], str | Sequence[str
     except errors.CoatcheckError:
         names = None
     return (names if isinstance(names, str) else " or ".join(names or ())) or "not set"
-
-
-def _print_ref(run: CommandContext, task: Task) -> None:
-    expect_interruption(run, task.ref)
-    wait = run.hint("wait", str(task.ref))
-    run.console.remedy = f"the task was submitted; wait for it with: {wait}"
-    run.note(
-        ("Step 1/2: submitted ", Styled(str(task.ref), "bold"), *([f"  {task.url}"] if task.url else [])),
-        f"Step 2/2: get the result with: {wait}",
-    )
 
 
 def _read_diff(run: CommandContext, path: str | None) -> bytes | None:

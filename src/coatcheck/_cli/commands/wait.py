@@ -75,13 +75,16 @@ def wait_command(
 
 def _wait_for_one(run: CommandContext, ref: TaskRef, options: WaitOptions, attempt: int | None) -> ExitCode:
     from ..._app.outcomes import outcome_of
-    from ..wait_progress import print_next_step, result, wait_exit_code
+    from ..wait_progress import print_next_step, result, wait_exit_code, with_gate
+    from ..waiting_gates import waiting_gates
 
-    with run.client(ref.provider, waits=True) as client:
-        ended = wait_for_task(client, ref, options, on_change=run.start_progress(ref).update)
+    with waiting_gates(run) as gates, run.client(ref.provider, waits=True) as client:
+        approve = gates.plan_decision(client, ref.provider)
+        ended = wait_for_task(client, ref, options, approve=approve, on_change=run.start_progress(ref).update)
+        gate = gates.observe(ended)
     outcome_of(ended, attempt)  # raises where there is no such attempt
-    run.answer(lambda: to_object(ended), lambda: result(ended, attempt, run))
-    print_next_step(run, ended)
+    run.answer(lambda: with_gate(ended, gate), lambda: result(ended, attempt, run))
+    print_next_step(run, ended, gate)
     return wait_exit_code(ended)
 
 
@@ -110,16 +113,19 @@ def _wait_for_group(
 ) -> dict[TaskRef, Task | errors.CoatcheckError]:
     """Return each task of one provider as it ended, or why it did not; print each result at once."""
     from ..wait_progress import print_next_step, result
+    from ..waiting_gates import waiting_gates
 
     results: dict[TaskRef, Task | errors.CoatcheckError] = {}
     try:
-        with run.client(refs[0].provider, waits=True, refs=refs) as client:
+        with waiting_gates(run) as gates, run.client(refs[0].provider, waits=True, refs=refs) as client:
             for task in client.poll_tasks(refs, timeout=options.timeout, interval=options.interval):
                 if run.outages.progress is not None:
                     run.outages.progress.record_event(task.ref, "", task.state)
                 if not run.is_json:
                     run.console.show_all([Styled(str(task.ref), "bold"), *indented(result(task, None, run)), ""])
-                    print_next_step(run, task)
+                gate = gates.observe(task)
+                if not run.is_json:
+                    print_next_step(run, task, gate)
                 results[task.ref] = task
     except errors.CoatcheckError as error:
         missing = [ref for ref in refs if ref not in results]
@@ -165,9 +171,10 @@ def watch_command(
     """Print what happens to one task or many as it happens, until each ends.
 
     Where the service has an event stream that can be resumed (the local cloud), it is read between polls: output arrives
-    while the agent writes it. With --json each event is one line. The exit code is 0 however a task ends; that of `wait` depends on it.
+    while the agent writes it. With --json each event is one line. The exit code is 0 however a task ends; that of `wait`
+    depends on it.
 
-    Several tasks must be of one provider: its list is polled in place of each task where that is fewer requests.
+    Several tasks must be of one provider, and are polled: its list in place of each task where that is fewer requests.
     """
     from ..wait_progress import expect_interruption
 

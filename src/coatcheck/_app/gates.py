@@ -1,0 +1,238 @@
+"""Gates of this user's store: opened for what waits, decided by policies and people.
+
+Guarantees:
+- a gate that is opened here has a deadline (the setting ``gate_timeout``), and is decided by the first policy that fits;
+- policies are read from the user's file of settings, never from a repository;
+- a plan that waits and was decided before is not asked about again;
+- looking for gates creates no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from .. import errors
+from .._model.gates import ANSWER, PREFIX, REJECT, Decision, Effect, Gate, GateState, Via, digest_of
+from .durations import seconds
+from .task_history import has_store, location_of
+from .wait import required_action
+
+if TYPE_CHECKING:
+    from .._model.tasks import Task, TaskRef
+    from .._protocol.effects import Clock
+    from .._review.gate_policies import GatePolicy
+    from .._runtime.config import Config
+    from .._store.database import Database
+    from .._store.events import StoredEvent
+    from .._store.gates import GateStore
+
+DEFAULT_TIMEOUT = "72h"
+# Kind -> what its deadline does; an approval at the deadline must be chosen by whoever opens the gate.
+HELD_KINDS = frozenset({"plan"})
+
+
+class Gates:
+    """The gates of the store that *config* names. Methods block."""
+
+    def __init__(self, config: Config, *, clock: Clock) -> None:
+        self._config, self._clock = config, clock
+        self._opened: Database | None = None
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def database(self) -> Database:
+        """The store's database."""
+        from .._store.location import open_database
+
+        if self._opened is None:
+            self._opened = open_database(location_of(self._config))
+        return self._opened
+
+    @cached_property
+    def store(self) -> GateStore:
+        """The gates in it."""
+        from .._store.gates import GateStore
+
+        return GateStore(self.database, time=self._clock.time)
+
+    @cached_property
+    def policies(self) -> Sequence[GatePolicy]:
+        """The user's policies, in their order. Raises `ConfigurationError` for one that cannot be used."""
+        from .._review.gate_policies import parse_policies
+        from .._runtime.config import read_tables, user_file
+
+        path = user_file(self._config.environ)
+        return parse_policies((read_tables(path) or {}).get("gates", {}), path=path)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def list(
+        self, *, subject: str | None = None, state: GateState | None = "open", limit: int | None = None
+    ) -> Sequence[Gate]:
+        """Return gates as `GateStore.list` does; none where there is no store."""
+        return self.store.list(subject=subject, state=state, limit=limit) if has_store(self._config) else ()
+
+    def find(self, text: str) -> Gate:
+        """Return the gate that *text* names: ``gate:ID``, an id, or the beginning of one that is open."""
+        id = text.removeprefix(PREFIX)
+        if not has_store(self._config):
+            raise errors.ConfigurationError(f"there is no gate {id!r}", remedy="no gate is stored here")
+        begun = [gate for gate in self.list() if id and gate.id.startswith(id)]
+        return begun[0] if len(begun) == 1 else self.store.get(id)
+
+    def log(self, *, after: int | None = None, limit: int) -> Sequence[StoredEvent]:
+        """Return the events of gates: the last *limit*, or the first *limit* after the number *after*."""
+        from .._store.events import EventLog
+
+        if not has_store(self._config):
+            return ()
+        events = EventLog(self.database, time=self._clock.time)
+        if after is None:
+            return events.last(limit, family="gate.")
+        return events.read(after=after, limit=limit, family="gate.")
+
+    # --- opening ------------------------------------------------------------------------------------------------------
+
+    def open(self, gate: Gate, *, request: bytes | None = None) -> Gate:
+        """Store *gate* with its deadline, and let the policies decide it."""
+        if gate.expires_at is None:
+            gate = replace(gate, expires_at=self._deadline())
+        if gate.kind in HELD_KINDS and gate.on_expiry == "reject":
+            gate = replace(gate, on_expiry="hold")
+        stored = self.store.open(gate, request=request)
+        return self._decided_by_policy(stored) if stored.state == "open" else stored
+
+    def observe(self, task: Task) -> Gate | None:
+        """Return the gate of what *task* waits for, which is opened where there is none; withdraw what it does not."""
+        gate = gate_of(task)
+        if has_store(self._config):
+            others = [kind for kind in TASK_KINDS if gate is None or kind != gate.kind]
+            self.store.withdraw_all(str(task.ref), why=f"the task is {task.state.value}", kinds=others)
+        return None if gate is None else self.open(gate)
+
+    def _deadline(self) -> datetime | None:
+        setting = self._config.resolve("gate_timeout")
+        pause = seconds(setting.value or DEFAULT_TIMEOUT, f"gate_timeout ({setting.origin})")
+        return None if pause is None else datetime.fromtimestamp(self._clock.time() + pause, UTC)
+
+    def _decided_by_policy(self, gate: Gate) -> Gate:
+        from .._review.gate_policies import first_policy
+
+        policy = first_policy(self.policies, gate)
+        option = None if policy is None or policy.decision == "ask" else gate.first_option(policy.decision)
+        if policy is None or option is None:
+            return gate
+        self.store.decide(
+            gate.id, option.id, by=f"policy:{policy.name}", via="policy", why=policy.why, digest=gate.digest
+        )
+        return self.store.get(gate.id)
+
+    # --- deciding -----------------------------------------------------------------------------------------------------
+
+    def decide(
+        self,
+        gate: Gate,
+        effect: Effect,
+        *,
+        option: str | None = None,
+        why: str | None = None,
+        digest: str | None = None,
+        via: Via = "cli",
+    ) -> Decision:
+        """Decide *gate* as the user of this process: by the *option* with the *effect*, else the first with it."""
+        chosen = gate.first_option(effect) if option is None else gate.option(option)
+        if chosen is None or chosen.effect != effect:
+            fitting = ", ".join(each.id for each in gate.options if each.effect == effect) or "none"
+            raise errors.ConfigurationError(
+                f"{gate.address} has no option {option or effect!r} to {effect} it", remedy=f"options: {fitting}"
+            )
+        return self.store.decide(gate.id, chosen.id, by=login_name(), via=via, why=why, digest=digest or gate.digest)
+
+    def decides_plans(self, ask: Callable[[Task], bool] | None = None) -> Callable[[Task], bool]:
+        """Return a function that decides about a task's plan: as the store has it, else as *ask* answers.
+
+        Where nothing has decided, the answer is no, and the gate stays open.
+        """
+
+        def decide(task: Task) -> bool:
+            gate = self.observe(task)
+            if gate is None or gate.kind != "plan":
+                return False
+            if gate.state == "open" and ask is not None and ask(task):
+                self.decide(gate, "approve")
+                gate = self.store.get(gate.id)
+            if gate.state == "approved":
+                self.store.complete(gate.id)
+            return gate.state == "approved"
+
+        return decide
+
+
+# Kinds of gates that the state of a task opens and closes.
+TASK_KINDS = ("plan", "question")
+
+
+def gate_of(task: Task) -> Gate | None:
+    """Return the gate of what *task* waits for, not stored; None where it needs no decision."""
+    action, ref = required_action(task), str(task.ref)
+    if action == "approve" and task.plan is not None:
+        steps = [text for step in task.plan.steps for text in (step.title, step.description)]
+        return Gate(
+            subject=ref,
+            kind="plan",
+            title=f"the plan of {ref}",
+            detail="\n".join(f"{number}. {step.title}" for number, step in enumerate(task.plan.steps, 1)),
+            digest=digest_of(task.plan.id, *steps),
+            repository=repository_of(task),
+        )
+    if action != "answer":
+        return None
+    messages = task.outcome.messages if task.outcome else ()
+    question = messages[-1].text if messages else task.progress
+    return Gate(
+        subject=ref,
+        kind="question",
+        title=f"{ref} waits for an answer",
+        detail=question,
+        options=(ANSWER, REJECT),
+        digest=digest_of(ref, question),
+        repository=repository_of(task),
+    )
+
+
+def repository_of(task: Task) -> str | None:
+    """Return ``owner/repo`` of a task: as its service reports it, else its environment where that is named so."""
+    if task.repository is not None:
+        return task.repository
+    name = (task.environment_label or task.environment or "").removeprefix("sources/github/")
+    return name if name.count("/") == 1 and name.strip("/") == name else None
+
+
+def login_name() -> str:
+    """Return the name of the user of this process, as the audit log has it."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without an entry
+        return f"uid {os.getuid()}"
+
+
+def open_gate_of(gates: Gates, ref: TaskRef) -> Gate | None:
+    """Return the open gate of a task, None where there is none. Raises `ConfigurationError` where there are several."""
+    found = gates.list(subject=str(ref))
+    if len(found) > 1:
+        names = ", ".join(f"{gate.address} ({gate.kind})" for gate in found)
+        raise errors.ConfigurationError(f"{ref} has {len(found)} gates: {names}", remedy="name one of them")
+    return found[0] if found else None

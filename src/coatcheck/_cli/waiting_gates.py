@@ -1,0 +1,76 @@
+"""Gates of the tasks that a command waits for.
+
+Guarantee: a store that cannot be used never fails a wait; a note has the reason. Nothing is stored where the setting
+``history`` is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .. import errors
+from .._app.gates import Gates
+from .._protocol.provider import Verb
+from .._runtime.system_clock import SystemClock
+
+if TYPE_CHECKING:
+    from .._app.wait import PlanApproval
+    from .._model.gates import Gate
+    from .._model.tasks import Task
+    from .._runtime.client import Client
+    from .context import CommandContext
+
+
+class WaitingGates:
+    """Opens and decides the gates of tasks that are waited for."""
+
+    def __init__(self, run: CommandContext, gates: Gates | None) -> None:
+        self._run, self._gates = run, gates
+
+    def observe(self, task: Task) -> Gate | None:
+        """Return the gate of what *task* waits for, None where it waits for nothing or the store cannot be used."""
+        if self._gates is None:
+            return None
+        try:
+            return self._gates.observe(task)
+        except errors.StoreError as error:
+            self._run.note(f"The gate of {task.ref} could not be stored: {error}")
+            self._gates = None
+            return None
+
+    def plan_decision(
+        self,
+        client: Client,
+        provider: str,
+        approval: PlanApproval | None = None,
+        ask: Callable[[Task], bool] | None = None,
+    ) -> Callable[[Task], bool] | None:
+        """Return what decides about plans: the store, policies, then *ask*; None where the provider has no plans."""
+        if self._gates is None or approval == "never" or Verb.APPROVE_PLAN not in client.capabilities.verbs:
+            return ask
+        del provider
+        decide = self._gates.decides_plans(ask)
+
+        def approve(task: Task) -> bool:
+            try:
+                return decide(task)
+            except errors.StoreError as error:
+                self._run.note(f"The gate of {task.ref} could not be stored: {error}")
+                return ask is not None and ask(task)
+
+        return approve
+
+
+@contextmanager
+def waiting_gates(run: CommandContext) -> Iterator[WaitingGates]:
+    """Open the gates of a wait."""
+    if run.history.level == "off":
+        yield WaitingGates(run, None)
+        return
+    gates = Gates(run.config, clock=run.process_env.clock or SystemClock())
+    try:
+        yield WaitingGates(run, gates)
+    finally:
+        gates.close()

@@ -1,0 +1,88 @@
+"""`Review`: candidates, checked by real commands in real clones, and ranked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.review.corpus import CorpusTask, corpus
+
+from coatcheck import Candidate, Check, CheckProgress, Patch, Review, Task, TaskRef, TaskState, Verification
+from coatcheck._review.review import checks_of
+from coatcheck.errors import ConfigurationError
+
+PATCH = Patch(b"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
+
+
+def repository_of(task: CorpusTask, folder: Path) -> Path:
+    """Return a repository with the program of a task."""
+    for path, text in task.files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    for words in (("init", "-q"), ("add", "-A"), (*identity, "commit", "-q", "-m", "first")):
+        subprocess.run(["git", *words], cwd=folder, check=True, timeout=240)
+    return folder
+
+
+def verification(task: CorpusTask, *names: str) -> Verification:
+    """Return the named checks of a corpus task, without a sandbox: the programs are those of the tests."""
+    python = f"'{sys.executable}' -B"
+    return Verification(
+        checks=tuple(Check(name=name, run=f"{python} tests/{name}.py") for name in names),
+        protected=("tests",),
+        sandbox="none",
+    )
+
+
+def test_real_checks_choose_the_right_candidate(tmp_path: Path) -> None:
+    """With real clones and commands the right patch is chosen; one that edits the tests is checked by those of the base."""
+    (task,) = corpus(1)
+    repository = repository_of(task, tmp_path / "repository")
+    progress: list[CheckProgress] = []
+    review = Review(*task.candidates, repository=repository, verification=verification(task, "weak", "strong"))
+    cards = review.verify(on_progress=progress.append)
+    chosen = task.entry(review.rank().choice)
+    results = {(entry.kind, card.result.value) for card in cards if (entry := task.entry(card.candidate.name))}
+    expected = {("right", "passed"), ("fails", "failed"), ("weak", "failed"), ("edits tests", "failed")}
+
+    assert (expected, "right", True) == (
+        results,
+        chosen and chosen.kind,
+        {"running", "passed", "failed"} <= {each.state for each in progress},
+    )
+
+
+def test_a_review_without_verification_chooses_nothing() -> None:
+    """Before `verify` candidates are ranked by size and agreement, and none is chosen."""
+    failed = Task(ref=TaskRef("codex", "1"), state=TaskState.FAILED)
+    ranking = Review(
+        PATCH, failed, Candidate(name="x", patch=PATCH), repository="/nowhere", checks=["make test"]
+    ).rank()
+    names = [(card.candidate.name, card.unchecked) for card in ranking.cards]
+    expected = [("patch 1", "it was not verified"), ("x", "it was not verified"), ("codex:1", None)]
+
+    assert (expected, None) == (names, ranking.choice)
+
+
+def test_checks_are_text_or_values() -> None:
+    """A command is a required check that is named by its text; two checks of one name are refused."""
+    lint = Check(name="lint", run="make lint", required=False)
+    with pytest.raises(ConfigurationError, match="the check 'make test' is given twice"):
+        checks_of(["make test", "make  test"])
+
+    assert (Check(name="make test", run="make  test"), lint) == checks_of(["make  test", lint])
+
+
+def test_without_a_repository_nothing_is_verified(tmp_path: Path) -> None:
+    """A folder that is no repository, and one without a commit, are errors that name it."""
+    review = Review(PATCH, repository=tmp_path, checks=["make test"])
+    with pytest.raises(ConfigurationError):
+        review.verify()
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True, timeout=240)
+    with pytest.raises(ConfigurationError, match="has no commit to check candidates on") as caught:
+        review.verify()
+
+    assert str(tmp_path) in str(caught.value)
