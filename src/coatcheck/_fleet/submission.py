@@ -1,6 +1,6 @@
 """Submit candidates, each exactly once.
 
-Invariants (each from a prototype that failed, `docs/project/decisions/0016-fleets.md`):
+Invariants (each from a prototype that failed, `docs/project/decisions/0017-fleet-loop.md`):
 
 - the turn of the account is waited for before the candidate is claimed and its intent written, and nothing waits
   between the intent and the POST;
