@@ -6,6 +6,7 @@ from several attributes has its type in `COMPUTED`.
 
 from __future__ import annotations
 
+import collections.abc
 import datetime as dt
 import enum
 import inspect
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import coatcheck
-from coatcheck._model import catalogue, comparison, events, gates, outcome, tasks, usage
+from coatcheck._fleet import control as fleet_control, estimate as fleet_estimate, plan as fleet_plan
+from coatcheck._model import catalogue, comparison, events, fleets, gates, outcome, tasks, usage
 from coatcheck._patches import (
     apply_results,
     compare,
@@ -87,6 +89,16 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "Gate": (gates.Gate, False),
     "GateOption": (gates.GateOption, False),
     "Decision": (gates.Decision, False),
+    "FleetRecord": (fleets.FleetRecord, False),
+    "FleetStatus": (fleets.FleetStatus, False),
+    "FleetItem": (fleets.FleetItem, False),
+    "FleetCandidate": (fleets.FleetCandidate, False),
+    "FleetAccount": (fleets.FleetAccount, False),
+    "FleetDelivery": (fleets.FleetDelivery, False),
+    "ItemReport": (fleet_control.ItemReport, False),
+    "FleetPlan": (fleet_plan.FleetPlan, False),
+    "PlanItem": (fleet_plan.PlanItem, False),
+    "Estimate": (fleet_estimate.Estimate, False),
     "Hook": (hooks.Hook, False),
     "HookDelivery": (hooks.HookDelivery, False),
     "Repair": (repair_rows.Repair, False),
@@ -152,8 +164,13 @@ def of_type(hint: object) -> Mapping[str, object]:
         return {"anyOf": [of_type(each) for each in arguments]}
     if origin is typing.Literal:
         return {"enum": list(arguments)}
-    if origin is tuple:
-        return many(of_type(arguments[0]))
+    if origin in (collections.abc.Mapping, tuple):
+        is_list = origin is tuple
+        return (
+            many(of_type(arguments[0]))
+            if is_list
+            else {"type": "object", "additionalProperties": of_type(arguments[1])}
+        )
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return {"enum": [member.value for member in hint]}
     if isinstance(hint, type) and hint.__name__ in VALUES:

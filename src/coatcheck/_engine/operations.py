@@ -137,7 +137,7 @@ class Operations:
         for intent in intents:
             yield Emit((yield from self.resume_submission(intent)))
 
-    def resume_submission(self, intent: Intent, *, is_old: bool | None = None) -> Script[ResumedSubmission]:
+    def resume_submission(self, intent: Intent, *, is_old: bool = False) -> Script[ResumedSubmission]:
         from .submit import resuming  # as above
 
         self._require_search()
