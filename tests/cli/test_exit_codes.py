@@ -23,6 +23,7 @@ def test_every_code_is_explained() -> None:
 def test_every_code_is_reached() -> None:
     """Every exit code is that of an error, of a result or of a signal."""
     by_result = {ExitCode.DONE, ExitCode.NEEDS_INPUT, ExitCode.NO_CANDIDATE, ExitCode.FAILURES}
+    by_result |= {ExitCode.QUOTA, ExitCode.STOPPED}
     by_signal = {exit_code_of(UserInterrupt(number=number)) for number in (signal.SIGHUP, signal.SIGTERM)}
 
     assert set(ExitCode) - {*by_result, *by_signal, ExitCode.BUG} == set(CODES.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ class FleetFixture:
         self.control = FleetControl(self.database, clock=self.clock)
         self.deliveries, self.review, self.notices = CountedDeliveries(), FirstCandidate(), list[str]()
         self.options = FleetOptions()
+        self.on_status: Callable[[FleetStatus], None] | None = None
         self.plan()
 
     def plan(self) -> None:
@@ -122,7 +123,7 @@ class FleetFixture:
         )
         targets = {"patch": self.deliveries}
         try:
-            return await FleetRunner(context, self.review, targets).run(waits=waits)
+            return await FleetRunner(context, self.review, targets).run(waits=waits, on_status=self.on_status)
         finally:
             await services.aclose()
 

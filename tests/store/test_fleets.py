@@ -24,8 +24,9 @@ from coatcheck.testing import FakeClock
 DIFF = b"--- a/x.txt\n+++ b/x.txt\n@@ -1 +1,2 @@\n one\n+two\n"
 
 
-def planned(number: int, *, prompt: str = "Add types.", attempts: int = 1) -> PlannedItem:
+def planned(number: int, *, prompt: str = "", attempts: int = 1) -> PlannedItem:
     """Return an item with candidates of one service."""
+    prompt = prompt or f"Add types to p{number}."
     candidates = [
         PlannedCandidate(key=f"{prompt}/{number}/{attempt}", provider="codex", attempt=attempt)
         for attempt in range(1, attempts + 1)
@@ -100,6 +101,19 @@ def test_a_budget_refuses_before_the_next_submission(
     claims = [at.submissions.claim(at.fleet.id, each, "", budget) for each in at.store.candidates(at.fleet.id)]
 
     assert expected == claims
+
+
+def test_equal_work_is_submitted_one_after_the_other(at: Fixture) -> None:
+    """While a candidate is being submitted, no other with the same prompt for the same place is claimed."""
+    at.save(planned(7, prompt="Same.", attempts=2))
+    first, second = at.store.candidates(at.fleet.id)[3:]
+    claims = [at.submissions.claim(at.fleet.id, each, "", SubmissionBudget()) for each in (first, second)]
+    at.submissions.record_task(first.id, TaskRef("codex", "t1"), before=CandidateState.SUBMITTING)
+
+    assert ["claimed", "busy", "claimed"] == [
+        *claims,
+        at.submissions.claim(at.fleet.id, second, "", SubmissionBudget()),
+    ]
 
 
 def test_what_was_given_back_costs_no_budget(at: Fixture) -> None:
@@ -187,12 +201,23 @@ def test_a_clock_that_was_set_back_stops_nothing_for_long(at: Fixture) -> None:
 
 def test_a_parked_account_is_tried_by_one_submission(at: Fixture) -> None:
     """After its time one submission tries a parked account; a success opens it, and each refusal parks it for longer."""
-    until = at.accounts.park("codex", "", reason="quota")
+    until = at.accounts.park("codex", "", reason="quota", sent_at=at.clock.time())
     before = at.accounts.may_submit("codex", "")
     at.clock.advance(until - at.clock.time())
     tries = [at.accounts.may_submit("codex", "") for _ in range(2)]
-    second = at.accounts.park("codex", "", reason="quota") - at.clock.time()
+    second = at.accounts.park("codex", "", reason="quota", sent_at=at.clock.time()) - at.clock.time()
     at.accounts.release("codex", "")
 
     assert (False, [True, False], 120.0, True) == (before, tries, second, at.accounts.may_submit("codex", ""))
     assert PROBE_SECONDS <= second
+
+
+def test_refusals_that_were_sent_at_once_count_once(at: Fixture) -> None:
+    """Of several submissions that a full quota refused at the same time, one lengthens the pause."""
+    sent_at = at.clock.time()
+    untils = []
+    for _ in range(3):
+        at.clock.advance(1.0)
+        untils.append(at.accounts.park("codex", "", reason="quota", sent_at=sent_at))
+
+    assert {sent_at + 61.0} == set(untils)

@@ -14,7 +14,8 @@ from coatcheck._cli.app import COMMANDS, app
 from coatcheck._cli.commands import providers, submit
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
-from coatcheck._model import catalogue, comparison, event_base, events, gates, outcome, tasks, usage
+from coatcheck._fleet import control as fleet_control, estimate as fleet_estimate, plan as fleet_plan
+from coatcheck._model import catalogue, comparison, event_base, events, fleets, gates, outcome, tasks, usage
 from coatcheck._patches import apply_results, file_change, patch_stats, policy, repair_rows, undo_journal
 from coatcheck._review import candidates, checks, ranking, score_card, templates
 from coatcheck._runtime import config as settings
@@ -162,6 +163,16 @@ OBJECTS = {
     "Decision": declared(gates.Decision),
     "Template": declared(templates.Template),
     "Template argument": declared(templates.Argument),
+    "Fleet": declared(fleets.FleetRecord),
+    "Fleet status": declared(fleets.FleetStatus),
+    "Fleet item": declared(fleets.FleetItem),
+    "Fleet candidate": declared(fleets.FleetCandidate),
+    "Fleet account": declared(fleets.FleetAccount),
+    "Fleet delivery": declared(fleets.FleetDelivery),
+    "Item report": declared(fleet_control.ItemReport),
+    "Fleet plan": declared(fleet_plan.FleetPlan),
+    "Plan item": declared(fleet_plan.PlanItem),
+    "Estimate": declared(fleet_estimate.Estimate),
     "Hook": declared(hooks.Hook),
     "HookDelivery": declared(hooks.HookDelivery),
     "Repair": declared(repair_rows.Repair),

@@ -105,7 +105,7 @@ DOCUMENTS: Mapping[str, str] = {
     "`is_same_change`, `share` and `diff_of_diffs`",
     "apply": "`ref` (null for a file, with `file`), `recorded_at` as `status`, `attempt`, and the fields of an application; with --undo an undoing; with --gate `gate`: gate "
     "object, while nothing is applied",
-    "review": "a ranking, and `applied`: an application with --apply where a candidate was chosen, else null; with a NAME also `review`: its "
+    "review": "a ranking, and `applied`: with --apply an application or an error document, else null; with a NAME also `review`: its "
     "`name` and `submissions`, which are review submission objects; with --list `reviews`: stored review objects",
     "approve": "`ref` (null where it is about no task), `action`, and `gate`: gate object, null where none is stored; of a patch also "
     "the fields of `apply`",
@@ -132,9 +132,12 @@ DOCUMENTS: Mapping[str, str] = {
     "events": "one stored event per line (NDJSON)",
     "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; on, off: `hook`; test: `delivery`; log: `deliveries`: delivery "
     "objects; serve: `url` and `senders` (NDJSON)",
+    "fleet": "list: `fleets`: fleet objects; plan: a fleet plan; run: `status`: fleet status, and `problems`: plan item objects; status: `status`, "
+    "and `items`: fleet item objects, those with a KEY; watch: `status`; show: `items`, with KEY an item report; approve, reject, retry: `items`; "
+    "pause, resume: `fleet` and `is_changed`; cancel: `fleet`, and `running`: refs of tasks that still run; events: one stored event per line (NDJSON)",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",
-    "templates": "list: `templates`: `name`, `path`, `is_repositorys`, and `template` (template object) or `error`; check: these with `findings`: "
+    "templates": "list: `templates`: `name`, `path`, `is_from_repository`, and `template` (template object) or `error`; check: these with `findings`: "
     "probable mistakes; show: a template object; render: `prompt`, `title`, `template` and `digest`",
     "workflow": "`path`: where the workflow was written",
 }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .. import errors
 from .apply import print_warnings
 from .best_of import base_of
-from .exit_codes import ExitCode
-from .json_output import to_object
+from .exit_codes import ExitCode, exit_code_of
+from .json_output import error_document, to_object
 
 if TYPE_CHECKING:
     from .._app.apply import ApplyOptions, ApplyReport
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from .._review.review import ReviewRequest
     from .._review.review_file import ReviewFile
     from .best_of import EndedReview
+    from .console import Line
     from .context import CommandContext
+
+    Applied: TypeAlias = ApplyReport | errors.CoatcheckError | None
 
 # The options of `review` that `run` has not.
 NO_OPTIONS: Mapping[str, Any] = {
@@ -46,7 +49,7 @@ def prepare_review(run: CommandContext, options: Mapping[str, Any]) -> tuple[Rev
     from .._review.review import check_verification
     from .._runtime.system_clock import SystemClock
 
-    file = begun_file(options)
+    file = begun_file(run, options)
     request, rules = request_of(run, file, {**NO_OPTIONS, "checks": (), "sandbox": None})
     if options.get("apply_best"):
         if not any(check.required for check in file.verification.checks):
@@ -59,19 +62,19 @@ def prepare_review(run: CommandContext, options: Mapping[str, Any]) -> tuple[Rev
     return file, request, rules
 
 
-def begun_file(options: Mapping[str, Any]) -> ReviewFile:
+def begun_file(run: CommandContext, options: Mapping[str, Any]) -> ReviewFile:
     """Return the checks and rules of a review that begins. Raises `ConfigurationError` for what cannot be read."""
     from msgspec.structs import replace
 
-    file = review_file(options["review_file"])
+    file = review_file(run, options["review_file"])
     return replace(file, verification=_verification(file, {**NO_OPTIONS, **options}))
 
 
-def review_file(path: str | None) -> ReviewFile:
+def review_file(run: CommandContext, path: str | None) -> ReviewFile:
     """Return what the review file at *path* sets, the defaults without one."""
     from .._review.review_file import ReviewFile, read_review_file
 
-    return read_review_file(os.path.expanduser(path)) if path else ReviewFile()
+    return read_review_file(os.path.expanduser(path), folder=run.process_env.folder) if path else ReviewFile()
 
 
 def finish_review(
@@ -95,12 +98,21 @@ def finish_review(
         ended.record(ranking)
     report = _apply(run, request, ranking, sources, apply_options) if output.is_applied and ranking.choice else None
     _print(run, ranking, report, request, output=output, ended=ended)
-    if report is not None:
-        from .apply import apply_exit_code
-
-        return apply_exit_code(report)
     if ranking.choice is None and ended is not None and ended.needs_input:
         return ExitCode.NEEDS_INPUT
+    return _exit_code(run, ranking, report)
+
+
+def _exit_code(run: CommandContext, ranking: Ranking, report: Applied) -> int:
+    """Return the exit code; the error of an application is raised, or in the document where that is printed."""
+    from .apply import apply_exit_code
+
+    if isinstance(report, errors.CoatcheckError):
+        if not run.is_json:
+            raise report
+        return exit_code_of(report)
+    if report is not None:
+        return apply_exit_code(report)
     return ExitCode.DONE if ranking.choice else ExitCode.NO_CANDIDATE
 
 
@@ -197,40 +209,54 @@ def _apply(
     ranking: Ranking,
     sources: Sequence[CandidateSource],
     options: ApplyOptions,
-) -> ApplyReport:
+) -> Applied:
+    """Apply the choice; an error is returned, because the ranking is printed before it."""
     from .._app.candidate_reviews import apply_choice
 
-    report = apply_choice(
-        request, ranking, sources, options, on_findings=lambda findings: print_warnings(run, findings)
-    )
-    run.console.remedy = "the patch was applied; git status shows the checkout"
-    return report
+    try:
+        return apply_choice(
+            request, ranking, sources, options, on_findings=lambda findings: print_warnings(run, findings)
+        )
+    except errors.CoatcheckError as error:
+        return error
 
 
 def _print(
     run: CommandContext,
     ranking: Ranking,
-    report: ApplyReport | None,
+    report: Applied,
     request: ReviewRequest,
     *,
     output: ReviewOutput,
     ended: EndedReview | None,
 ) -> None:
-    from .apply import apply_document, apply_lines
+    from .apply import apply_lines
     from .review_formatting import ranking_lines
 
     run.note(*ranking.notes)
+    applied: list[Line] = []
+    if report is not None and not isinstance(report, errors.CoatcheckError):
+        run.console.remedy = "the patch was applied; git status shows the checkout"
+        applied = ["", *apply_lines(report)]
     if output.is_markdown:
         run.console.write(ranking.to_markdown().encode("utf-8", "backslashreplace"))
+        run.note(*applied[1:])
     else:
-        applied = apply_document(report) if report else None
         width = run.console.width if run.console.is_terminal else None
         review = {"review": ended.document()} if ended else {}
         run.answer(
-            lambda: {**review, **to_object(ranking), "applied": applied},
-            lambda: [*ranking_lines(ranking, width=width), *(["", *apply_lines(report)] if report else [])],
+            lambda: {**review, **to_object(ranking), "applied": _applied_document(report)},
+            lambda: [*ranking_lines(ranking, width=width), *applied],
         )
     if not any(check.required for check in request.verification.checks):
         run.note("a candidate is chosen only by a check that it passes: --check COMMAND")
-    if output.is_applied and not report:
+    if output.is_applied and report is None:
         run.note(f"nothing was applied: {ranking.reason}")
+
+
+def _applied_document(report: Applied) -> dict[str, object] | None:
+    from .apply import apply_document
+
+    if isinstance(report, errors.CoatcheckError):
+        return error_document(report)
+    return apply_document(report) if report else None

@@ -39,6 +39,11 @@ SEARCH_PAUSE = 3.0
 CLOCK_SKEW = 30.0
 # How old an intent may be when its POST is sent (seconds): half of the time for which other processes leave it alone.
 FRESH_SECONDS = 150.0
+# The same for a search whose result decides whether a program sends again: clocks are set by an hour now and then, and a
+# task with the same prompt that no submission has recorded is rather adopted than sent a second time (seconds).
+WIDE_SKEW = 7200.0
+# Pages of such a search at most.
+WIDE_PAGES = 100
 # Pages of a list that are searched at most: 20 tasks each, all younger than the intent.
 SEARCH_PAGES = 10
 
@@ -274,6 +279,8 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     provider: ProviderMethods
     run: ExchangeRunner
     journal: Journal
+    skew: float = CLOCK_SKEW
+    pages: int = SEARCH_PAGES
 
     @property
     def is_keyed(self) -> bool:
@@ -307,19 +314,22 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     def _has_rivals(self, intent: Intent, task: Task) -> Script[bool]:
         """Whether *task* could be that of another open intent too: of one for another environment, if it names none."""
         intents = yield Call(lambda: self.journal.open_intents(intent.provider))
-        return any(other.id != intent.id and _is_young(task, other) and _fits(task, other) for other in intents)
+        return any(other.id != intent.id and self._is_young(task, other) and _fits(task, other) for other in intents)
 
     def _recent(self, intent: Intent) -> Script[list[TaskRef]]:
         """List, newest first, until the time of the intent is passed. A list item carries no prompt."""
         refs, cursor = [], None
-        for _ in range(SEARCH_PAGES):
+        for _ in range(self.pages):
             page = yield from self.run(self._page(cursor))
-            young = [task.ref for task in page.items if _is_young(task, intent)]
+            young = [task.ref for task in page.items if self._is_young(task, intent)]
             refs += young
             cursor = page.cursor
             if cursor is None or len(young) < len(page.items):
                 break
         return refs
+
+    def _is_young(self, task: Task, intent: Intent) -> bool:
+        return task.created_at is None or task.created_at.timestamp() >= intent.at - self.skew
 
     def _page(self, cursor: str | None) -> Exchange[Page]:
         return self.provider.list_tasks(filter="current", environment=None, limit=None, cursor=cursor)
@@ -329,10 +339,6 @@ def _fits(task: Task, intent: Intent) -> bool:
     """Whether *task* is of the work that *intent* is for; an environment or a branch that is not reported fits any."""
     environment, branch = task.environment or intent.environment, task.branch or intent.branch
     return digest(task.prompt, environment, branch) == intent.digest
-
-
-def _is_young(task: Task, intent: Intent) -> bool:
-    return task.created_at is None or task.created_at.timestamp() >= intent.at - CLOCK_SKEW
 
 
 class ResumedSubmission(Value, frozen=True, kw_only=True):
@@ -359,18 +365,19 @@ def resuming(
     journal: Journal,
     clock: Clock,
     is_submitting: bool,
-    is_old: bool | None = None,
+    is_old: bool = False,
 ) -> Script[ResumedSubmission]:
     """Search for the task of *intent*; one without a task is closed, a very young one is left open.
 
-    *is_old* is whether it is not young, for a caller that has waited; None compares the time of the intent.
+    With *is_old* the caller has waited, and sends again where no task is found: the clock is not trusted then.
     """
     if is_submitting:
         return ResumedSubmission(intent=intent, is_busy=True)
-    search = Search(provider=provider, run=run, journal=journal)
+    skew, pages = (WIDE_SKEW, WIDE_PAGES) if is_old else (CLOCK_SKEW, SEARCH_PAGES)
+    search = Search(provider=provider, run=run, journal=journal, skew=skew, pages=pages)
     candidates = yield from search.candidates(intent)
     if len(candidates) == 1 and (yield from search.adopt(intent, candidates[0])):
         return ResumedSubmission(intent=intent, task=candidates[0])
-    if not candidates and (clock.time() - intent.at > SEARCH_SECONDS if is_old is None else is_old):
+    if not candidates and (is_old or clock.time() - intent.at > SEARCH_SECONDS):
         yield Call(lambda: journal.abandon(intent))
     return ResumedSubmission(intent=intent, candidates=tuple(task.ref for task in candidates))

@@ -15,6 +15,7 @@ from .._store.fleet_work import FleetWork
 from .._store.fleets import FleetStore
 from .._store.journal import SubmissionJournal
 from .engine import Job
+from .item_gates import ItemGates
 from .services import Services
 from .spec import FleetSpec
 
@@ -63,6 +64,7 @@ class FleetContext:
         self.accounts = AccountStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
         self.journal = SubmissionJournal(database)
+        self.gates = ItemGates(database, clock=clock)
         # Jobs that follow from others; the engine takes them after each job.
         self.follow_ups: list[Job] = []
 

@@ -32,6 +32,7 @@ from .._store.fleet_work import FleetWork
 from .._store.fleets import FleetStore
 from .._values.value import JsonFields, Value
 from . import fleet_events
+from .item_gates import ItemGates, conflict_of
 from .planning import candidate_key
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class FleetControl:
         self.store = FleetStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
         self.submissions = SubmissionStore(database, clock=clock)
+        self.gates = ItemGates(database, clock=clock)
         self.log = EventLog(database, time=clock.time)
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -96,7 +98,7 @@ class FleetControl:
             if missing[0] not in every:
                 raise errors.ConfigurationError(
                     f"the fleet {name} has no item {missing[0]!r}",
-                    remedy=suggestion(missing[0], every) or f"list them with: coatcheck fleet status {name}",
+                    remedy=suggestion(missing[0], every) or f"list them with: coatcheck fleet show {name}",
                 )
         return items
 
@@ -134,15 +136,15 @@ class FleetControl:
         self, name: str, keys: Sequence[str], state: ItemState, *, by: str, why: str | None
     ) -> Sequence[FleetItem]:
         changed = []
+        self.gates.carry_out(self.store, self.get(name).id, name)
         for item in self.items(name, keys=keys, states=() if keys else [ItemState.WAITING]):
             event = fleet_events.changed(name, item, state, self._clock.time(), by=by, why=why)
             if self.store.change_item(item.id, ItemState.WAITING, state, why=why or f"by {by}", events=event):
+                effect = "approve" if state is ItemState.APPROVED else "reject"
+                self.gates.decide(name, item.key, effect, by=by, why=why)
                 changed.append(item)
-            elif keys and self.store.item(item.id).state is not state:
-                raise errors.ConfigurationError(
-                    f"the item {item.key!r} does not wait for a decision: it is {self.store.item(item.id).state}",
-                    remedy=f"see it with: coatcheck fleet show {name} {item.key!r}",
-                )
+            elif keys and (known := self.store.item(item.id).state) is not state:
+                raise conflict_of(item, known, name)
         return changed
 
     def _approve_wave(self, name: str, *, by: str, why: str | None) -> None:
@@ -164,10 +166,22 @@ class FleetControl:
                     f"the item {item.key!r} cannot be retried: it is {item.state}",
                     remedy=f"see it with: coatcheck fleet show {name} {item.key!r}",
                 )
+            if self._is_uncertain(fleet, item, is_named=bool(keys)):
+                continue
             if self._retry(fleet, item, by=by):
                 retried.append(item)
         self._reopen(fleet, retried, by=by)
         return retried
+
+    def _is_uncertain(self, fleet: FleetRecord, item: FleetItem, *, is_named: bool) -> bool:
+        """Whether a submission of an item is uncertain. Raises `ConfigurationError` where the item was named."""
+        candidates = self.store.candidates(fleet.id, item=item.id, states=[CandidateState.UNCERTAIN])
+        if candidates and is_named:
+            raise errors.ConfigurationError(
+                f"a task of the item {item.key!r} may exist: {candidates[0].error}",
+                remedy=f"look at the service, then: coatcheck fleet retry --uncertain {fleet.name} {item.key!r}",
+            )
+        return bool(candidates)
 
     def _retry(self, fleet: FleetRecord, item: FleetItem, *, by: str) -> bool:
         """Deliver an item again, review it again, or submit its prompt again; whether its state has changed."""
@@ -249,6 +263,8 @@ class FleetControl:
             fleet.id, states=[ItemState.OPEN, ItemState.RANKED, ItemState.WAITING, ItemState.APPROVED]
         ):
             self.store.change_item(item.id, item.state, ItemState.CANCELLED, why=reason)
+            if item.state is ItemState.WAITING:
+                self.gates.withdraw(name, item.key, why=reason)
         running = (CandidateState.RUNNING, CandidateState.INPUT_REQUIRED)
         return self.store.candidates(fleet.id, states=running)
 

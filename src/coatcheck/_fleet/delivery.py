@@ -69,7 +69,9 @@ class Deliverer:
         context = self._context
         item = context.store.item(int(job.id))
         if item.state is ItemState.APPROVED:
-            if not context.store.change_item(item.id, ItemState.APPROVED, ItemState.DELIVERING, why=item.why):
+            if not context.store.change_item(
+                item.id, ItemState.APPROVED, ItemState.DELIVERING, why=item.why, is_durable=False
+            ):
                 return False
         elif item.state is not ItemState.DELIVERING:
             return False

@@ -24,7 +24,6 @@ from .._model.fleets import (
 from . import fleet_events
 from .context import FleetContext
 from .engine import Job
-from .quantities import seconds
 from .sweep import Sweeper
 
 # Candidates whose tasks have ended, which the rate of failures is a share of.
@@ -134,9 +133,10 @@ class DueJobs:
                 stopped_because=reason,
                 events=[stopped],
             )
-        self._expire()
+        self._carry_out()
         if context.spec.sections.rollout.between == "auto" and self.status.waits_for_wave:
             context.store.begin_wave(context.fleet.id, context.fleet.wave + 1)
+            context.fleet = context.store.find(context.fleet.name) or context.fleet
         self._end()
 
     def _stop_reason(self) -> str | None:
@@ -155,21 +155,12 @@ class DueJobs:
             return f"{failed} of {ended} tasks failed"
         return None
 
-    def _expire(self) -> None:
-        """Reject items that have waited too long, where the file says so."""
-        context, section = self._context, self._context.spec.sections.approve
-        if section is None or section.timeout is None or section.on_expiry == "hold":
-            return
-        if not self.status.items.get(ItemState.WAITING):
-            return
-        limit = context.clock.time() - seconds(section.timeout, "approve.timeout")
-        why = f"nobody decided within {section.timeout}"
-        for item in context.store.items(context.fleet.id, states=[ItemState.WAITING]):
-            if item.changed_at is not None and item.changed_at.timestamp() <= limit:
-                event = fleet_events.changed(
-                    context.fleet.name, item, ItemState.REJECTED, context.clock.time(), by="policy:timeout", why=why
-                )
-                context.store.change_item(item.id, ItemState.WAITING, ItemState.REJECTED, why=why, events=event)
+    def _carry_out(self) -> None:
+        """Change the items whose gates were decided, by whichever way, or whose deadlines have passed."""
+        context = self._context
+        if self.status.items.get(ItemState.WAITING):
+            context.gates.carry_out(context.store, context.fleet.id, context.fleet.name)
+            self.status = context.store.status(context.fleet)
 
     def _end(self) -> None:
         """Record that a fleet is done: every item is settled, or it stops and nothing is under way."""

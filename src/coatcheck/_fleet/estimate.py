@@ -1,4 +1,4 @@
-"""How long a fleet takes at the quotas of its services, and which limit binds (`docs/guides/fleets.md`). Pure.
+"""How long a fleet takes at the quotas of its services, and which limit binds. Pure.
 
 Each limit alone gives a time; the longest one binds. Nothing is estimated that is not known: a service without a known
 quota is limited by its concurrency alone.

@@ -122,11 +122,18 @@ def decide_item(context: FleetContext, item: FleetItem, review: ItemReview) -> b
     """Decide about a ranked item by the rules of the file; whether its state has changed."""
     if item.chosen is None:
         return False
-    patch = Patch.parse(context.submissions.patch(context.store.candidate(item.chosen).patch or ""))
+    digest = context.store.candidate(item.chosen).patch
+    patch = Patch.parse(context.submissions.patch(digest or ""))
     decision, why = decide(context.spec.sections.approve, patch, is_automatic=review.is_automatic, why=review.why)
     state = {"approved": ItemState.APPROVED, "waiting": ItemState.WAITING, "rejected": ItemState.REJECTED}[decision]
-    events = fleet_events.changed(context.fleet.name, item, state, context.clock.time(), by="policy:fleet", why=why)
-    changed = context.store.change_item(item.id, ItemState.RANKED, state, why=why, events=events)
+    fields = {}
+    if state is ItemState.WAITING:
+        section = context.spec.sections.approve
+        gate = context.gates.open(context.fleet.name, item, patch, digest, section=section, why=why)
+        fields["gate"] = gate.id
+    by, now = "policy:fleet", context.clock.time()
+    events = fleet_events.changed(context.fleet.name, item, state, now, by=by, why=why, **fields)
+    changed = context.store.change_item(item.id, ItemState.RANKED, state, why=why, events=events, is_durable=False)
     if changed and state is ItemState.APPROVED:
         context.follow_ups.append(Job("deliver", item.id))
     return changed

@@ -65,6 +65,9 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     targets: Mapping[str, Deliver] = {}
     review: Review | None = None
 
+    def __repr__(self) -> str:
+        return f"FleetSettings(store={self.store!r})"
+
 
 class FleetSession:
     """The store, the services and the repositories of fleets."""

@@ -1,6 +1,6 @@
 """Submit candidates, each exactly once.
 
-Invariants (each from a prototype that failed, `docs/project/decisions/0016-fleets.md`):
+Invariants (each from a prototype that failed, `docs/project/decisions/0017-fleet-loop.md`):
 
 - the turn of the account is waited for before the candidate is claimed and its intent written, and nothing waits
   between the intent and the POST;
@@ -23,6 +23,7 @@ from .._store.processes import is_submitting
 from . import fleet_events
 from .context import FleetContext
 from .engine import Job
+from .quota import QuotaReader
 from .services import ServiceClient
 
 # The account is parked for as long where it has no usable login (seconds): a person has to act.
@@ -34,6 +35,7 @@ class Submitter:
 
     def __init__(self, context: FleetContext) -> None:
         self._context = context
+        self._quotas = QuotaReader(context.clock)
 
     async def __call__(self, job: Job) -> bool:
         """Submit the candidate of a job; whether its state has changed."""
@@ -51,7 +53,13 @@ class Submitter:
         for account in (*accounts[start:], *accounts[:start]):
             if not context.accounts.may_submit(provider, account):
                 continue
-            capabilities = context.services.client(provider, account).capabilities
+            client = context.services.client(provider, account)
+            if (full := await self._quotas.full_for(client)) is not None:
+                seconds, reason = full
+                now = context.clock.time()
+                context.accounts.park(provider, account, reason=reason, sent_at=now, seconds=seconds)
+                continue
+            capabilities = client.capabilities
             interval = max(capabilities.write_pause, 1 / capabilities.rate if capabilities.rate else 0.0)
             if interval and (pause := context.accounts.take_turn(provider, account, interval=interval)):
                 await context.clock.asleep(pause)
@@ -71,7 +79,7 @@ class Submitter:
             item = context.store.item(candidate.item)
             await client.submit(self._spec(candidate, item, client), id=candidate.key)
         except errors.CoatcheckError as error:
-            return self._record_error(candidate, error)
+            return await self._record_error(candidate, error, client)
         context.accounts.release(candidate.provider, account)
         settled = context.journal.find(candidate.key)
         return settled is not None and self._record(candidate, settled)
@@ -118,7 +126,9 @@ class Submitter:
             candidate.id, known.ref, before=CandidateState.SUBMITTING, events=events
         )
 
-    def _record_error(self, candidate: FleetCandidate, error: errors.CoatcheckError) -> bool:
+    async def _record_error(
+        self, candidate: FleetCandidate, error: errors.CoatcheckError, client: ServiceClient
+    ) -> bool:
         """Record why a submission failed; what became of it is in the journal."""
         known = self._context.journal.find(candidate.key)
         if known is not None and known.state == "settled":
@@ -127,7 +137,13 @@ class Submitter:
             return self._record_open(candidate, error)
         if (parked := parked_by(error)) is not None:
             seconds, reason = parked
-            self._context.accounts.park(candidate.provider, candidate.account or "", reason=reason, seconds=seconds)
+            if seconds is None and isinstance(error, errors.RateLimitError):
+                full = await self._quotas.full_for(client, is_refused=True)
+                seconds = full[0] if full else None
+            sent_at = candidate.submitted_at.timestamp() if candidate.submitted_at else self._context.clock.time()
+            self._context.accounts.park(
+                candidate.provider, candidate.account or "", reason=reason, sent_at=sent_at, seconds=seconds
+            )
             return self._give_back(candidate, reason) and False
         return self._end(candidate, CandidateState.FAILED, str(error))
 

@@ -54,39 +54,50 @@ class AccountStore:
 
     def may_submit(self, provider: str, name: str) -> bool:
         """Whether a submission may be sent now; the only one, where the account was parked."""
+        if not self._is_parked(provider, name):
+            return True
         with self._database.writing(is_durable=False) as transaction:
             now = self._clock.time()
-            row = transaction.row(
-                "SELECT parked_until FROM fleet_account WHERE provider = ? AND name = ?", (provider, name)
-            )
-            if row is None or row[0] is None:
-                return True
             statement = (
                 "UPDATE fleet_account SET parked_until = ? WHERE provider = ? AND name = ? AND parked_until <= ?"
             )
             return transaction.change(statement, (now + PROBE_SECONDS, provider, name, now)) == 1
 
-    def park(self, provider: str, name: str, *, reason: str, seconds: float | None = None) -> float:
-        """Park an account for *seconds*, or for longer at each refusal in a row; return until when (since the epoch)."""
+    def _is_parked(self, provider: str, name: str) -> bool:
+        query = "SELECT 1 FROM fleet_account WHERE provider = ? AND name = ? AND parked_until IS NOT NULL"
+        with self._database.reading() as transaction:
+            return transaction.row(query, (provider, name)) is not None
+
+    def park(self, provider: str, name: str, *, reason: str, sent_at: float, seconds: float | None = None) -> float:
+        """Park an account for *seconds*, or for longer at each refusal in a row; return until when (since the epoch).
+
+        *sent_at* is when the refused submission was claimed: of several that were sent at once, one counts.
+        """
         with self._database.writing(is_durable=False) as transaction:
             _add(transaction, provider, name)
-            ((refused,),) = transaction.rows(
-                "SELECT refused_in_a_row FROM fleet_account WHERE provider = ? AND name = ?", (provider, name)
+            ((refused, parked_at, until),) = transaction.rows(
+                "SELECT refused_in_a_row, parked_at, parked_until FROM fleet_account WHERE provider = ? AND name = ?",
+                (provider, name),
             )
+            if until is not None and parked_at is not None and sent_at <= parked_at:
+                return float(until)
+            now = self._clock.time()
             doubled = min(FIRST_PARK * 2 ** min(refused, 10), LONGEST_PARK)
-            until: float = self._clock.time() + (doubled if seconds is None else seconds)
+            until = now + (doubled if seconds is None else seconds)
             transaction.change(
-                "UPDATE fleet_account SET parked_until = ?, refused_in_a_row = refused_in_a_row + 1, reason = ?"
-                " WHERE provider = ? AND name = ?",
-                (until, reason, provider, name),
+                "UPDATE fleet_account SET parked_until = ?, parked_at = ?, refused_in_a_row = refused_in_a_row + 1,"
+                " reason = ? WHERE provider = ? AND name = ?",
+                (until, now, reason, provider, name),
             )
-        return until
+        return float(until)
 
     def release(self, provider: str, name: str) -> None:
         """Record that the service has taken a task: the account is parked no more."""
+        if not self._is_parked(provider, name):
+            return
         with self._database.writing(is_durable=False) as transaction:
             transaction.change(
-                "UPDATE fleet_account SET parked_until = NULL, refused_in_a_row = 0, reason = NULL"
+                "UPDATE fleet_account SET parked_until = NULL, parked_at = NULL, refused_in_a_row = 0, reason = NULL"
                 " WHERE provider = ? AND name = ? AND parked_until IS NOT NULL",
                 (provider, name),
             )

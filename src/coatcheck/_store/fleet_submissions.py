@@ -2,7 +2,8 @@
 
 Invariants:
 
-- a candidate is claimed only while its fleet runs, within the budget of tasks and the limit of its service;
+- a candidate is claimed only while its fleet runs, within the budget of tasks and the limit of its service, and while
+  no equal work is being submitted;
 - what became of a submission is in the journal (`journal.py`), which is durable; the state of a candidate follows it.
 """
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from .database import Database, Transaction
 
 # "lost": another process has it; "stopped": the fleet submits nothing now; "budget": all tasks of the budget are used;
-# "busy": as many tasks of the service as allowed are active.
+# "busy": as many tasks of the service as allowed are active, or the same work is being submitted.
 Claim: TypeAlias = Literal["claimed", "lost", "stopped", "budget", "busy"]
 
 _ACTIVE = ", ".join(f"'{state.value}'" for state in sorted(ACTIVE_CANDIDATES))
@@ -57,7 +58,9 @@ class SubmissionStore:
             result: Claim = "claimed"
             if budget.tasks is not None and counted[0] > budget.tasks:
                 result = "budget"
-            elif budget.concurrent is not None and _active(transaction, fleet, candidate) >= budget.concurrent:
+            elif (
+                budget.concurrent is not None and _active(transaction, fleet, candidate) >= budget.concurrent
+            ) or _has_twin(transaction, fleet, candidate):
                 result = "busy"
             elif not self._move(transaction, candidate, account):
                 result = "lost"
@@ -142,6 +145,19 @@ class SubmissionStore:
         with self._database.reading() as transaction:
             ((number,),) = transaction.rows("SELECT blob FROM fleet_patch WHERE digest = ?", (digest,))
             return get_blob(transaction, number)
+
+
+def _has_twin(transaction: Transaction, fleet: int, candidate: FleetCandidate) -> bool:
+    """Whether the same work is just being submitted: after a crash the tasks of the two could not be told apart."""
+    query = (
+        "SELECT 1 FROM fleet_candidate AS twin JOIN fleet_item AS theirs ON theirs.id = twin.item"
+        " JOIN fleet_item AS ours ON ours.id = ? WHERE twin.fleet = ? AND twin.id <> ? AND twin.state = 'submitting'"
+        " AND twin.provider = ? AND theirs.prompt_digest = ours.prompt_digest"
+        " AND COALESCE(theirs.base, '') = COALESCE(ours.base, '')"
+        " AND COALESCE(twin.environment, theirs.repository, '') = COALESCE(?, ours.repository, '') LIMIT 1"
+    )
+    parameters = (candidate.item, fleet, candidate.id, candidate.provider, candidate.environment)
+    return transaction.row(query, parameters) is not None
 
 
 def _active(transaction: Transaction, fleet: int, candidate: FleetCandidate) -> int:

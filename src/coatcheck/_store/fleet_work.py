@@ -106,7 +106,7 @@ class FleetWork:
 
     def begin_delivery(self, fleet: int, item: int, *, key: str, kind: str) -> FleetDelivery:
         """Return the delivery with this key; it is stored where there is none."""
-        with self._database.writing() as transaction:
+        with self._database.writing(is_durable=False) as transaction:
             transaction.change(
                 "INSERT INTO fleet_delivery (delivery_key, fleet, item, kind, state, at)"
                 " VALUES (?, ?, ?, ?, 'begun', ?) ON CONFLICT (delivery_key) DO NOTHING",
@@ -127,7 +127,7 @@ class FleetWork:
         events: Iterable[AnyEvent] = (),
     ) -> bool:
         """Record how a delivery has ended, with the state of its item."""
-        with self._database.writing() as transaction:
+        with self._database.writing(is_durable=False) as transaction:
             transaction.lock_events()
             now = self._clock.time()
             is_changed = move_item(

@@ -157,9 +157,13 @@ class FleetStore:
         why: str | None = None,
         chosen: int | None = None,
         events: Events = (),
+        is_durable: bool = True,
     ) -> bool:
-        """Change the state of an item; whether it had the state *before*. Without *chosen* its choice stays."""
-        with self.database.writing() as transaction:
+        """Change the state of an item; whether it had the state *before*. Without *chosen* its choice stays.
+
+        What a person decided is on the disk at the end; what follows from other rows need not be.
+        """
+        with self.database.writing(is_durable=is_durable) as transaction:
             return move_item(
                 transaction, item, before, after, at=self.clock.time(), why=why, chosen=chosen, events=events
             )

@@ -158,7 +158,7 @@ FLEETS = Migration(
         # The pace of an account: `next_at` is the time of the next request that keeps its rate.
         """CREATE TABLE fleet_account (
             provider TEXT NOT NULL, name TEXT NOT NULL, next_at DOUBLE PRECISION NOT NULL,
-            parked_until DOUBLE PRECISION, refused_in_a_row BIGINT NOT NULL, reason TEXT,
+            parked_until DOUBLE PRECISION, parked_at DOUBLE PRECISION, refused_in_a_row BIGINT NOT NULL, reason TEXT,
             PRIMARY KEY (provider, name)
         )""",
     )

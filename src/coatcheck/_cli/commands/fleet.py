@@ -79,7 +79,7 @@ def fleet_command(
 
     FILE is a fleet file. plan shows what would be sent, to whom, and how long it takes; it writes nothing. run plans,
     asks, and works until a person or a quota is needed, or all is done; run again, also after a crash, it continues and
-    sends nothing twice. approve and reject decide about the items that wait (all, or those with a KEY), and approve
+    sends nothing twice. show lists the items, with a KEY one of them. approve and reject decide about the items that wait (all, or those with a KEY), and approve
     begins the next wave. retry sends failed items back to work. pause starts nothing more until resume.
 
     The exit code is 0 where everything was delivered, 10 where a decision is needed, 12 where a quota is, 13 where
@@ -110,8 +110,8 @@ def _check(action: str, target: str | None, keys: Sequence[str], options: dict[s
     extra = ([target] if target and not wanted else []) + ([*keys] if action not in TAKES_KEYS else [])
     if extra:
         raise errors.ConfigurationError(f"fleet {action} takes no argument {extra[0]!r}", remedy="leave it out")
-    if action == "show" and len(keys) != 1:
-        raise errors.ConfigurationError("fleet show needs one KEY", remedy="run: coatcheck fleet show NAME KEY")
+    if action == "show" and len(keys) > 1:
+        raise errors.ConfigurationError("fleet show takes one KEY", remedy="run: coatcheck fleet show NAME KEY")
     for name, value in options.items():
         if value and action not in OPTIONS[name]:
             raise errors.ConfigurationError(f"fleet {action} takes no --{name}", remedy="leave it out")
@@ -292,6 +292,12 @@ def _watch(run: CommandContext, session: FleetSession, name: str, *_: object) ->
 
 
 def _show(run: CommandContext, session: FleetSession, name: str, keys: Sequence[str], _: dict[str, Any]) -> None:
+    if not keys:
+        items = session.control.items(name)
+        run.answer(
+            lambda: {"items": [to_object(each) for each in items]}, lambda: [*map(item_line, items)], is_long=True
+        )
+        return
     report = session.control.show(name, keys[0])
     run.answer(lambda: to_object(report), lambda: _report_lines(report), is_long=True)
 

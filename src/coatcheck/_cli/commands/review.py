@@ -79,7 +79,9 @@ coatcheck review --list
 @click.option("--list", "is_list", is_flag=True, help="List the reviews of `run --on` and `submit --on`.")
 @timeout_option
 @interval_option
-@click.option("--refresh", is_flag=True, help="Ask the services for ended tasks as well, and run every check again.")
+@click.option(
+    "--refresh", is_flag=True, help="Read ended tasks from their services as well, and run every check again."
+)
 def review_command(
     run: CommandContext,
     *,
@@ -90,7 +92,7 @@ def review_command(
     refresh: bool,
     **options: Any,
 ) -> int:
-    """Check candidates, rank them, and say which one is best and why.
+    """Check candidates, rank them, and print which is the best and why.
 
     Candidates are the attempts of tasks, and patch files: ./NAME, existing paths and - (standard input). Each check runs
     on the unpatched base first, then on each candidate, in a sandbox without network. Tests and the configuration of
@@ -108,7 +110,7 @@ def review_command(
     stored, names = _stored_review(run, tasks)
     if stored is not None:
         return _continue(run, stored, names, options, output)
-    request, apply_options = request_of(run, review_file(options["file"]), options)
+    request, apply_options = request_of(run, review_file(run, options["file"]), options)
     if is_applied:
         require_work_tree(request.repository)
     sources = _read_sources(run, names, options, is_refreshed=refresh)
@@ -123,7 +125,7 @@ def _continue(
     output: ReviewOutput,
 ) -> int:
     """Submit what a review has not submitted, wait for all its tasks, and review them with the candidates *names*."""
-    request, apply_options = request_of(run, _stored_file(stored, options), options, root=stored.root)
+    request, apply_options = request_of(run, _stored_file(run, stored, options), options, root=stored.root)
     if output.is_applied:
         require_work_tree(request.repository)
     interval = options["interval"]
@@ -162,14 +164,14 @@ def _stored_review(run: CommandContext, names: Sequence[str]) -> tuple[StoredRev
     return next(iter(found.values()), None), [name for name in names if name not in found]
 
 
-def _stored_file(stored: StoredReview, options: dict[str, Any]) -> ReviewFile:
+def _stored_file(run: CommandContext, stored: StoredReview, options: dict[str, Any]) -> ReviewFile:
     """Return the checks and rules that a review was begun with; those of --file, or of --check, replace them."""
     from msgspec.structs import replace
 
     from ..._review.review_file import ReviewFile
 
     if options["file"] or not stored.settings:
-        return review_file(options["file"])
+        return review_file(run, options["file"])
     file = ReviewFile.from_dict(stored.settings)
     if options["checks"] or options["optional_checks"]:
         return replace(file, verification=replace(file.verification, checks=()))

@@ -162,7 +162,7 @@ def _submit_review(run: CommandContext, options: dict[str, Any]) -> int:
 
     rendered = use_template(run, options)
     targets = targets_of(run, options)
-    chosen = _review_options(run, options, begun_file(options), rendered)
+    chosen = _review_options(run, options, begun_file(run, options), rendered)
     return submit_review(run, targets, _read_prompt(run, options), chosen)
 
 
@@ -284,9 +284,9 @@ def run_command(
         options["requires_approval"] = approve_plan in ("ask", "never") or None
         task = _submit(run, client, options)
         task = wait_for_task(client, task.ref, wait, approve=approve, on_change=run.start_progress(task.ref).update)
+        gate = gates.observe(task)
     outcome_of(task, attempt)  # raises where there is no such attempt
     report = _apply(run, root, task, attempt) if root is not None and task.state is TaskState.SUCCEEDED else None
-    gate = gates.observe(task)
     run.answer(
         lambda: {**with_gate(task, gate), **({"applied": _applied_document(report)} if is_applied else {})},
         lambda: [*result(task, attempt, run), *_applied_lines(report)],

@@ -1,0 +1,197 @@
+"""The command `fleet`: plan, run, and decide about many tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.cli_support import Cli
+from tests.fleet.fixtures import ENVIRONMENT, FleetFixture, spec_of
+
+from coatcheck import errors
+from coatcheck._runtime.system_clock import SystemClock
+from coatcheck.testing import ScriptedCloud, serving
+
+FILE = """
+name = "typing"
+[task]
+prompt = "Add types to {package}."
+[items]
+package = ["p0", "p1"]
+[[candidates]]
+provider = "codex"
+environment = "env_1"
+"""
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line in a folder with a fleet file, with a store of its own."""
+    (tmp_path / "typing.toml").write_text(FILE)
+    return Cli(tmp_path, COATCHECK_STATE_HOME=str(tmp_path / "state"), COATCHECK_LEARN="off")
+
+
+@pytest.fixture
+def waiting(cli: Cli, tmp_path: Path) -> Cli:
+    """The command line beside a fleet whose two items wait for a person."""
+    fleet = FleetFixture(tmp_path, spec_of(2, approve={"otherwise": "person"}))
+    fleet.run()
+    fleet.database.close()
+    return cli
+
+
+def test_a_plan_writes_nothing(cli: Cli, tmp_path: Path) -> None:
+    """The plan shows what would be sent to whom, and leaves no file."""
+    before = sorted(tmp_path.iterdir())
+    shown = cli("fleet", "plan", "typing.toml")
+
+    assert (0, before) == (shown.code, sorted(tmp_path.iterdir()))
+    assert "typing: 2 items (2 new)\n  codex: 2 new tasks\n" in shown.out
+
+
+def test_a_run_asks_first(cli: Cli, tmp_path: Path) -> None:
+    """Without a terminal and without --yes nothing is stored or sent."""
+    done = cli("fleet", "run", "typing.toml")
+
+    assert (2, "typing: 2 items (2 new)", []) == (done.code, done.err.partition("\n")[0], cli.cloud.requests)
+    assert "pass --yes" in done.err
+    assert (
+        "No fleets; run one with: coatcheck fleet run FILE\n" == cli("fleet").out or "No fleets.\n" == cli("fleet").out
+    )
+
+
+def test_a_fleet_is_run_and_decided(tmp_path: Path) -> None:
+    """A run ends where a person decides, with the exit code of that; after approval the changes are files."""
+    cloud = ScriptedCloud(["completed"], environments=[ENVIRONMENT], clock=SystemClock())
+    (tmp_path / "typing.toml").write_text(FILE)
+    with serving(cloud) as url:
+        environ = {"COATCHECK_STATE_HOME": str(tmp_path / "state"), "COATCHECK_CODEX_BASE_URL": url}
+        cli = Cli(tmp_path, cloud, COATCHECK_LEARN="off", **environ)
+        cli.clock = SystemClock()  # type: ignore[assignment] # requests take real time
+        first = cli("fleet", "run", "typing.toml", "--yes")
+        approved = cli("fleet", "approve", "typing", "--why", "read both")
+        last = cli("fleet", "run", "typing.toml", "--json")
+
+    assert (10, "approved p0\napproved p1\n", 0) == (first.code, approved.out, last.code), (first, last)
+    assert "delivered" == last.json["status"]["outcome"]
+    assert ["p0.patch", "p1.patch"] == sorted(path.name for path in (tmp_path / "typing-patches").iterdir())
+
+
+def test_a_status_says_what_to_do_next(waiting: Cli) -> None:
+    """The status names the states, and the command that goes on."""
+    shown = waiting("fleet", "status", "typing")
+
+    assert 10 == shown.code
+    assert "typing: waiting\n  items: 2 waiting\n  tasks: 2 verified\n" == shown.out
+    assert "2 items to decide: coatcheck fleet approve typing [KEY]..., or reject\n" == shown.err
+
+
+def test_an_item_is_shown_with_its_prompt(waiting: Cli) -> None:
+    """`show` has the state, the candidate that was chosen, and the prompt."""
+    lines = waiting("fleet", "show", "typing", "p1").out.splitlines()
+
+    assert ("p1: waiting: a person decides: it passes tests", "Add types to p1.") == (lines[0], lines[-1])
+    assert any(line.startswith(" * codex/1  verified  codex:task_e_") for line in lines)
+
+
+def test_items_are_listed(waiting: Cli) -> None:
+    """`show` without a key has a line for each item."""
+    why = "waiting    %s: a person decides: it passes tests"
+
+    assert "".join(f"  {why % key}\n" for key in ("p0", "p1")) == waiting("fleet", "show", "typing").out
+
+
+def test_decisions_are_events(waiting: Cli) -> None:
+    """Who decided, and why, is in the events, which resume by their numbers."""
+    waiting("fleet", "reject", "typing", "p0", "--why", "too large")
+    shown = waiting("fleet", "events", "typing").out.splitlines()
+    lines = waiting("fleet", "events", "typing", "--json").data.splitlines()
+
+    assert len(shown) == len(lines)
+    assert "item.rejected  p0  by " in shown[-1]
+    assert shown[-1].endswith("too large")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["plan"], "fleet plan needs FILE"),
+        (["status"], "fleet status needs NAME"),
+        (["plan", "none.toml"], "none.toml cannot be read"),
+        (["plan", "typing.toml", "p0"], "fleet plan takes no argument 'p0'"),
+        (["plan", "typing.toml", "--why", "x"], "fleet plan takes no --why"),
+        (["show", "typing", "p0", "p1"], "fleet show takes one KEY"),
+        (["status", "typo"], "there is no fleet 'typo'; did you mean typing?"),
+        (["show", "typing", "p9"], "the fleet typing has no item 'p9'; list them with: coatcheck fleet show typing"),
+        (["approve", "typing", "p9"], "the fleet typing has no item 'p9'"),
+        (["retry", "typing", "p0"], "the item 'p0' cannot be retried: it is waiting"),
+        (["cancel", "typing"], "the fleet typing was not cancelled; pass --yes"),
+    ],
+)
+def test_bad_usage_is_one_line(waiting: Cli, arguments: list[str], expected: str) -> None:
+    """What cannot be done is one line with exit code 2, and nothing was changed."""
+    done = waiting("fleet", *arguments)
+
+    assert 2 == done.code
+    assert expected in done.line
+
+
+def test_a_paused_fleet_is_not_run(waiting: Cli) -> None:
+    """A fleet that a person paused is continued by a person."""
+    paused = waiting("fleet", "pause", "typing")
+    again = waiting("fleet", "pause", "typing")
+    refused = waiting("fleet", "run", "typing.toml", "--yes")
+    resumed = waiting("fleet", "resume", "typing")
+
+    assert ("typing is paused.\n", "typing was not running.\n") == (paused.out, again.out)
+    assert "the fleet typing is paused; continue it with: coatcheck fleet resume typing" in refused.err
+    assert "typing may run again: coatcheck fleet run FILE\n" == resumed.out
+
+
+def test_a_cancelled_fleet_names_what_still_runs(cli: Cli, tmp_path: Path) -> None:
+    """Cancelling stops what was not sent; tasks that run at a service are named with the command that stops them."""
+    fleet = FleetFixture(tmp_path, spec_of(2))
+    candidate = fleet.control.store.candidates(fleet.fleet.id)[0]
+    from coatcheck import CandidateState, TaskRef
+    from coatcheck._store.fleet_submissions import SubmissionBudget
+
+    fleet.control.submissions.claim(fleet.fleet.id, candidate, "", SubmissionBudget())
+    ref = TaskRef("codex", "task_e_1")
+    fleet.control.submissions.record_task(candidate.id, ref, before=CandidateState.SUBMITTING)
+    fleet.database.close()
+    done = cli("fleet", "cancel", "typing", "--yes")
+
+    assert (0, "typing is cancelled.\n") == (done.code, done.out)
+    assert "still running: coatcheck cancel codex:task_e_1\n" == done.err
+
+
+def test_two_runs_at_once_are_refused(cli: Cli, tmp_path: Path) -> None:
+    """A second process does not work on the fleets of the same folder."""
+    from coatcheck._fleet.loop import fleet_lock
+
+    with fleet_lock(str(tmp_path / "state")):
+        done = cli("fleet", "run", "typing.toml", "--yes")
+
+    assert 2 == done.code
+    assert "another process works on the fleets of" in done.line
+
+
+def test_a_fleet_in_an_event_loop_is_refused(tmp_path: Path) -> None:
+    """`Fleet` blocks; in an event loop it says which class does not."""
+    import asyncio
+
+    from coatcheck import Fleet
+
+    fleet = Fleet(
+        name="x",
+        task={"prompt": "p"},
+        items=[{"id": "1"}],
+        candidates=[{"provider": "codex"}],
+        environ={"COATCHECK_STATE_HOME": str(tmp_path)},
+    )
+
+    async def plan() -> None:
+        fleet.plan()
+
+    with pytest.raises(errors.ConfigurationError, match="cannot run in an event loop"):
+        asyncio.run(plan())

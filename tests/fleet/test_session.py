@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.fleet.fixtures import ENVIRONMENT, CountedDeliveries, FirstCandidate, spec_of
+
+from coatcheck import AsyncFleet, Fleet, FleetPlan, FleetState, errors
+from coatcheck._fleet.estimate import ServiceLoad, estimate
+from coatcheck._fleet.file import convert
+from coatcheck._fleet.services import ServiceClient
+from coatcheck._fleet.session import FleetSession, FleetSettings
+from coatcheck._patches.git import git
+from coatcheck._store.journal import SubmissionJournal
+from coatcheck.testing import AsyncEmulatorTransport, FakeClock, ScriptedCloud
+
+IDENTITY = ("user.name=A", "user.email=a@example.com")
+
+
+def committed(folder: Path) -> str:
+    """Commit in a repository, which is made where it is not there; return the commit."""
+    if not folder.exists():
+        folder.mkdir()
+        git("init", "-q", "-b", "main", folder=folder)
+    git("commit", "-q", "--allow-empty", "-m", "change", folder=folder, settings=IDENTITY)
+    return git("rev-parse", "HEAD", folder=folder).decode().strip()
+
+
+class Rig:
+    """Fleets over repositories of this machine and a scripted cloud."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.clock = folder, FakeClock()
+        self.cloud = ScriptedCloud(["completed"], environments=[ENVIRONMENT], clock=self.clock)
+        self.deliveries = CountedDeliveries()
+        self.environ = {"COATCHECK_STATE_HOME": str(folder / "state"), "COATCHECK_LEARN": "off"}
+
+    def settings(self) -> FleetSettings:
+        """Return settings whose services are the scripted cloud."""
+        settings = FleetSettings(environ=self.environ, clock=self.clock, folder=self.folder, review=FirstCandidate())
+        session = FleetSession(settings)
+
+        def connect(provider: str, account: str) -> ServiceClient:
+            return ServiceClient(
+                provider,
+                base_url="http://127.0.0.1:9/backend-api",
+                token=self.cloud.tokens.access_token,
+                transport=AsyncEmulatorTransport(self.cloud),
+                clock=self.clock,
+                journal=SubmissionJournal(session.database),
+                environ=self.environ,
+            )
+
+        return FleetSettings(
+            environ=self.environ,
+            clock=self.clock,
+            folder=self.folder,
+            review=FirstCandidate(),
+            connect=connect,
+            targets={"patch": self.deliveries},
+        )
+
+    def fleet(self, *repositories: str, **tables: object) -> Fleet:
+        """Return the fleet of an item for each repository."""
+        document = {
+            "name": "typing",
+            "task": {"prompt": "Add types.", "base": "main"},
+            "items": [{"repository": name} for name in repositories],
+            "candidates": [{"provider": "codex", "environment": "env_1"}],
+            "approve": {"auto": {}},
+            **tables,
+        }
+        return Fleet.of(convert(document), self.settings())
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    """A repository ``./api``, and nothing else."""
+    committed(tmp_path / "api")
+    return Rig(tmp_path)
+
+
+def test_a_branch_that_moved_sends_nothing_again(rig: Rig) -> None:
+    """The first run pins the commit of the base; a later run keeps it, and only a rebase changes it."""
+    fleet = rig.fleet("./api")
+    fleet.run()
+    first = fleet.items()[0].base_commit
+    moved = committed(rig.folder / "api")
+    fleet.run()
+    sent = len(rig.cloud.tasks)
+    plan, rebased = fleet.plan(), fleet.plan(rebase=True)
+
+    assert (1, {"codex": 0}, {"codex": 1}) == (sent, {"codex": 0} | dict(plan.tasks), dict(rebased.tasks))
+    assert (first, first, moved) == (
+        fleet.items()[0].base_commit,
+        plan.items[0].base_commit,
+        rebased.items[0].base_commit,
+    )
+
+
+def test_an_item_with_a_problem_is_left_out(rig: Rig) -> None:
+    """A repository that is not there is a problem of its item: the rest of the fleet goes on."""
+    fleet = rig.fleet("./api", "./gone")
+    plan = fleet.plan()
+    status = fleet.run()
+
+    assert ([None, True], {"delivered": 1}) == (
+        [each.problem and "./gone does not exist" in each.problem for each in plan.items],
+        status and dict(status.items),
+    )
+
+
+def test_a_plan_that_is_refused_stores_nothing(rig: Rig) -> None:
+    """Where the plan is not confirmed, nothing is stored or sent."""
+    plans: list[FleetPlan] = []
+    fleet = rig.fleet("./api")
+    status = fleet.run(confirm=lambda plan: bool(plans.append(plan)))
+
+    assert (None, True, 0) == (status, plans[0].is_new, len(rig.cloud.tasks))
+    with pytest.raises(errors.ConfigurationError, match="there is no fleet 'typing'"):
+        fleet.status()
+
+
+def test_a_changed_prompt_is_said_and_sent(rig: Rig) -> None:
+    """A changed prompt is a changed item in the plan, and its new candidate is sent."""
+    rig.fleet("./api").run(confirm=lambda _: True)
+    changed = rig.fleet("./api", task={"prompt": "Add docs.", "base": "main"}, rollout={"waves": ["100%"]})
+    plan = changed.plan()
+
+    assert (["changed"], {"codex": 1}) == ([each.state for each in plan.items], dict(plan.tasks))
+
+
+def test_an_unknown_service_ends_the_plan(rig: Rig) -> None:
+    """A service that does not exist is an error of the whole file."""
+    fleet = Fleet.of(
+        convert({"name": "x", "task": {"prompt": "p"}, "items": [{"id": "1"}], "candidates": [{"provider": "codx"}]}),
+        FleetSettings(environ=rig.environ),
+    )
+
+    with pytest.raises(errors.ConfigurationError, match="codx"):
+        fleet.plan()
+
+
+def test_both_fleets_do_the_same(rig: Rig) -> None:
+    """`AsyncFleet` has the methods of `Fleet`, and the same results."""
+
+    async def run() -> tuple[object, ...]:
+        async with AsyncFleet.of(rig.fleet("./api").spec.sections, rig.settings()) as fleet:
+            plan = await fleet.plan()
+            status = await fleet.run()
+            assert status is not None
+            key = (await fleet.items(state="delivered"))[0].key
+            return plan.tasks, status.outcome, (await fleet.show(key)).item.key, len(await fleet.events())
+
+    results = asyncio.run(run())
+    fleet = rig.fleet("./api")
+
+    assert ({"codex": 1}, "delivered", "./api", len(list(fleet.events()))) == results
+    own = {name for name in vars(Fleet) if not name.startswith("_")} - {"close"}
+    assert own == {name for name in vars(AsyncFleet) if not name.startswith("_")} - {"aclose"}
+
+
+def test_a_delivery_that_does_not_exist_is_refused_before_anything_is_sent(rig: Rig) -> None:
+    """A kind of delivery that is not available is an error before the first submission."""
+    fleet = rig.fleet("./api", deliver={"to": "pull_request"})
+
+    with pytest.raises(errors.UnsupportedError, match="pull_request"):
+        fleet.run()
+    assert 0 == len(rig.cloud.tasks)
+
+
+def test_a_template_makes_prompts(rig: Rig) -> None:
+    """A template of the user gets the variables that it declares."""
+    folder = rig.folder / "config" / "prompts"
+    folder.mkdir(parents=True)
+    (folder / "types.md").write_text("---\narguments: {repository: the repository}\n---\nType {{repository}}.")
+    rig.environ["COATCHECK_CONFIG_HOME"] = str(rig.folder / "config")
+    fleet = rig.fleet("./api", task={"template": "types", "base": "main"})
+
+    assert ["Type ./api."] == [item.prompt for item in fleet.spec.items]
+
+
+@pytest.mark.parametrize(
+    ("load", "hours"),
+    [
+        (ServiceLoad("jules", 1000, 360.0, concurrent=15, quota=100, window=86_400.0), 9 * 24 + 0.1),
+        (ServiceLoad("jules", 1000, 360.0, accounts=5, concurrent=60, quota=300, window=86_400.0), 0.4),
+        (ServiceLoad("jules", 10_000, 360.0, accounts=5, concurrent=60, quota=300, window=86_400.0), 6 * 24 + 0.1),
+        (ServiceLoad("actions", 1000, 600.0, concurrent=20), 50 / 6),
+        (ServiceLoad("jules", 100, 360.0, quota=100, window=86_400.0, remaining=0), 24.1),
+    ],
+)
+def test_the_limit_that_binds_gives_the_time(load: ServiceLoad, hours: float) -> None:
+    """The estimate is the longest of what each limit alone allows."""
+    binding = estimate([load], reviews=0, workers=2, pull_requests=0)[0]
+
+    assert pytest.approx(hours) == binding.hours
+
+
+def test_a_new_version_of_a_fleet_continues_one_that_is_done(rig: Rig) -> None:
+    """More items in the file of a fleet that was done are sent; the others are not."""
+    committed(rig.folder / "web")
+    rig.fleet("./api").run()
+    status = rig.fleet("./api", "./web").run()
+
+    assert (2, {"delivered": 2}, FleetState.DONE) == (
+        len(rig.cloud.tasks),
+        status and dict(status.items),
+        status and status.fleet.state,
+    )
+    assert 3 == len(spec_of(3).items)
