@@ -70,7 +70,7 @@ class Broken:
 
 
 class Services:
-    """The handlers of services by host name, as a transport. `orders` are the tasks that each was asked to create."""
+    """The handlers of services by host name, as a transport. `posts` are the names of those that received a task."""
 
     def __init__(self, handlers: Mapping[str, Any]) -> None:
         self.handlers = dict(handlers)
@@ -134,5 +134,5 @@ class ManyServices:
         return Result(run(arguments, process_env), out.getvalue(), err.getvalue())
 
     def posts(self) -> Iterable[str]:
-        """Return the services that were asked to create a task, sorted, one for each request."""
+        """Return the names of the services that received a task, sorted, one for each request."""
         return sorted(self.services.posts)

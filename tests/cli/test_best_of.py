@@ -44,7 +44,7 @@ def test_a_task_is_submitted_to_several_services(cli: ManyServices) -> None:
 
 
 def test_refs_are_printed_for_scripts(cli: ManyServices) -> None:
-    """Standard output has the refs alone; stderr says how to continue the review."""
+    """Standard output has the refs alone; stderr has the command that continues the review."""
     done = cli("submit", "--on", "jules", "--on", "codex", "--name", "dark", "Add dark mode")
 
     assert (0, ["codex:", "jules:"], True) == (

@@ -88,7 +88,7 @@ def test_attempts_are_divided_evenly() -> None:
 
 
 def test_names_are_words_of_the_prompt() -> None:
-    """A name is short, begins with a letter, and says what the task is."""
+    """A name is short, begins with a letter, and is made of the words of the task."""
     prompts = ["Add dark mode", "  Füge 2 Knöpfe hinzu!", "404 page", "写测试", "x" * 99, "fix the " + "word " * 20]
 
     assert [

@@ -70,7 +70,7 @@ def test_a_review_is_read_as_it_was_stored(store: ReviewStore, connect: Callable
 
 
 def test_the_first_free_name_is_taken(store: ReviewStore) -> None:
-    """A generated name that a review has gets a number; a chosen one is an error that says how to continue it."""
+    """A generated name that a review has gets a number; a chosen one is an error with the command that continues it."""
     create(store)
     second = store.create(iter(["dark", "dark-2"]), (planned(),), title="")
     with pytest.raises(errors.ConfigurationError, match="there is a review with the name 'dark'") as caught:

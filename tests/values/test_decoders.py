@@ -17,7 +17,7 @@ class Evaluations:
         self.others = threading.Semaphore(0)
 
     def evaluate(self) -> type[int]:
-        """Return the annotation, once the other threads want the decoder too."""
+        """Return the annotation, once the other threads need the decoder too."""
         self.running += 1
         self.count += 1
         self.most = max(self.most, self.running)
@@ -39,7 +39,7 @@ class Slow(msgspec.Struct):
 
 
 def test_one_thread_at_a_time_creates_a_decoder() -> None:
-    """Threads that want the same decoder at once wait for the one that creates it: msgspec crashes otherwise."""
+    """Threads that need the same decoder at once wait for the one that creates it: msgspec crashes otherwise."""
     decoded: list[Slow] = []
 
     def decode() -> None:

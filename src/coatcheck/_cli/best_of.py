@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 # Options of `submit` and `run` that are for one task -> what to do instead.
 REFUSED: Mapping[str, str] = {
-    "mode": "a question has no diff to compare: ask one service, without them",
+    "mode": "a question has no diff to compare: leave them out, and use one service",
     "attempt": "the ranking chooses the attempt: pass --apply-best",
     "is_applied": "pass --apply-best, which applies the result that is chosen",
     "approve_plan": "decide about a plan with: coatcheck approve REF",

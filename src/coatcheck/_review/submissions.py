@@ -204,7 +204,7 @@ def _error_of(submission: ReviewSubmission, error: errors.CoatcheckError | None 
     return errors.SubmissionUncertainError(
         f"{submission.provider} may have created a task whose ref is not known; it was not sent again",
         spec=submission.spec,
-        remedy=f"look with: coatcheck list --provider {submission.provider}",
+        remedy=f"search for it with: coatcheck list --provider {submission.provider}",
     )
 
 

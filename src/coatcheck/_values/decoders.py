@@ -1,6 +1,6 @@
 """Decoders of JSON by type, each created once.
 
-Invariant: one thread at a time creates decoders. msgspec 0.22 completes what it knows of a class while it evaluates the
+Invariant: one thread at a time creates decoders. msgspec 0.22 completes its information about a class while it evaluates the
 class's annotations, which is Python code: where another thread does the same for the same class, the process ends with
 a segmentation fault. A decoder that exists may be used by all threads (https://github.com/msgspec/msgspec/pull/402).
 """
