@@ -13,8 +13,8 @@ VENV ?= .venv
 JOBS ?= 3
 TESTS ?= tests
 # Tests of child processes whose imports, files or stderr measuring would change.
-UNMEASURED := tests/credentials/test_flight.py::test_a_crowd_shares_a_failed_refresh \
-              tests/patches/test_storage.py::test_a_full_disk_is_not_a_conflict \
+UNMEASURED := tests/patches/test_disk_errors.py::test_a_full_disk_is_not_a_conflict \
+              tests/cli/test_start.py::test_a_list_imports_nothing_of_waits \
               tests/runtime/test_transport.py::test_import_is_light
 CRASH ?= 200,20
 

@@ -89,7 +89,7 @@ def choices() -> bool:
             wrong += chosen is not None and not chosen.is_right
             none += chosen is None
             on_top += task.entry(ranking.cards[0].candidate.name).is_right
-        print(f"  {f'{strength} checks':24} {right:6} {wrong:7} {none:13} {on_top:29}")
+        print(f"  {f'{strength} checks'.replace('none', 'no'):24} {right:6} {wrong:7} {none:13} {on_top:29}")
     return is_safe
 
 

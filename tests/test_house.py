@@ -41,6 +41,12 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_bytes(), filename=str(path))
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Return every node of the syntax tree of the file at *path*."""
+    return tuple(ast.walk(parse(path)))
+
+
 def relative(path: Path) -> str:
     """Return *path* as seen from the root of the repository."""
     return path.relative_to(ROOT).as_posix()
@@ -179,7 +185,7 @@ def test_bodies_are_short() -> None:
     long = [
         f"{relative(path)}:{node.lineno} {node.name} has {body_length(node)} lines"
         for path in MODULES
-        for node in ast.walk(parse(path))
+        for node in nodes_of(path)
         if isinstance(node, FUNCTIONS) and body_length(node) > LONGEST_BODY
     ]
 
@@ -202,8 +208,7 @@ def module_name(path: Path) -> str:
 def imported_modules(path: Path, known: set[str]) -> Iterator[str]:
     """Yield the modules of the package that *path* imports, anywhere in it, also for type checkers only."""
     package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
-    tree = parse(path)
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -215,7 +220,7 @@ def imported_modules(path: Path, known: set[str]) -> Iterator[str]:
 def test_imports_go_one_way() -> None:
     """No two modules import each other, directly or through others, also not for type checkers only."""
     known = {module_name(path) for path in MODULES}
-    graph = {module_name(path): {*imported_modules(path, known)} & known - {module_name(path)} for path in MODULES}
+    graph = {name: {*imported_modules(path, known)} & known - {name} for path in MODULES if (name := module_name(path))}
     del graph["coatcheck"]  # the public module names everything, lazily
 
     assert len(list(graphlib.TopologicalSorter(graph).static_order())) >= len(graph)
@@ -226,7 +231,7 @@ def test_test_methods_have_docstrings() -> None:
     undocumented = [
         f"{relative(path)}:{method.lineno} {method.name}"
         for path in TESTS
-        for node in ast.walk(parse(path))
+        for node in parse(path).body
         if isinstance(node, ast.ClassDef)
         for method in node.body
         if isinstance(method, FUNCTIONS) and method.name.startswith("test_") and not ast.get_docstring(method)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         TaskUsage as TaskUsage,
         UnknownEvent as UnknownEvent,
         event_from_dict as event_from_dict,
+        task_event_from_dict as task_event_from_dict,
     )
     from ._model.fleet_events import (
         FleetDone as FleetDone,
@@ -282,6 +283,7 @@ _HOMES = {
     "SpendControl": "_model.usage",
     "StoredEvent": "_store.events",
     "Task": "_model.tasks",
+    "task_event_from_dict": "_model.events",
     "TaskAttempt": "_model.events",
     "TaskCancelled": "_model.events",
     "TaskDiff": "_model.events",

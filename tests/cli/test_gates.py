@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,11 @@ def test_a_lost_answer_sends_nothing_twice(tmp_path: Path) -> None:
     assert (0, first.out, 1) == (first.code, again.out, len(cli.cloud.tasks))
 
 
-def test_a_submission_that_was_begun_is_not_sent_by_another_process(cli: Cli) -> None:
-    """A process that ended between the intent and the answer leaves an unknown outcome, which approving respects."""
+@pytest.mark.parametrize(
+    ("pid", "code", "hint"), [(None, 7, "submit --resume"), (1, 1, "another process is")], ids=["ended", "running"]
+)
+def test_a_submission_that_was_begun_is_not_sent_again(cli: Cli, pid: int | None, code: int, hint: str) -> None:
+    """Its process has ended and the outcome is unknown, or its process still submits."""
     from coatcheck._app.held_work import held_task, journal_of
     from coatcheck._protocol.intents import intent_of
 
@@ -135,7 +139,7 @@ def test_a_submission_that_was_begun_is_not_sent_by_another_process(cli: Cli) ->
         stored = gates.find(gate)
         gates.decide(stored, "approve")
         held = held_task(gates, stored)
-        intent = intent_of(held.spec, id="i1", provider="codex", at=cli.clock.time(), pid=1)
+        intent = intent_of(held.spec, id="i1", provider="codex", at=cli.clock.time(), pid=pid or os.getpid())
         journal = journal_of(gates, stored, held, Config(environ=cli.environ))
         journal.begin(intent)
         with pytest.raises(errors.ConflictError, match="was begun before"):
@@ -144,8 +148,8 @@ def test_a_submission_that_was_begun_is_not_sent_by_another_process(cli: Cli) ->
         journal.abandon(intent)
     done = cli("approve", gate)
 
-    assert (7, 0, 1) == (begun.code, done.code, len(submissions(cli)))
-    assert "coatcheck submit --resume" in begun.line
+    assert (code, 0, 1) == (begun.code, done.code, len(submissions(cli)))
+    assert hint in begun.line
 
 
 def test_a_submission_names_its_account_and_no_secret(cli: Cli) -> None:
@@ -269,6 +273,48 @@ def test_a_question_is_answered(tmp_path: Path) -> None:
     assert f"{ref} waits for an answer" in shown
 
 
+def test_a_decision_is_carried_out_once(checkout: Path, tmp_path: Path) -> None:
+    """Approving, rejecting or answering the same gate again sends and applies nothing."""
+    cli, ref = plan_that_waits(tmp_path)
+    plan = f"gate:{cli('wait', '--json', ref).json['gate']['id']}"
+    approvals = [cli("approve", plan).code, cli("approve", plan).code, len(cli.jules.seen("approve_plan"))]
+    asking = JulesCli(tmp_path / "other", life=lives.asking)
+    asking.run()
+    question = f"gate:{asking('gates', '--json').json['gates'][0]['id']}"
+    answers = [asking("answer", question, "a").code, asking("answer", question, "b").code]
+    other, task = ended(checkout, TWO_FILES)
+    patch = other("apply", "--gate", task).out.splitlines()[-1]
+    applications = [other("approve", patch).code, other("approve", patch).code, other("apply", "--undo").code]
+    again = other("approve", patch).code
+
+    assert ([0, 0, 1], [0, 1], [0, 0, 0], 0) == (approvals, answers, applications, again)
+    assert (1, "") == (len(asking.jules.seen("send_message")), git(checkout, "status", "--porcelain"))
+
+
+def test_a_question_is_not_approved(tmp_path: Path) -> None:
+    """The error names the command that answers, and the question stays open."""
+    cli = JulesCli(tmp_path, life=lives.asking)
+    cli.run()
+    ref = f"jules:{cli.jules.tasks[0]}"
+    done = cli("approve", ref)
+
+    assert (2, f"answer it with: coatcheck answer {ref} TEXT" in done.line) == (done.code, True)
+    assert f"{ref} waits for an answer" in cli("gates").out
+
+
+def test_what_a_task_waited_for_before_is_not_decided(tmp_path: Path) -> None:
+    """A task whose plan was approved elsewhere cannot be rejected: its gate is withdrawn."""
+    cli, ref = plan_that_waits(tmp_path)
+    with closing(gates_of(cli)) as gates:
+        plan = gates.list()[0]
+    cli.jules._sessions[ref.partition(":")[2]].approve(now=cli.clock.time())
+    done = cli("reject", ref)
+    by_gate = cli("approve", plan.address)
+
+    assert (1, 1, []) == (done.code, by_gate.code, cli.jules.seen("approve_plan"))
+    assert "does not wait" in done.line
+
+
 def test_a_task_that_does_not_wait_has_nothing_to_reject(cli: Cli) -> None:
     """The error says what the task does."""
     ref = cli.submit()
@@ -284,6 +330,44 @@ def test_without_history_a_plan_is_approved_and_nothing_stored(tmp_path: Path) -
     waited, approved = cli("wait", ref), cli("approve", ref)
 
     assert (10, 0, "No gates.\n") == (waited.code, approved.code, cli("gates", "--state", "all").out)
+
+
+@pytest.mark.parametrize(
+    "text", ["[gates.policies.x]\ndecision = 'yes'\n", "gate_timeout = 'soon'\n", "gate_timeout = 'none'\n"]
+)
+def test_a_setting_that_cannot_be_used_loses_no_result(tmp_path: Path, text: str) -> None:
+    """The wait ends as without gates, and a line names the setting."""
+    cli = JulesCli(tmp_path)
+    write_settings(cli, text)
+    ref = cli("submit", "--repo", "owner/repo", "--plan-approval", "Say hello").out.strip()
+    waited = cli("wait", ref)
+
+    assert (10, 1) == (waited.code, waited.err.count("could not be stored"))
+    assert "1. Read the code" in waited.out
+
+
+def test_the_first_decision_holds_while_a_person_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process rejects the plan while the question is on the terminal: the plan is not approved."""
+    cli = JulesCli(tmp_path)
+    cli.is_asking = True
+
+    def confirm(*_: object, **__: object) -> bool:
+        with closing(gates_of(cli)) as gates:
+            gates.decide(gates.list()[0], "reject", why="no")
+        return True
+
+    monkeypatch.setattr("click.confirm", confirm)
+    done = cli.run("--approve-plan", "ask")
+
+    assert (10, []) == (done.code, cli.jules.seen("approve_plan"))
+    assert "was rejected by" in done.err
+
+
+def test_reading_gates_creates_no_store(cli: Cli) -> None:
+    """Neither the list nor the log, nor the wait for a task that needs no decision."""
+    codes = [cli(*words).code for words in (("gates",), ("gates", "--log"), ("gates", "gate:1"), ("approve", "gate:1"))]
+
+    assert ([0, 0, 2, 2], False) == (codes, Path(cli.environ["HOME"]).exists())
 
 
 # --- patches ----------------------------------------------------------------------------------------------------------
@@ -397,4 +481,4 @@ def test_the_log_is_read_from_a_number_on(cli: Cli) -> None:
 
     assert ["gate.decided"] == [json.loads(line)["event"]["type"] for line in rest]
     assert "rejected" not in cli("gates").out
-    assert "decided  submission" in cli("gates", "--log").out
+    assert "rejected  submission" in cli("gates", "--log").out

@@ -29,7 +29,9 @@ RUNNING = json.dumps(
 ).encode()
 
 # A phase starts a peer, and gives the URL to use and a function that returns once the command is in the phase.
-Phase: TypeAlias = Callable[[], contextlib.AbstractContextManager[tuple[str, Callable[[], object]]]]
+Phase: TypeAlias = Callable[
+    [], contextlib.AbstractContextManager[tuple[str, Callable[[subprocess.Popen[str]], object]]]
+]
 
 
 def run(*arguments: str, code: str = MAIN, **environ: str) -> subprocess.Popen[str]:
@@ -39,17 +41,25 @@ def run(*arguments: str, code: str = MAIN, **environ: str) -> subprocess.Popen[s
     return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def interrupted(program: subprocess.Popen[str], number: int, is_there: Callable[[], object]) -> tuple[int, str]:
+def interrupted(
+    program: subprocess.Popen[str], number: int, is_there: Callable[[subprocess.Popen[str]], object]
+) -> tuple[int, str]:
     """Send a signal once the command is where it should be; return its exit code and the last line of stderr."""
     with program:
-        is_there()
+        is_there(program)
         program.send_signal(number)
         err = program.communicate()[1]
     return program.returncode, err.splitlines()[-1] if err else ""
 
 
+def read_line(program: subprocess.Popen[str]) -> str:
+    """Return the next line that a command prints."""
+    assert program.stdout is not None
+    return program.stdout.readline()
+
+
 @contextlib.contextmanager
-def connecting() -> Iterator[tuple[str, Callable[[], object]]]:
+def connecting() -> Iterator[tuple[str, Callable[[subprocess.Popen[str]], object]]]:
     """The peer's queue of connections is full, so that it accepts no other."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
         port, ours = listener.getsockname()[1], set()
@@ -58,7 +68,7 @@ def connecting() -> Iterator[tuple[str, Callable[[], object]]]:
             waiting.setblocking(False)
             waiting.connect_ex(("127.0.0.1", port))
             ours.add(waiting.getsockname()[1])
-        yield f"http://127.0.0.1:{port}", lambda: until(lambda: bool(connecting_ports(port) - ours))
+        yield f"http://127.0.0.1:{port}", lambda _: until(lambda: bool(connecting_ports(port) - ours))
 
 
 def connecting_ports(port: int) -> set[int]:
@@ -74,7 +84,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @contextlib.contextmanager
-def shaking_hands() -> Iterator[tuple[str, Callable[[], object]]]:
+def shaking_hands() -> Iterator[tuple[str, Callable[[subprocess.Popen[str]], object]]]:
     """The peer reads the first message of TLS and never answers."""
 
     def script(connection: Connection) -> None:
@@ -83,18 +93,18 @@ def shaking_hands() -> Iterator[tuple[str, Callable[[], object]]]:
         connection.wait_for_end()
 
     with Server(script) as server:
-        yield server.url().replace("http:", "https:"), server.has_request.wait
+        yield server.url().replace("http:", "https:"), server.wait_for_request
 
 
 @contextlib.contextmanager
-def awaiting_an_answer() -> Iterator[tuple[str, Callable[[], object]]]:
+def awaiting_an_answer() -> Iterator[tuple[str, Callable[[subprocess.Popen[str]], object]]]:
     """The peer reads the request and never responds."""
     with Server(silent) as server:
-        yield server.url(), server.has_request.wait
+        yield server.url(), server.wait_for_request
 
 
 @contextlib.contextmanager
-def reading() -> Iterator[tuple[str, Callable[[], object]]]:
+def reading() -> Iterator[tuple[str, Callable[[subprocess.Popen[str]], object]]]:
     """The peer sends the first part of the body and no more."""
 
     def script(connection: Connection) -> None:
@@ -104,11 +114,11 @@ def reading() -> Iterator[tuple[str, Callable[[], object]]]:
         connection.wait_for_end()
 
     with Server(script) as server:
-        yield server.url(), server.has_request.wait
+        yield server.url(), server.wait_for_request
 
 
 @contextlib.contextmanager
-def retrying() -> Iterator[tuple[str, Callable[[], object]]]:
+def retrying() -> Iterator[tuple[str, Callable[[subprocess.Popen[str]], object]]]:
     """The peer requires a pause of a minute."""
 
     def script(connection: Connection) -> None:
@@ -118,11 +128,11 @@ def retrying() -> Iterator[tuple[str, Callable[[], object]]]:
         connection.wait_for_end()
 
     with Server(script) as server:
-        yield server.url(), server.has_request.wait
+        yield server.url(), server.wait_for_request
 
 
 @contextlib.contextmanager
-def sleeping() -> Iterator[tuple[str, Callable[[], object]]]:
+def sleeping() -> Iterator[tuple[str, Callable[[subprocess.Popen[str]], object]]]:
     """The peer reports a running task; the next poll is in an hour."""
 
     def script(connection: Connection) -> None:
@@ -132,7 +142,7 @@ def sleeping() -> Iterator[tuple[str, Callable[[], object]]]:
         connection.wait_for_end()
 
     with Server(script) as server:
-        yield server.url(), server.has_request.wait
+        yield server.url(), server.wait_for_request
 
 
 PHASES: dict[str, Phase] = {
@@ -188,9 +198,8 @@ socket.getaddrinfo = never
 def test_name_resolution_ends(home: Path, number: int) -> None:
     """A resolver that hangs and ignores signals does not delay the command."""
     program = run("list", "--base-url", "https://service.example", code=RESOLVING, COATCHECK_TRANSPORT="httpx2")
-    assert program.stdout is not None
 
-    assert (SIGNALS[number], "coatcheck: interrupted") == interrupted(program, number, program.stdout.readline)
+    assert (SIGNALS[number], "coatcheck: interrupted") == interrupted(program, number, read_line)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shared login is only read there")
@@ -203,7 +212,7 @@ def test_a_refresh_ends(home: Path, tmp_path: Path, number: int) -> None:
     with Server(silent) as server:
         environ = {**logins.environ, "CODEX_REFRESH_TOKEN_URL_OVERRIDE": server.url("/oauth/token")}
         program = run("cancel", REF, CODEX_ACCESS_TOKEN="", **environ)
-        code, line = interrupted(program, number, server.has_request.wait)
+        code, line = interrupted(program, number, server.wait_for_request)
 
     assert (SIGNALS[number], True, before) == (
         code,
@@ -228,7 +237,7 @@ def test_git_does_not_hold_its_command(home: Path, tmp_path: Path, arguments: li
     code = f"import os; os.chdir({str(tmp_path)!r})\n{MAIN}"
     program = run(*arguments, code=code, PATH=f"{programs}{os.pathsep}{os.environ['PATH']}")
     with os.fdopen(os.open(end, os.O_RDWR)):  # git ends with this test
-        ended = interrupted(program, number, events.read_text)
+        ended = interrupted(program, number, lambda _: events.read_text())
 
     assert (SIGNALS[number], True) == (ended[0], ended[1].startswith("coatcheck: interrupted") or "run" in arguments)
 
@@ -237,11 +246,10 @@ def test_the_local_cloud_ends(home: Path, tmp_path: Path) -> None:
     """`serve` ends while a client holds a connection and sends nothing."""
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     program = run("serve", "--environment", f"owner/repo={tmp_path}", "--agent", "true", "--json")
-    assert program.stdout is not None
-    url = json.loads(program.stdout.readline())["url"]
+    url = json.loads(read_line(program))["url"]
     host, _, port = url.split("/")[2].partition(":")
     with socket.create_connection((host, int(port))):
-        code, _ = interrupted(program, signal.SIGTERM, lambda: None)
+        code, _ = interrupted(program, signal.SIGTERM, lambda _: None)
 
     assert code in (0, 143)
 
@@ -249,7 +257,5 @@ def test_the_local_cloud_ends(home: Path, tmp_path: Path) -> None:
 def test_the_demonstration_ends(home: Path, tmp_path: Path) -> None:
     """`demo` ends in its middle, and its local cloud with it."""
     program = run("demo", "--folder", str(tmp_path / "demo"))
-    assert program.stdout is not None
-    code, line = interrupted(program, signal.SIGINT, program.stdout.readline)
 
-    assert (130, True) == (code, line.startswith("coatcheck: interrupted"))
+    assert (130, "coatcheck: interrupted") == interrupted(program, signal.SIGINT, read_line)

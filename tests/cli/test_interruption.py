@@ -42,7 +42,7 @@ def interrupted(server: Server, number: int, *arguments: str, transport: str = "
     with subprocess.Popen(
         command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as program:
-        server.has_request.wait()
+        server.wait_for_request(program)
         program.send_signal(number)
         err = program.communicate()[1]
         return program.returncode, err
@@ -111,7 +111,7 @@ def test_an_ignored_signal_stays_ignored(home: Path) -> None:
         environ = {**os.environ, "CODEX_ACCESS_TOKEN": "made-up"}
         command = ["sh", "-c", script, "sh", sys.executable, "-c", MAIN, "list", "--base-url", server.url()]
         with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as program:
-            server.has_request.wait()
+            server.wait_for_request(program)
             program.send_signal(signal.SIGHUP)
             program.send_signal(signal.SIGTERM)
             program.communicate()

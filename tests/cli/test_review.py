@@ -100,7 +100,7 @@ def cli(checkout: Path) -> Cli:
 FILES = ("../wrong.patch", "../cheat.patch", "../right.patch")
 
 
-def test_the_table_says_what_passed_and_why(cli: Cli) -> None:
+def test_the_output_has_the_order_and_its_reasons(cli: Cli) -> None:
     """The candidates are printed best first, with what each check found, the reasons of the order, and the choice."""
     done = cli("review", *FILES, "--check", "world")
     expected = """\
@@ -146,15 +146,31 @@ def test_without_checks_nothing_is_chosen(cli: Cli) -> None:
 
 def test_the_choice_is_applied_and_undone(cli: Cli, checkout: Path) -> None:
     """--apply applies the chosen candidate as `apply` does, and `apply --undo` takes it back."""
-    done = cli("review", *FILES, "--check", "world", "--apply")
+    done = cli("review", *FILES, "--check", "world", "--apply", "--markdown")
     applied = (checkout / "hello.txt").read_text()
     undone = cli("apply", "--undo")
 
-    assert (0, "hello\nworld\n", 0, "hello\n") == (
+    assert (0, True, "hello\nworld\n", 0, "hello\n") == (
         done.code,
+        "applied     hello.txt\n" in done.err,
         applied,
         undone.code,
         (checkout / "hello.txt").read_text(),
+    )
+
+
+def test_the_ranking_is_printed_where_the_choice_cannot_be_applied(checkout: Path) -> None:
+    """Where the application of the choice fails, the ranking is printed before the error, and with --json both."""
+    cli, ref = ended(checkout, adding("word"), adding("world"))
+    cli("apply", ref, "--attempt", "1")
+    text, document = (cli("review", ref, "--check", "world", "--apply", *options) for options in ((), ("--json",)))
+    expected = (9, f"chosen: {ref}/2: it passes world", 9, "PatchConflictError")
+
+    assert expected == (
+        text.code,
+        text.out.splitlines()[-1],
+        document.code,
+        document.json["applied"]["error"]["type"],
     )
 
 
@@ -190,7 +206,7 @@ def test_nothing_is_applied_to_a_bare_repository(tmp_path: Path, checkout: Path)
 
 
 def test_a_base_that_is_no_commit_of_the_repository(checkout: Path) -> None:
-    """A base that a service reports and that is no id of a commit here is not resolved: HEAD is used, and a note says so."""
+    """A base that a service reports and that is no id of a commit here is not resolved: HEAD is used, and a note names both."""
     results = [CloudResult(diff=adding("world"), base_commit=base) for base in ("HEAD~0", "c" * 40)]
     for result in results:
         cli = Cli(checkout, ScriptedCloud(attempts=[AttemptScript(timeline=["completed"], result=result)]))
@@ -226,7 +242,7 @@ def test_an_attempt_is_applied_with_its_task(checkout: Path) -> None:
 
 
 def test_a_task_that_cannot_be_read_is_a_candidate(checkout: Path) -> None:
-    """A task that the service does not know costs only its own candidate, and is an error where it is the only one."""
+    """A task that the service does not have costs only its candidate, and is an error where it is the only one."""
     cli = Cli(checkout, ScriptedCloud())
     done = cli("review", "--json", "codex:task_e_404", "../right.patch", "--check", "world")
     alone = cli("review", "codex:task_e_404", "--check", "world")
@@ -236,7 +252,7 @@ def test_a_task_that_cannot_be_read_is_a_candidate(checkout: Path) -> None:
 
 
 def test_a_task_that_runs_is_a_candidate(checkout: Path) -> None:
-    """A task that has not ended is in the table, and says so."""
+    """A task that has not ended is in the table with that reason."""
     script = AttemptScript(timeline=["in_progress"] * 9, result=CloudResult(diff=None))
     cli = Cli(checkout, ScriptedCloud(attempts=[script]))
     ref = cli.submit()
@@ -302,11 +318,11 @@ def test_bad_input_is_one_line(cli: Cli, arguments: tuple[str, ...], code: int, 
 def test_a_review_file_is_read_only_where_it_is_named(cli: Cli, checkout: Path) -> None:
     """Checks and rules come from the file that --file names; options add to it, and a file of the repository is not read."""
     (checkout / "review.toml").write_text('scorer = "/no/program"\n')
-    path = checkout.parent / "mine.toml"
+    path = checkout / "mine.toml"
     path.write_text(
         'protected = ["a"]\nsandbox = "none"\n[checks]\ntests = "world"\n[checks.x]\nrun = "x"\nrequired = false\n'
     )
-    document = cli("review", "--json", *FILES, "--file", str(path), "--check", "wor", "--protect", "b").json
+    document = cli("review", "--json", *FILES, "--file", path.name, "--check", "wor", "--protect", "b").json
     seen = WordVerifier.seen
 
     assert (["tests", "x", "wor"], ("a", "b"), "none", []) == (
@@ -318,7 +334,7 @@ def test_a_review_file_is_read_only_where_it_is_named(cli: Cli, checkout: Path) 
 
 
 def test_the_base_is_what_tasks_report_else_head(checkout: Path, cli: Cli) -> None:
-    """Files are checked on HEAD, and a note says so; --base chooses another commit."""
+    """Files are checked on HEAD, and a note names it; --base chooses another commit."""
     head = git(checkout, "rev-parse", "HEAD").strip()
     git(checkout, "commit", "-q", "--allow-empty", "-m", "second")
     default, chosen = (cli("review", "--json", *FILES, *options).json for options in ((), ("--base", "HEAD~1")))

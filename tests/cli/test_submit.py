@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
+from tests.checkouts import git
 from tests.cli.cli_support import Cli
 
 from coatcheck._protocol.intents import Intent, digest
@@ -14,12 +14,6 @@ from coatcheck.cloud.models import CloudEnvironment, TaskOrder
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 DIFF = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n"
-
-
-def git(folder: Path, *arguments: str) -> None:
-    """Run git in *folder* with an author."""
-    identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=240)
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def test_templates_are_listed_and_shown(cli: Cli) -> None:
     assert lines[1].endswith("issue [area]")
     assert "attempts should be a number" in lines[0]
     assert [("bad", False, True), ("fix", True, False)] == [
-        (each["name"], each["is_repositorys"], each["error"] is not None) for each in listed
+        (each["name"], each["is_from_repository"], each["error"] is not None) for each in listed
     ]
     assert "(default: src)" in shown
 

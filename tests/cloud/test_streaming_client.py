@@ -69,6 +69,41 @@ def test_an_asynchronous_watch_gets_output_while_the_agent_runs(tmp_path: Path, 
     assert (1, 1, "succeeded") == (seen.count("task.message one"), seen.count("task.message two"), seen[-1])
 
 
+@pytest.mark.parametrize("transport", ["pyreqwest", "httpx2"])
+def test_a_watch_of_several_tasks_reads_the_stream_of_all(tmp_path: Path, transport: str) -> None:
+    """Output of each task arrives while its agent runs, once, and the last line before its end; other tasks are silent."""
+    with (
+        server(tmp_path, WAITS, max_parallel=3) as cloud,
+        coatcheck.Client("local", **options_of(cloud, transport)) as client,
+    ):
+        other, *tasks = (cloud.submit() for _ in range(3))
+        seen = []
+        for event in client.watch_tasks(tasks, timeout=60):
+            seen.append((event.ref.id, described(event)))
+            while all(seen.count((task, "task.message one")) for task in tasks) and ("", "released") not in seen:
+                seen.append(("", "released"))
+                for _ in range(3):
+                    cloud.release()
+    texts = [[text for id, text in seen if id == task and text.startswith(("task.message", "succ"))] for task in tasks]
+
+    assert [["task.message one", "task.message two", "succeeded"]] * 2 == texts
+    assert other not in {id for id, _ in seen}
+
+
+def test_a_watch_of_several_tasks_is_continued(tmp_path: Path) -> None:
+    """The cursors of events of several tasks lead to what follows them, and to nothing after the end."""
+    with server(tmp_path, "seq 3") as cloud, coatcheck.Client("local", **options_of(cloud, "pyreqwest")) as client:
+        tasks = [cloud.submit() for _ in range(2)]
+        events = list(client.watch_tasks(tasks, timeout=60))
+        first = {task: next(each.id for each in events if each.ref.id == task and each.text == "1") for task in tasks}
+        after = {str(each.ref): each.id for each in events}
+        rest = list(client.watch_tasks(tasks, timeout=60, after={f"local:{task}": id for task, id in first.items()}))
+        nothing = list(client.watch_tasks(tasks, timeout=60, after=after))
+    texts = [[each.text for each in rest if each.ref.id == task and each.type == "task.message"] for task in tasks]
+
+    assert ([["2", "3"]] * 2, []) == (texts, nothing)
+
+
 def test_a_watch_is_continued_after_any_event(tmp_path: Path) -> None:
     """The cursor of each event leads to the events after it, in another client and after the end."""
     with server(tmp_path, "seq 4") as cloud, coatcheck.Client("local", **options_of(cloud, "pyreqwest")) as client:

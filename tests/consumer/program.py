@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, assert_type
 
 from coatcheck import (
+    AnyEvent,
     AppliedPatch,
     AsyncClient,
+    Candidate,
+    Check,
     Client,
+    Decision,
     DiffStats,
     Failure,
+    Gate,
+    GateDecided,
+    GateStore,
     History,
     HistoryEntry,
     HistoryFilter,
     HistoryPage,
+    ItemDelivered,
     Message,
     Outcome,
     Patch,
     Policy,
     PullRequest,
+    Ranking,
+    Review,
+    ScoreCard,
     StoredEvent,
     Task,
     TaskEvent,
@@ -31,9 +42,11 @@ from coatcheck import (
     TaskSpec,
     TaskState,
     UnknownEvent,
+    Verdict,
     VerifiedPatch,
     errors,
     event_from_dict,
+    task_event_from_dict,
 )
 
 
@@ -53,6 +66,20 @@ def submit_and_apply(checkout: str) -> AppliedPatch | None:
             print(error.ref)
             return None
         return apply(task.outcome, checkout)
+
+
+def review(tasks: Sequence[Task], mine: Patch, checkout: str) -> Candidate | None:
+    """Check the attempts of tasks and a patch, and return the best."""
+    lint = Check(name="lint", run="make lint", required=False)
+    review = Review(*tasks, mine, repository=checkout, checks=["make test", lint], policy=Policy.strict())
+    for card in review.verify(base="main"):
+        assert_type(card, ScoreCard)
+        print(card.result.value, [check.verdict is Verdict.PASSED for check in card.checks])
+    ranking = review.rank()
+    assert_type(ranking, Ranking)
+    assert_type(ranking.choice, str | None)
+    print(ranking.to_markdown(), *ranking.steps)
+    return ranking.chosen.candidate if ranking.chosen else None
 
 
 def record(folder: str) -> list[str]:
@@ -126,9 +153,26 @@ def word_of(event: TaskMessage) -> Literal["task.message"]:
     return event.type
 
 
+def subject_of(document: Mapping[str, object]) -> str:
+    """Return what an event of the log is about; gates and fleets have events as well as tasks."""
+    event: AnyEvent = event_from_dict(document)
+    match event:
+        case GateDecided(by=by, why=why):
+            return f"{event.subject} by {by}: {why}"
+        case ItemDelivered(url=url):
+            return f"{event.fleet} {event.item} {url}"
+        case _:
+            return event.subject
+
+
+def decide(gates: GateStore, gate: Gate) -> Decision:
+    """Approve what was read."""
+    return gates.decide(gate.id, "approve", by="ann", via="library", digest=gate.digest)
+
+
 def round_trip(task: Task, event: TaskEvent) -> tuple[Task, TaskEvent]:
     """Return both after a round trip through JSON objects."""
-    return Task.from_dict(task.to_dict()), event_from_dict(event.to_dict())
+    return Task.from_dict(task.to_dict()), task_event_from_dict(event.to_dict())
 
 
 async def watch_many(refs: Sequence[TaskRef]) -> None:

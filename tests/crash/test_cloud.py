@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cloud.test_hostile import AGENTS as TREES
+from tests.cloud.test_hostile import AGENTS as TREES, make_repository
 from tests.workspaces.test_supervisor import AGENTS as PROCESSES, LEADERLESS, STUBBORN, WAITER, has_ended
 
 from coatcheck._workspaces.cgroup import find_parents
@@ -77,24 +77,10 @@ def make_scripts(folder: Path) -> dict[str, str]:
     return files
 
 
-def git(where: Path, *arguments: str) -> None:
-    """Run git as the user would."""
-    identity = ("-c", "user.name=User", "-c", "user.email=user@example.com")
-    subprocess.run(["git", *identity, "-C", str(where), *arguments], capture_output=True, check=True)
-
-
-def make_repository(path: Path) -> Path:
-    """Create the repository that the tests of `tests/cloud/test_hostile.py` use."""
-    (path / "src").mkdir(parents=True)
-    git(path, "init", "-q", "-b", "main")
-    (path / "f.txt").write_text("one\n")
-    (path / "src/g.txt").write_text("g\n")
-    (path / ".gitattributes").write_text("*.rc text working-tree-encoding=UTF-16\n*.crlf text eol=crlf\n")
-    (path / ".gitignore").write_text("*.log\n")
-    (path / "known.rc").write_bytes("é\n".encode("utf-16"))
-    (path / "known.crlf").write_bytes(b"a\r\nb\r\n")
-    git(path, "add", ".")
-    git(path, "commit", "-q", "-m", "First")
+def new_repository(path: Path) -> Path:
+    """Create the repository of `tests/cloud/test_hostile.py`."""
+    path.mkdir()
+    make_repository(path)
     return path
 
 
@@ -107,7 +93,7 @@ class Machine:
         self.reports.mkdir()
         os.mkfifo(self.reports / "go")
         self.scripts = make_scripts(root / "scripts")
-        self.environment = CloudEnvironment(id="e", label="owner/repo", path=str(make_repository(root / "repository")))
+        self.environment = CloudEnvironment(id="e", label="owner/repo", path=str(new_repository(root / "repository")))
         self.store = Store(root / "cloud.sqlite3")
         self.store.open()
         (root / "work").mkdir()
@@ -232,7 +218,7 @@ class Served:
         self.agent = root / "agent"
         self.agent.write_text(RESTLESS)
         self.agent.chmod(0o755)
-        self.repository = make_repository(root / "repository")
+        self.repository = new_repository(root / "repository")
         self.environ = {**os.environ, "WAITER": WAITER, "PYTHON": sys.executable, "REPORTS": str(self.reports)}
         self.process: subprocess.Popen[str] | None = None
 

@@ -48,7 +48,7 @@ DONE = Outcome(patch=Patch(DIFF), patch_state=PatchState.PRESENT, base_commit="c
 def test_a_task_without_a_patch_is_a_candidate_with_a_reason(
     state: TaskState, outcome: Outcome | None, error: Failure | None, reason: str | None
 ) -> None:
-    """A task that failed, is empty or still runs is a candidate, and its error says why there is no patch."""
+    """A task that failed, is empty or still runs is a candidate, and its error is the reason why there is no patch."""
     (candidate,) = task_candidates(Task(ref=REF, state=state, outcome=outcome, error=error))
 
     assert ("codex:task_1", reason, reason is None) == (candidate.name, candidate.error, candidate.patch is not None)
@@ -144,14 +144,16 @@ def test_agreement_is_by_change_and_by_lines() -> None:
     }
     candidates = [patch_candidate(name, patch, base="1" * 40) for name, patch in patches.items()]
     other_base = patch_candidate("other base", patches["overlaps"], base="2" * 40)
-    found = find_agreement([*candidates, other_base, Candidate(name="none", error="it failed")])
+    no_base = patch_candidate("no base", patches["after"])
+    found = find_agreement([*candidates, other_base, no_base, Candidate(name="none", error="it failed")], base="1" * 40)
     expected = {
         "one": Agreement(("same",), ("same", "overlaps")),
         "same": Agreement(("one",), ("one", "overlaps")),
-        "overlaps": Agreement(("other base",), ("one", "same", "after")),
-        "after": Agreement((), ("overlaps",)),
+        "overlaps": Agreement(("other base",), ("one", "same", "after", "no base")),
+        "after": Agreement(("no base",), ("overlaps", "no base")),
         "other file": Agreement((), ()),
         "other base": Agreement(("overlaps",), ()),
+        "no base": Agreement(("after",), ("overlaps", "after")),
     }
 
     assert expected == found

@@ -150,7 +150,7 @@ def test_ties_are_named() -> None:
 def test_nothing_is_chosen_without_a_passed_check(
     cards: list[ScoreCard], checks: tuple[Check, ...], reason: str
 ) -> None:
-    """Without a candidate that passed every required check nothing is chosen, and the ranking says why."""
+    """Without a candidate that passed every required check nothing is chosen, and the ranking has the reason."""
     ranking = rank(cards, checks)
 
     assert (None, reason) == (ranking.choice, ranking.reason)
@@ -221,7 +221,7 @@ def test_only_what_passed_is_chosen(results: list[VerificationResult]) -> None:
         (VerificationResult(candidate="b"), ("it is unchecked: it was not verified",)),
     ],
 )
-def test_rejections_say_what_is_wrong(result: VerificationResult, rejections: tuple[str, ...]) -> None:
+def test_rejections_name_what_is_wrong(result: VerificationResult, rejections: tuple[str, ...]) -> None:
     """Each reason against a candidate is a sentence that names the check or the paths."""
     (made,) = make_score_cards([Candidate(name="a", patch=PATCH)], Rules(CHECKS), [result])
 

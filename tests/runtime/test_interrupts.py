@@ -36,7 +36,7 @@ def test_interrupt_ends_a_request(transport: str) -> None:
             [sys.executable, "-c", CODE, server.url(), transport], stdout=subprocess.PIPE, text=True
         ) as program,
     ):
-        server.has_request.wait()
+        server.wait_for_request(program)
         program.send_signal(signal.SIGINT)
         printed, _ = program.communicate()
 
@@ -101,7 +101,7 @@ def test_a_signal_that_ends_nothing_loses_no_answer() -> None:
         Server(script) as server,
         subprocess.Popen([sys.executable, "-c", COUNTING, server.url()], stdout=subprocess.PIPE, text=True) as program,
     ):
-        server.has_request.wait()
+        server.wait_for_request(program)
         program.send_signal(signal.SIGUSR1)
         printed, _ = program.communicate()
 
@@ -117,7 +117,7 @@ def test_an_interrupt_shows_no_cancelled_request() -> None:
             [sys.executable, "-c", code, server.url(), "pyreqwest"], stderr=subprocess.PIPE, text=True
         ) as program,
     ):
-        server.has_request.wait()
+        server.wait_for_request(program)
         program.send_signal(signal.SIGINT)
         _, printed = program.communicate()
 

@@ -57,6 +57,14 @@ def test_a_gate_is_read_as_it_was_opened(gates: GateStore) -> None:
     assert replace(gate, id=stored.id, opened_at=stored.opened_at) == gates.get(stored.address)
 
 
+@pytest.mark.parametrize(("kind", "action"), [("plan", "hold"), ("question", "reject"), ("delivery", "reject")])
+def test_every_gate_has_a_deadline(gates: GateStore, clock: FakeClock, kind: Any, action: str) -> None:
+    """It is in three days unless one was chosen, and never approves by itself."""
+    gate = gates.open(replace(PLAN, kind=kind))
+
+    assert (after(clock, 72 * 3600), action) == (gate.expires_at, gate.on_expiry)
+
+
 def test_a_decision_and_its_event_are_stored_together(gates: GateStore, database: Database) -> None:
     """The gate has the decision and no detail, and the event has who decided, how, why and on what."""
     gate = gates.open(PLAN)

@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from coatcheck._workspaces.command_process import CommandProcess, ProcessResult, arguments_of, end_strays, plain
+from coatcheck._workspaces.command_process import (
+    CommandProcess,
+    OutputCapture,
+    ProcessResult,
+    arguments_of,
+    end_strays,
+    plain,
+)
 
 
 def run(
@@ -129,6 +136,28 @@ def test_much_output_is_cut_in_the_middle_with_a_mark(tmp_path: Path) -> None:
 
     assert (True, True, True) == (text.startswith("begin"), text.endswith("end"), "bytes were cut out here" in text)
     assert len(text) < 1_100_000
+
+
+def test_output_is_read_to_its_end_however_long_its_lines_take() -> None:
+    """Lines that were written before the end are reported, also after the time for a pipe that is still open."""
+    reading, writing = os.pipe()
+    lines: list[str] = []
+    capture = OutputCapture(os.fdopen(reading, "rb"), lambda line: (os.sched_yield(), lines.append(line)))
+    os.write(writing, b"x\n" * 9000)
+    os.close(writing)
+
+    assert ("x\n" * 9000, 9000) == (capture.finish(0.0), len(lines))
+
+
+def test_what_is_in_an_open_pipe_is_read() -> None:
+    """A pipe that a process holds open is read while it has content, and not waited for."""
+    reading, writing = os.pipe()
+    capture = OutputCapture(os.fdopen(reading, "rb"), lambda _: None)
+    os.write(writing, b"x\n" * 9000)
+    text = capture.finish(0.0)
+    os.close(writing)
+
+    assert "x\n" * 9000 == text
 
 
 def test_an_open_pipe_does_not_prolong_an_attempt(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ def event_names() -> list[str]:
     return list(EVENT_TYPES)
 
 
-def described_events() -> dict[str, Any]:
-    """Return the schemas of events and of what they contain."""
+def described_events(name: str = "Event") -> dict[str, Any]:
+    """Return the schemas of events and of what they contain: of all, or with "TaskEvent" of those of tasks."""
     definitions: dict[str, Any] = schema()["$defs"]  # type: ignore[assignment]
-    wanted, found = ["Event"], dict[str, Any]()
+    wanted, found = [name], dict[str, Any]()
     while wanted:
         name = wanted.pop()
         if name not in found:

@@ -61,7 +61,7 @@ def stream_message() -> dict[str, object]:
     return {
         "summary": "An event; the field `id` is the id of the server-sent event, and `type` its type",
         "contentType": "application/json",
-        "payload": {"$ref": "#/components/schemas/Event"},
+        "payload": {"$ref": "#/components/schemas/TaskEvent"},
         "examples": [{"name": "line", "payload": payload_of(LINE)}, {"name": "end", "payload": payload_of(END)}],
     }
 
@@ -132,7 +132,10 @@ def document() -> dict[str, object]:
         },
         "components": {
             "messages": {"event": stream_message(), "webhook": webhook_message()},
-            "schemas": {**refs_to("#/components/schemas/", described_events()), "Webhook": webhook_schema()},
+            "schemas": {
+                **refs_to("#/components/schemas/", {**described_events(), **described_events("TaskEvent")}),
+                "Webhook": webhook_schema(),
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }

@@ -54,7 +54,7 @@ def problems(*statuses: str) -> dict[str, object]:
 
 
 def stream(summary: str, name: str, parameters: list[Mapping[str, object]], *statuses: str) -> dict[str, object]:
-    """Return the operation of a stream; each of its events has a document of the schema Event."""
+    """Return the operation of a stream; each of its events has a document of the schema TaskEvent."""
     ok = {
         "description": "server-sent events, each of the schema StreamEvent; a comment is sent every 15 seconds without an "
         "event",
@@ -81,7 +81,7 @@ STREAM_EVENT: Mapping[str, object] = {
             "type": "string",
             "description": "one line of JSON",
             "contentMediaType": "application/json",
-            "contentSchema": {"$ref": "#/components/schemas/Event"},
+            "contentSchema": {"$ref": "#/components/schemas/TaskEvent"},
         },
         "retry": {"type": "integer", "minimum": 0, "description": "milliseconds before the next connection"},
     },
@@ -152,7 +152,7 @@ def document() -> dict[str, object]:
         },
         "components": {
             "schemas": {
-                **refs_to("#/components/schemas/", described_events()),
+                **refs_to("#/components/schemas/", described_events("TaskEvent")),
                 "StreamEvent": STREAM_EVENT,
                 "Problem": problem,
                 "Health": {**words, "required": ["status", "version"]},

@@ -77,13 +77,13 @@ def find_repository(folder: str) -> Path:
     from .checkout import find_root
 
     if not os.path.isdir(folder):
-        raise errors.ConfigurationError(f"there is no folder {folder}", remedy="pass a checkout with --repository")
+        raise errors.ConfigurationError(f"there is no folder {folder}", remedy="name a checkout or a bare repository")
     if root := find_root(os.path.abspath(folder)):
         return Path(root)
     try:
         found = git("rev-parse", "--absolute-git-dir", folder=folder)
     except GitError:
-        remedy = "run it in a checkout, or pass one with --repository"
+        remedy = "run it in a checkout, or name one as the repository"
         raise errors.ConfigurationError(f"{folder} is not in a git repository", remedy=remedy) from None
     return Path(os.fsdecode(found.removesuffix(b"\n")))
 
@@ -92,7 +92,8 @@ def require_work_tree(repository: Path) -> None:
     """Raise `ConfigurationError` where *repository* has no files to apply a patch to."""
     if not (repository / ".git").exists():
         raise errors.ConfigurationError(
-            f"{repository} is a bare repository, in which nothing can be applied", remedy="leave out --apply"
+            f"{repository} is a bare repository, in which nothing can be applied",
+            remedy="name a checkout of it as the repository",
         )
 
 

@@ -10,6 +10,7 @@ Guarantees:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from .._store.database import Database
     from .._store.events import StoredEvent
     from .._store.gates import GateStore
-
-DEFAULT_TIMEOUT = "72h"
-# Kind -> what its deadline does; an approval at the deadline must be chosen by whoever opens the gate.
-HELD_KINDS = frozenset({"plan"})
 
 
 class Gates:
@@ -107,8 +104,6 @@ class Gates:
         """Store *gate* with its deadline, and let the policies decide it."""
         if gate.expires_at is None:
             gate = replace(gate, expires_at=self._deadline())
-        if gate.kind in HELD_KINDS and gate.on_expiry == "reject":
-            gate = replace(gate, on_expiry="hold")
         stored = self.store.open(gate, request=request)
         return self._decided_by_policy(stored) if stored.state == "open" else stored
 
@@ -122,8 +117,14 @@ class Gates:
 
     def _deadline(self) -> datetime | None:
         setting = self._config.resolve("gate_timeout")
-        pause = seconds(setting.value or DEFAULT_TIMEOUT, f"gate_timeout ({setting.origin})")
-        return None if pause is None else datetime.fromtimestamp(self._clock.time() + pause, UTC)
+        if setting.value is None:
+            return None
+        pause = seconds(setting.value, f"gate_timeout ({setting.origin})")
+        if pause is None:
+            raise errors.ConfigurationError(
+                f"gate_timeout cannot be none ({setting.origin})", remedy="a gate has a deadline: set 30m, 2h or 90d"
+            )
+        return datetime.fromtimestamp(self._clock.time() + pause, UTC)
 
     def _decided_by_policy(self, gate: Gate) -> Gate:
         from .._review.gate_policies import first_policy
@@ -169,7 +170,8 @@ class Gates:
             if gate is None or gate.kind != "plan":
                 return False
             if gate.state == "open" and ask is not None and ask(task):
-                self.decide(gate, "approve")
+                with suppress(errors.ConflictError):  # somebody was faster, and the first decision holds
+                    self.decide(gate, "approve")
                 gate = self.store.get(gate.id)
             if gate.state == "approved":
                 self.store.complete(gate.id)
@@ -185,6 +187,8 @@ TASK_KINDS = ("plan", "question")
 def gate_of(task: Task) -> Gate | None:
     """Return the gate of what *task* waits for, not stored; None where it needs no decision."""
     action, ref = required_action(task), str(task.ref)
+    if any(notice.kind == "waits_on_page" for notice in task.notices):
+        return None  # it cannot be decided from here
     if action == "approve" and task.plan is not None:
         steps = [text for step in task.plan.steps for text in (step.title, step.description)]
         return Gate(

@@ -24,7 +24,7 @@ class FoundTemplate(NamedTuple):
 
     name: str
     path: str
-    is_repositorys: bool
+    is_from_repository: bool
     template: Template | None
     error: errors.ConfigurationError | None = None
 
@@ -42,11 +42,11 @@ def list_templates(folders: tuple[Folder, ...]) -> Sequence[FoundTemplate]:
 def find_template(name: str, folders: tuple[Folder, ...], folder: Folder | None = None) -> FoundTemplate:
     """Return the template *name* of *folder*, or the file at that path, with its error where it cannot be used."""
     path = os.path.join(folder.path, f"{name}.md") if folder else name
-    is_repositorys = folder is not None and not folder.is_trusted
+    is_from_repository = folder is not None and not folder.is_trusted
     try:
-        return FoundTemplate(name, path, is_repositorys, load_template(name, folders))
+        return FoundTemplate(name, path, is_from_repository, load_template(name, folders))
     except errors.ConfigurationError as error:
-        return FoundTemplate(name, path, is_repositorys, None, error)
+        return FoundTemplate(name, path, is_from_repository, None, error)
 
 
 def check_templates(

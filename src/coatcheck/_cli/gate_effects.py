@@ -20,6 +20,7 @@ from .._app.held_work import (
     held_task,
     hold_application,
     journal_of,
+    require_no_submission,
 )
 from .._model.gates import Gate
 from .._model.tasks import TaskRef
@@ -33,6 +34,7 @@ from .wait_progress import print_ref
 if TYPE_CHECKING:
     from .._app.apply import ApplyOptions
     from .._app.gates import Gates
+    from .._app.held_work import HeldTask
     from .._model.tasks import Task
     from .context import CommandContext
     from .patches_to_apply import PatchToApply
@@ -47,9 +49,16 @@ def approve_gate(
     option: str | None = None,
     digest: str | None = None,
 ) -> int:
-    """Approve *gate* and carry out what it holds; return the exit code."""
+    """Approve *gate* and carry out what it holds, where that was not done before; return the exit code."""
+    if gate.is_done and gate.kind != "submission":
+        gates.decide(gate, "approve", option=option, why=why, digest=digest)
+        return _print_decision(run, gates, gate, "approve", f"{gate.title}: was approved and carried out before")
     if gate.kind == "plan":
         return _approve_plan(run, gates, gate, why=why, option=option, digest=digest)
+    if gate.kind == "question":
+        raise errors.ConfigurationError(
+            f"{gate.title}, not for an approval", remedy=f"answer it with: {run.hint('answer', gate.subject, 'TEXT')}"
+        )
     gates.decide(gate, "approve", option=option, why=why, digest=digest)
     if gate.kind == "submission":
         return submit_held(run, gates, gates.store.get(gate.id))
@@ -70,7 +79,7 @@ def reject_gate(
     """Reject *gate*; return the exit code. The reason is sent to a task that waits, where its service takes messages."""
     gates.decide(gate, "reject", option=option, why=why, digest=digest)
     sentence = f"{gate.title}: rejected"
-    if gate.kind in ("plan", "question"):
+    if gate.kind in ("plan", "question") and not gate.is_done:
         ref = TaskRef.parse(gate.subject)
         with run.client(ref.provider) as client:
             is_sent = bool(why) and Verb.SEND_MESSAGE in client.capabilities.verbs
@@ -92,6 +101,12 @@ def answer_gate(run: CommandContext, gates: Gates, gate: Gate, text: str) -> int
             )
         decide = approve_gate if option.effect == "approve" else reject_gate
         return decide(run, gates, gate, option=option.id)
+    if gate.is_done:
+        raise errors.ConflictError(
+            f"{gate.address} was answered or rejected before",
+            status=409,
+            remedy=f"send another message with: {run.hint('message', gate.subject, 'TEXT')}",
+        )
     ref = TaskRef.parse(gate.subject)
     with run.client(ref.provider) as client:
         client.capabilities.require(Verb.SEND_MESSAGE, ref.provider)
@@ -181,30 +196,34 @@ def _plan_sentence(run: CommandContext, ref: TaskRef) -> str:
 def submit_held(run: CommandContext, gates: Gates, gate: Gate) -> int:
     """Submit what an approved gate holds, once; print the task as `submit` does."""
     begun = begun_submission(gates, gate)
-    if begun is not None and begun.ref is not None:
-        return _print_decision(run, gates, gate, "approve", str(begun.ref), ref=begun.ref)
-    if begun is not None:
-        raise errors.SubmissionUncertainError(
-            f"the submission of {gate.address} was begun, and its task is not known; it was not sent again",
-            spec=held_task(gates, gate).spec,
-            remedy=f"look with: coatcheck submit --resume --provider {begun.provider}",
-        )
+    ref = _ref_of(run, gates, gate) if begun is None else begun.ref
+    if begun is not None and ref is None:
+        require_no_submission(gate, begun, now=run.now)
+    return _print_decision(run, gates, gate, "approve", str(ref), ref=ref)
+
+
+def _ref_of(run: CommandContext, gates: Gates, gate: Gate) -> TaskRef:
+    """Submit what *gate* holds and return its task; the one of another process that was faster."""
     held = held_task(gates, gate)
-    run.set("account", held.account if run.config.get("account") is None else None)
-    again = run.hint("approve", gate.address)
+    if run.config.resolve("account").origin != "argument":
+        run.set("account", held.account)
     try:
-        task = _submit(run, gates, gate)
-    except errors.SubmissionUncertainError:
-        raise
-    except errors.CoatcheckError:
-        run.note(f"{gate.address} is approved, and its task was not submitted; try again with: {again}")
+        task = _submit(run, gates, gate, held)
+    except errors.CoatcheckError as error:
+        begun = begun_submission(gates, gate)
+        if begun is None:
+            again = run.hint("approve", gate.address)
+            run.note(f"{gate.address} is approved, and its task was not submitted; try again with: {again}")
+        elif begun.ref is not None:
+            return begun.ref
+        elif isinstance(error, errors.ConflictError):
+            require_no_submission(gate, begun, now=run.now)
         raise
     print_ref(run, task)
-    return _print_decision(run, gates, gate, "approve", str(task.ref), ref=task.ref)
+    return task.ref
 
 
-def _submit(run: CommandContext, gates: Gates, gate: Gate) -> Task:
-    held = held_task(gates, gate)
+def _submit(run: CommandContext, gates: Gates, gate: Gate, held: HeldTask) -> Task:
     target = held.spec.environment or held.spec.repository
     journal = journal_of(gates, gate, held, run.config)
     with run.client(held.provider, environment=target, journal=journal) as client:

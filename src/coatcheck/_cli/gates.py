@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .console import Line, Styled, clean
+from .console import Line, Styled
 from .exit_codes import ExitCode
 from .formatting import clock_time, heading
 from .json_output import to_object
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .context import CommandContext
 
 STATE_STYLES = {"open": "yellow", "approved": "green", "rejected": "red", "expired": "red", "withdrawn": "dim"}
+
+# Effect of a decision or of a deadline -> the word in the log.
+RESULTS = {"approve": "approved", "reject": "rejected", "hold": "expired"}
 
 
 def gate_lines(gates: Sequence[Gate], now: float) -> list[Line]:
@@ -81,9 +84,10 @@ def log_line(stored: StoredEvent, now: float) -> Line:
     """Return an entry of the audit log."""
     event = stored.event
     details = [str(value) for name in ("by", "via", "why") if (value := getattr(event, name, None))]
-    words = (event.subject, event.type.removeprefix("gate."), *(getattr(event, name) for name in ("kind", "concerns")))
+    what = RESULTS.get(getattr(event, "effect", ""), "") or event.type.removeprefix("gate.")
+    words = (event.subject, what, *(getattr(event, name) for name in ("kind", "concerns")))
     return (
         Styled(f"{clock_time(stored.recorded_at.timestamp(), now)}  ", "dim"),
         "  ".join(words),
-        Styled(f"  {clean('  '.join(details))}" if details else "", "dim"),
+        Styled("  ".join(["", *details]), "dim"),
     )

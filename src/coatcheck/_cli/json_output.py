@@ -105,7 +105,7 @@ DOCUMENTS: Mapping[str, str] = {
     "`is_same_change`, `share` and `diff_of_diffs`",
     "apply": "`ref` (null for a file, with `file`), `recorded_at` as `status`, `attempt`, and the fields of an application; with --undo an undoing; with --gate `gate`: gate "
     "object, while nothing is applied",
-    "review": "a ranking, and `applied`: an application with --apply where a candidate was chosen, else null",
+    "review": "a ranking, and `applied`: with --apply an application or an error document, else null",
     "approve": "`ref` (null where it is about no task), `action`, and `gate`: gate object, null where none is stored; of a patch also "
     "the fields of `apply`",
     "reject": "as `approve`",
@@ -136,7 +136,7 @@ DOCUMENTS: Mapping[str, str] = {
     "pause, resume: `fleet` and `is_changed`; cancel: `fleet`, and `running`: refs of tasks that still run; events: one stored event per line (NDJSON)",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",
-    "templates": "list: `templates`: `name`, `path`, `is_repositorys`, and `template` (template object) or `error`; check: these with `findings`: "
+    "templates": "list: `templates`: `name`, `path`, `is_from_repository`, and `template` (template object) or `error`; check: these with `findings`: "
     "probable mistakes; show: a template object; render: `prompt`, `title`, `template` and `digest`",
     "workflow": "`path`: where the workflow was written",
 }

@@ -70,7 +70,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "approve": ("ref", "action", "gate"),
     "reject": ("ref", "action", "gate"),
     "answer": ("ref", "action", "gate"),
-    "templates": ("path", "is_repositorys", "template", "error", "findings", "prompt"),
+    "templates": ("path", "is_from_repository", "template", "error", "findings", "prompt"),
     "cancel": ("ref", "action"),
     "archive": ("ref", "action"),
     "unarchive": ("ref", "action"),

@@ -65,14 +65,12 @@ def ranking_table(ranking: Ranking, *, width: int | None) -> list[Line]:
     if not ranking.cards:
         return []
     names = check_names(ranking.cards)
-    titles = {
-        f"check {at}": name if width is None else shorten(clean(name), MAX_CHECK) for at, name in enumerate(names)
-    }
     rows = [_cells(place, card, names) for place, card in zip(ranking.places, ranking.cards, strict=True)]
-    keys = [key for key in rows[0] if key == "SCORE" or any(_text(row[key]) for row in rows)]
-    keys = [key for key in keys if key != "SCORE" or any(card.score is not None for card in ranking.cards)]
-    titles = {key: titles.get(key, key) for key in keys}
-    widths = {key: max(columns(titles[key]), *(columns(_text(row[key])) for row in rows)) for key in keys}
+    checks = {f"check {at}": clean(name) for at, name in enumerate(names)}
+    titles = {key: checks.get(key, key) for key in rows[0] if any(_text(row[key]) for row in rows)}
+    if width is not None:
+        titles = {key: shorten(title, MAX_CHECK) for key, title in titles.items()}
+    widths = {key: max(columns(titles[key]), *(columns(_text(row[key])) for row in rows)) for key in titles}
     shown = _fitting(widths, width)
     header = "".join(padded(shorten(titles[key], widths[key]), widths[key] + GAP) for key in shown).rstrip()
     return [Styled(header, "bold"), *(_row(row, shown, widths) for row in rows)]

@@ -70,6 +70,8 @@ def _options_of_commands(context: click.Context, group: click.Group) -> set[str]
 def _missing(param: click.Parameter, path: str) -> tuple[str, str | None]:
     name = name_of(param)
     choices = f" (one of: {', '.join(param.type.choices)})" if isinstance(param.type, click.Choice) else ""
+    if "GATE" in name:
+        return f"{path} needs {name}: a task or a gate", "coatcheck gates lists the gates that are open"
     if name.startswith("REF"):
         return f"{path} needs {name}: a task", "coatcheck list shows the latest ones"
     metavar = "" if isinstance(param, click.Argument) else f" {param.metavar or 'VALUE'}"

@@ -1,6 +1,6 @@
 """Gates of the tasks that a command waits for.
 
-Guarantee: a store that cannot be used never fails a wait; a note has the reason. Nothing is stored where the setting
+Guarantee: a store or a policy that cannot be used never fails a wait; a note has the reason. Nothing is stored where the setting
 ``history`` is off.
 """
 
@@ -35,9 +35,8 @@ class WaitingGates:
             return None
         try:
             return self._gates.observe(task)
-        except errors.StoreError as error:
-            self._run.note(f"The gate of {task.ref} could not be stored: {error}")
-            self._gates = None
+        except errors.CoatcheckError as error:
+            self._report(task, error)
             return None
 
     def plan_decision(
@@ -54,13 +53,21 @@ class WaitingGates:
         decide = self._gates.decides_plans(ask)
 
         def approve(task: Task) -> bool:
+            if self._gates is None:
+                return ask is not None and ask(task)
             try:
                 return decide(task)
-            except errors.StoreError as error:
-                self._run.note(f"The gate of {task.ref} could not be stored: {error}")
+            except errors.CoatcheckError as error:
+                self._report(task, error)
                 return ask is not None and ask(task)
 
         return approve
+
+    def _report(self, task: Task, error: errors.CoatcheckError) -> None:
+        """Print why gates cannot be used, once."""
+        self._gates = None
+        remedy = f"; {error.remedy}" if error.remedy else ""
+        self._run.note(f"The gate of {task.ref} could not be stored: {error}{remedy}")
 
 
 @contextmanager

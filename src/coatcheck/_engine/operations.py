@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -14,7 +14,7 @@ from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import RateWindow, Usage
 from .._protocol.duration_store import DurationStore
-from .._protocol.effects import Call, Clock, Emit, Exchange, Script, Send
+from .._protocol.effects import Call, Clock, Emit, Events, Exchange, Script, Send
 from .._protocol.intents import Intent, Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
@@ -22,7 +22,7 @@ from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, metho
 from .._protocol.task_recorder import TaskRecorder
 from .._protocol.wake_source import WakeSource
 from .backoff import RetryPolicy
-from .optional_methods import extract_task, get_response
+from .optional_methods import extract_task, get_response, has_stream_of
 from .pipeline import Bounds, emitted, run_exchange, sending
 from .poll_context import DurationHistory, Interval, PollContext, every
 from .rate_limit import RateLimiter
@@ -226,10 +226,7 @@ class Operations:
         from .event_stream import EventStream
 
         def connect(position: str) -> Script[None]:
-            exchange = self.provider.stream_events(ref, after=position)
-            return run_exchange(
-                exchange, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock, seconds=None)
-            )
+            return self._unbounded(self.provider.stream_events(ref, after=position))
 
         return EventStream(connect, position=seen.memory)
 
@@ -278,8 +275,21 @@ class Operations:
         policy = every(interval) if isinstance(interval, int | float) else interval
         policy = policy or (yield from self._context.durations.schedule(None))
         return BatchContext(
-            poll=self._context, timeout=timeout, interval=policy, is_watched=is_watched, is_learnt=interval is None
+            poll=self._context,
+            timeout=timeout,
+            interval=policy,
+            is_watched=is_watched,
+            is_learnt=interval is None,
+            connect=self._stream_of if is_watched and interval is None and has_stream_of(self.provider) else None,
         )
+
+    def _stream_of(self, refs: Sequence[TaskRef], after: str) -> Script[None]:
+        """Return the script that emits events of *refs* after a position of the service's stream."""
+        return self._unbounded(self.provider.stream_events_of(refs, after=after))
+
+    def _unbounded(self, events: Events) -> Script[None]:
+        """Return the script of a stream, which may last as long as the task."""
+        return run_exchange(events, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock, seconds=None))
 
     def _poll_by_pages(
         self,
@@ -309,9 +319,7 @@ class Operations:
 
         parsed_ref = self._parse_ref(ref)
         events = events_after(self.provider, parsed_ref, after)
-        bounds = Bounds(clock=self._clock, seconds=None)
-        script = run_exchange(events, self._send, remedy=self._remedy, bounds=bounds)
-        return run_until(script, parsed_ref, timeout, clock=self._clock)
+        return run_until(self._unbounded(events), parsed_ref, timeout, clock=self._clock)
 
     def get_current_diff(self, ref: TaskRef | str, *, attempt: int | None) -> Script[str]:
         self._require(Verb.GET_CURRENT_DIFF)

@@ -21,6 +21,11 @@ def prepare_spec(provider: ProviderMethods, spec: TaskSpec) -> Exchange[TaskSpec
     return spec
 
 
+def has_stream_of(provider: ProviderMethods) -> bool:
+    """Whether the service has one stream for the events of several tasks, which can be continued."""
+    return provider.capabilities.has_resumable_stream and hasattr(provider, "stream_events_of")
+
+
 def get_response(provider: ProviderMethods, ref: TaskRef) -> Exchange[bytes]:
     """Return the body of the response about a task."""
     if hasattr(provider, "get_task_response"):

@@ -13,12 +13,13 @@ Invariants:
 - The duration of a task is recorded only if it ended after the first round: otherwise the end was not observed.
 - Without a deadline, an outage longer than `OUTAGE_LIMIT` seconds is raised.
 - A delivery of a webhook about a task has that task polled by itself, without the others (`wakeable_pauses`).
+- Where the service has an event stream of many tasks, a watch reads it between rounds (`batch_stream`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -27,6 +28,7 @@ from .._model.tasks import Task, TaskRef, TaskState
 from .._protocol.effects import Emit, Script, Sleep, Together
 from .._protocol.logs import DEBUG, log
 from .._protocol.provider import StatusPage, TaskSnapshot
+from .batch_stream import BatchStream, WatchedTask
 from .deadline import Deadline
 from .event_diff import SeenState, emit_changes
 from .poll_context import (
@@ -51,7 +53,8 @@ SHORTEST = 1.0
 class BatchContext(msgspec.Struct, frozen=True, kw_only=True):
     """Options of one batch. With *is_watched* every change is emitted as an event, otherwise each ended task.
 
-    *is_learnt* means that the interval follows from recorded durations, not from an argument.
+    *is_learnt* means that the interval follows from recorded durations, not from an argument. *connect* opens the event
+    stream of tasks after a position, where a watch reads one.
     """
 
     poll: PollContext
@@ -59,6 +62,7 @@ class BatchContext(msgspec.Struct, frozen=True, kw_only=True):
     interval: Interval
     is_watched: bool
     is_learnt: bool = False
+    connect: Callable[[Sequence[TaskRef], str], Script[None]] | None = None
 
 
 class PolledTask(msgspec.Struct, frozen=True):
@@ -93,6 +97,7 @@ class BatchPoller:
         self._reach = len(tasks)  # the last page that showed a task of this batch in the round before
         self._round = PollRound(number=0, size=len(tasks))
         self._pauses: WakeablePauses | None = None
+        self._stream = self._event_stream()
 
     def run(self) -> Script[None]:
         """Poll until every task has ended.
@@ -100,13 +105,38 @@ class BatchPoller:
         Raises `WaitTimeoutError` for the first task that has not ended at the deadline, and otherwise at the end the
         error of the first task that was refused.
         """
-        if self._poll.wakes is None:
-            return (yield from self._run_rounds())
-        self._pauses = WakeablePauses(self._poll.wakes, self._poll.clock, self._tasks)
+        if self._poll.wakes is not None:
+            self._pauses = WakeablePauses(self._poll.wakes, self._poll.clock, self._tasks)
         try:
             return (yield from self._run_rounds())
         finally:
-            self._pauses.close()
+            if self._pauses is not None:
+                self._pauses.close()
+            if self._stream is not None:
+                self._stream.close()
+
+    def _event_stream(self) -> BatchStream | None:
+        """Return the stream that is read between rounds, None where there is none."""
+        connect, refs = self._context.connect, tuple(self._tasks)
+        if connect is None:
+            return None
+        seen = {ref: task.seen for ref, task in self._tasks.items()}
+        return BatchStream(lambda after: connect(refs, after), find=self._seen_of, keep=self._keep_seen, seen=seen)
+
+    def _seen_of(self, ref: TaskRef) -> SeenState | None:
+        task = self._tasks.get(ref)
+        return None if task is None else task.seen
+
+    def _keep_seen(self, ref: TaskRef, seen: SeenState) -> None:
+        self._tasks[ref] = PolledTask(seen, self._tasks[ref].polled_in)
+
+    def _read_stream(self) -> Script[bool]:
+        """Emit events until a round is due; return False where the ordinary pause comes first."""
+        if self._stream is None:
+            return False
+        ref, task = next(iter(self._tasks.items()))
+        wait = WatchedTask(context=self._poll, ref=ref, seen=task.seen)
+        return (yield from self._stream.read(wait, self._deadline))
 
     def poll_once(self, refs: Iterable[TaskRef]) -> Script[None]:
         """Poll *refs* in one round, and emit those that have ended; `refused` then has the errors of single tasks.
@@ -136,6 +166,8 @@ class BatchPoller:
         return self._round.retry_after
 
     def _run_rounds(self) -> Script[None]:
+        if self._stream is not None and self._stream.is_continued:
+            yield from self._read_stream()
         while self._tasks:
             self._round = PollRound(number=self._round.number + 1, size=len(self._tasks))
             pause = self._context.interval(self._poll.clock.monotonic() - self._started_at)
@@ -147,6 +179,8 @@ class BatchPoller:
                 pause = self._shortened(pause)
             yield from self._poll.durations.record(self._round.durations)
             self._raise_lasting_outage()
+            if self._tasks and (yield from self._read_stream()):
+                continue
             if self._tasks and self._pauses is None:
                 yield Sleep(self._pause(pause))
             elif self._tasks and self._pauses is not None:
@@ -250,6 +284,8 @@ class BatchPoller:
         """Emit what a snapshot shows of a task, and remove the task if it has ended."""
         if self._pauses is not None:
             self._pauses.record_task(snapshot.task)
+        if self._stream is not None and self._stream.expects_end(ref, snapshot):
+            return
         if self._context.is_watched:
             yield from self._emit_changes(ref, snapshot)
         if ended is None:
@@ -265,7 +301,10 @@ class BatchPoller:
 
     def _emit_changes(self, ref: TaskRef, snapshot: TaskSnapshot) -> Script[None]:
         task = self._tasks[ref]
-        seen, _ = yield from emit_changes(task.seen, snapshot)
+        seen = task.seen
+        if self._stream is not None:
+            seen, snapshot = self._stream.reported(ref, seen, snapshot)
+        seen, _ = yield from emit_changes(seen, snapshot)
         self._tasks[ref] = PolledTask(seen, task.polled_in)
 
     def _record_poll(self, ref: TaskRef, memory: str) -> None:

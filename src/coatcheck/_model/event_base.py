@@ -23,18 +23,13 @@ SUBJECT_FIELDS: JsonFields = {
 
 
 class Event(Value, frozen=True, kw_only=True):
-    """What every event has: a type, a subject, a time, and words."""
+    """What every event has: a type, a time, and words; each class has a `subject` as well."""
 
     type: ClassVar[str] = ""
 
     id: str = ""
     at: datetime | None = None
     text: str | None = None
-
-    @property
-    def subject(self) -> str:
-        """What the event is about, as text."""
-        raise NotImplementedError
 
 
 class SubjectEvent(Event, frozen=True, kw_only=True):

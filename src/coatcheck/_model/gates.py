@@ -24,6 +24,8 @@ STATES: tuple[GateState, ...] = ("open", "approved", "rejected", "expired", "wit
 # Of these a subject has one open gate at most: one with another digest replaces it.
 SINGLE_KINDS = frozenset({"plan", "question", "submission", "apply", "wave", "delivery"})
 PREFIX = "gate:"
+# How long a decision may take where nothing else was chosen: three days.
+DEFAULT_SECONDS = 72 * 3600.0
 
 
 class GateOption(Value, frozen=True, kw_only=True):
@@ -75,8 +77,8 @@ class Gate(Value, frozen=True, kw_only=True):
     """A pending decision about `subject`: the ref of a task, ``submission:ID``, or an item of a fleet.
 
     `detail` is deleted when the gate is closed. `paths` and `lines` describe a change, for policies. `submitted_via` is
-    how the subject was submitted. `GateStore.open` sets `id`, `opened_at` and `state`; without `expires_at` there is no
-    deadline. `is_done` is whether the effect of the decision was carried out.
+    how the subject was submitted. `GateStore.open` sets `id`, `opened_at` and `state`, and, where they are None,
+    `expires_at` (in `DEFAULT_SECONDS`) and `on_expiry` (a plan is held, anything else rejected). `is_done` is whether the effect of the decision was carried out.
     """
 
     id: str = ""
@@ -88,7 +90,7 @@ class Gate(Value, frozen=True, kw_only=True):
     digest: str | None = None
     opened_at: datetime | None = None
     expires_at: datetime | None = None
-    on_expiry: Literal["reject", "approve", "hold"] = "reject"
+    on_expiry: Literal["reject", "approve", "hold"] | None = None
     state: Literal["open", "approved", "rejected", "expired", "withdrawn"] = "open"
     decision: Decision | None = None
     is_done: bool = False

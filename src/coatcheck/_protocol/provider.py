@@ -235,6 +235,10 @@ class ProviderMethods(Provider, Protocol):
         """Emit events as they happen. Only providers with `has_resumable_stream` are given *after*."""
         ...
 
+    def stream_events_of(self, refs: Sequence[TaskRef], *, after: str = "") -> Events:
+        """Emit the events of several tasks as they happen; an optional method of providers with `has_resumable_stream`."""
+        ...
+
     def get_current_diff(self, ref: TaskRef, *, attempt: int | None) -> Exchange[str]:
         """Return the diff of an attempt (None: the first) as it is now, also while the agent works on it."""
         ...

@@ -1,1 +1,1 @@
-"""Review: prompt templates."""
+"""Reviews: candidates, checks, score cards, ranking; prompt templates."""

@@ -40,11 +40,14 @@ class Interval(NamedTuple):
     name: str
 
 
-def find_agreement(candidates: Sequence[Candidate]) -> Mapping[str, Agreement]:
-    """Return the agreement of each candidate that has a patch, by name; names are in the order of *candidates*."""
+def find_agreement(candidates: Sequence[Candidate], *, base: str | None = None) -> Mapping[str, Agreement]:
+    """Return the agreement of each candidate that has a patch, by name; names are in the order of *candidates*.
+
+    *base* is the commit of those that report none.
+    """
     known = [candidate for candidate in candidates if candidate.patch]
     same = {known[at].name: group for group in same_changes([c.patch for c in known if c.patch]) for at in group}
-    overlapping = _overlaps(known)
+    overlapping = _overlaps(known, base)
     return {
         candidate.name: Agreement(
             tuple(known[at].name for at in same[candidate.name] if known[at] is not candidate),
@@ -54,14 +57,14 @@ def find_agreement(candidates: Sequence[Candidate]) -> Mapping[str, Agreement]:
     }
 
 
-def _overlaps(candidates: Iterable[Candidate]) -> Mapping[str, set[str]]:
+def _overlaps(candidates: Iterable[Candidate], base: str | None) -> Mapping[str, set[str]]:
     """Return for each candidate the names of the others that change the same lines."""
     by_file: dict[tuple[str | None, str], list[Interval]] = defaultdict(list)
     for candidate in candidates:
         for change in candidate.patch.files if candidate.patch else ():
             for first, last in changed_lines(change):
                 path = change.old_path or change.path
-                by_file[candidate.base, path].append(Interval(first, last, candidate.name))
+                by_file[candidate.base or base, path].append(Interval(first, last, candidate.name))
     overlapping: dict[str, set[str]] = defaultdict(set)
     for intervals in by_file.values():
         for left, right in _pairs(sorted(intervals)):

@@ -35,7 +35,7 @@ def choose_base(
         commit = find_commit(repository, revision, environ=environ)
         if commit is None:
             raise ConfigurationError(
-                f"there is no commit {revision!r} in {repository}", remedy="run git fetch there, or pass another --base"
+                f"there is no commit {revision!r} in {repository}", remedy="run git fetch there, or pass another base"
             )
         return ReviewBase(commit)
     reported = Counter(candidate.base for candidate in candidates if candidate.patch and candidate.base)
@@ -57,7 +57,7 @@ def _head(repository: Path, missing: Sequence[str], environ: Mapping[str, str] |
     commit = find_commit(repository, "HEAD", environ=environ)
     if commit is None:
         raise ConfigurationError(
-            f"{repository} has no commit to check candidates on", remedy="commit something, or pass --base"
+            f"{repository} has no commit to check candidates on", remedy="commit something, or pass a base"
         )
     if missing:
         return ReviewBase(

@@ -1,7 +1,7 @@
 """Make candidates of tasks and of patch files. Pure.
 
 Invariants:
-- every attempt of a task is a candidate; one without a patch has an `error` that says why;
+- every attempt of a task is a candidate; one without a patch has an `error` with the reason;
 - a candidate's patch can be read, and is written as git writes it: names with ``a/`` and ``b/``, nothing between files;
 - names are unique among the attempts of a task: ``PROVIDER:ID`` where there is one, else ``PROVIDER:ID/NUMBER``.
 """
@@ -83,7 +83,7 @@ def unique(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     for candidate in candidates:
         if by_name.setdefault(candidate.name, candidate) != candidate:
             raise ConfigurationError(
-                f"two different candidates are named {candidate.name}", remedy="give each candidate a name of its own"
+                f"two different candidates are named {candidate.name}", remedy="give each candidate another name"
             )
     return tuple(by_name.values())
 

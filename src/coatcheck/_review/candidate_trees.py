@@ -160,11 +160,12 @@ class Clone:
         self._run("read-tree", commit)
         self._run("checkout-index", "--all", "--force", "-u", "-q")
 
-    def hand_over(self, objects: str, user: int | None) -> None:
+    def share_with_commands(self, objects: str, user: int | None) -> None:
         """Let commands use the clone: objects are at the path *objects* for them; *user* owns the files."""
         self._borrow(objects)
         if user is not None:
-            give_away(self.work, user)
+            self.folder.chmod(0o755)  # our umask may be stricter
+            change_owner(self.work, user)
 
     def _run(self, *arguments: str, input: bytes = b"") -> bytes:
         return self._git.run(*self._inside, *arguments, input=input).stdout
@@ -173,7 +174,7 @@ class Clone:
         return self._git.read(*self._inside, *arguments, environ=environ)
 
 
-def give_away(folder: Path, user: int) -> None:
+def change_owner(folder: Path, user: int) -> None:
     """Make *user* the owner of everything in a folder; links are not followed."""
     os.chown(folder, user, user)
     for parent, folders, files in os.walk(folder):

@@ -48,7 +48,7 @@ class Ranking(Value, frozen=True, kw_only=True):
     """Candidates in their order, best first.
 
     `places` are their places, equal for ties. `choice` is the name of the candidate that is chosen automatically, None
-    where none is; `reason` says why. `base` is the commit that the candidates were checked on, `notes` are sentences
+    where none is; `reason` is why. `base` is the commit that the candidates were checked on, `notes` are sentences
     about the review as a whole: which base was taken, which checks distinguish nothing, a scorer that failed.
     """
 

@@ -93,7 +93,7 @@ def review_candidates(
         verifier = tools.verifier or _verifier(request, tools)
         results = verifier.verify(request.candidates, base=base.commit, on_progress=on_progress, scope=scope)
     checks = request.verification.checks
-    rules = Rules(checks, request.policy, request.allow_protected, _checkout(request.repository))
+    rules = Rules(checks, request.policy, request.allow_protected, _checkout(request.repository), base.commit)
     cards = make_score_cards(request.candidates, rules, results)
     notes = [base.note] if base.note else []
     notes += [
@@ -147,7 +147,7 @@ class Review:
     *candidates* are tasks (each attempt is a candidate), patches, and `Candidate` objects. *repository* is the checkout
     or bare repository that they are for. *checks* are commands that each candidate must pass: text, or `Check` for one
     that is optional; *protected* are the patterns of paths that are restored from the base before them.
-    *verification* replaces both where more is to be set. A candidate that *policy* rejects, or that changes protected
+    *verification* replaces both where more is to be set; it protects only what its `protected` names. A candidate that *policy* rejects, or that changes protected
     paths unless *allow_protected*, is not chosen. *scorer* is a command that reads the diffs and returns scores.
     """
 
@@ -164,7 +164,13 @@ class Review:
     ) -> None:
         """Raises `ConfigurationError` for two candidates or checks of the same name, and for commands that need a shell."""
         self.candidates = unique(_flattened(candidates))
-        verification = verification or Verification(checks=checks_of(checks), protected=tuple(protected))
+        given, protected = checks_of(checks), tuple(protected)
+        if verification is None:
+            verification = Verification(checks=given, protected=protected)
+        elif given or protected != DEFAULT_PROTECTED:
+            raise ConfigurationError(
+                "checks and protected cannot be combined with verification", remedy="set them in the Verification"
+            )
         self._request = ReviewRequest(
             self.candidates,
             Path(repository),

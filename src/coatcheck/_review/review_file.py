@@ -51,16 +51,17 @@ class ReviewFile(Value, frozen=True, kw_only=True):
     }
 
 
-def read_review_file(path: str) -> ReviewFile:
-    """Return what the file at *path* sets. Raises `ConfigurationError`."""
+def read_review_file(path: str, *, folder: str = "") -> ReviewFile:
+    """Return what the file at *path*, seen from *folder*, sets. Raises `ConfigurationError`."""
+    import os
     import tomllib
 
     try:
-        with open(path, "rb") as file:
+        with open(os.path.join(folder, path), "rb") as file:
             tables = tomllib.load(file)
     except OSError as error:
         raise ConfigurationError(
-            f"the review file {path} cannot be read: {error.strerror}", remedy="pass another --file"
+            f"the review file {path} cannot be read: {error.strerror}", remedy="pass another file"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not TOML: {error}", remedy="correct the file") from None

@@ -30,7 +30,7 @@ class ScoreCard(Value, frozen=True, kw_only=True):
 
     `applies` is None where nothing was applied; `conflicts` are the paths where it does not. `findings` are the
     policy's. `same_as` are the other candidates that make the same change, `overlaps` those whose hunks change the same
-    lines. `score` is the scorer's, 0 to 1, None without a scorer. `unchecked` says why required checks were not run.
+    lines. `score` is the scorer's, 0 to 1, None without a scorer. `unchecked` is why required checks were not run.
     `failed_checks` are the required checks that it has not passed.
     `rejections` are the reasons why the candidate is never chosen automatically, empty for one that may be.
     """

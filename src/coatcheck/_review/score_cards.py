@@ -40,13 +40,14 @@ FAILURES: Mapping[Verdict, str] = {
 class Rules(NamedTuple):
     """What a candidate must comply with: the checks, the policy, and whether it may change protected paths.
 
-    *checkout* is where the policy looks for symbolic links that a path goes through, None for nowhere.
+    *base* is the commit that candidates are checked on. *checkout* is where the policy looks for symbolic links that a path goes through, None for nowhere.
     """
 
     checks: Sequence[Check] = ()
     policy: Policy | None = None
     allow_protected: bool = False
     checkout: str | os.PathLike[str] | None = None
+    base: str | None = None
 
 
 def make_score_cards(
@@ -57,7 +58,7 @@ def make_score_cards(
 ) -> tuple[ScoreCard, ...]:
     """Return the score card of each candidate. *results* are the verifier's, *scores* the scorer's, by name."""
     by_name = {result.candidate: result for result in results}
-    agreement = find_agreement(candidates)
+    agreement = find_agreement(candidates, base=rules.base)
     scores = scores or {}
     names = [(candidate, candidate.name) for candidate in candidates]
     return tuple(

@@ -13,20 +13,22 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from .._patches.path_patterns import path_matcher
+from .._workspaces.cancellation import CancelScope
 from .._workspaces.git import Git, last_line
 from .._workspaces.mirror import Mirror, locked
-from .candidate_trees import Clone, folders_of, give_away
+from .candidate_trees import Clone, change_owner, folders_of
 from .sandbox import Sandbox, SandboxedCommand
+from .verification_folder import discard
 
 if TYPE_CHECKING:
-    from .._workspaces.cancellation import CancelScope
     from .checks import Verification
 
 # What is a setup's input where the person names none: the files in which package managers lock versions.
@@ -36,6 +38,19 @@ DEFAULT_INPUTS = (
 )  # fmt: skip
 # Files that a setup leaves everywhere, and that the checks make again.
 _IGNORED = "__pycache__"
+
+
+# Commands of another process may hold the one path at which a setup can be used, in seconds.
+LOCK_TIMEOUT = 3600.0
+
+
+@contextmanager
+def current_place(folder: Path, scope: CancelScope) -> Iterator[Path]:
+    """Return the one path at which setups can be used where paths are the system's; one user at a time has it, empty."""
+    with locked(folder / "current.lock", timeout=LOCK_TIMEOUT, scope=scope):
+        place = folder / "current"
+        discard(place)
+        yield place
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +68,8 @@ class SetupError(Exception):
 class Setups:
     """The setups in *folder*, run in *sandbox*."""
 
-    def __init__(self, folder: Path, sandbox: Sandbox, git: Git, *, discard: Callable[[Path], None]) -> None:
-        self._folder, self._sandbox, self._git, self._discard = folder, sandbox, git, discard
+    def __init__(self, folder: Path, sandbox: Sandbox, git: Git) -> None:
+        self._folder, self._sandbox, self._git = folder, sandbox, git
 
     def prepare(
         self, verification: Verification, clone: Clone, *, mirror: Mirror, base: str, scope: CancelScope
@@ -64,10 +79,22 @@ class Setups:
         folder = self._folder / digest
         with locked(self._folder / f"{digest}.lock", timeout=verification.limits.wall, scope=scope):
             if not (folder / "outputs.json").exists():
-                self._discard(folder)
-                self._run(verification, folder, mirror=mirror, base=base, scope=scope)
+                discard(folder)
+                with self._place(folder, scope) as place:
+                    self._run(verification, place, mirror=mirror, base=base, scope=scope)
+                    if place != folder:
+                        place.rename(folder)
         outputs = tuple(json.loads((folder / "outputs.json").read_text()))
         return Setup(folder=folder, outputs=outputs, digest=digest)
+
+    @contextmanager
+    def _place(self, folder: Path, scope: CancelScope) -> Iterator[Path]:
+        """Return where the setup is run: the folder itself where commands see it at a fixed path anyway."""
+        if self._sandbox.has_fixed_path:
+            yield folder
+        else:
+            with current_place(self._folder, scope) as place:
+                yield place
 
     def _digest(self, verification: Verification, clone: Clone, base: str) -> str:
         """Return the digest of everything that the result depends on; without named inputs that is the whole base."""
@@ -76,29 +103,25 @@ class Setups:
         facts = [verification.setup, files, self._sandbox.name, verification.readable, platform.platform()]
         return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
-    def _run(self, verification: Verification, folder: Path, *, mirror: Mirror, base: str, scope: CancelScope) -> None:
-        place = folder if self._sandbox.has_fixed_path else self._folder / "current"
-        self._discard(place)
+    def _run(self, verification: Verification, place: Path, *, mirror: Mirror, base: str, scope: CancelScope) -> None:
         clone = Clone(place, mirror.path, self._git)
         tracked = clone.paths(base)
         clone.check_out(clone.tree_of(base), base)
         (place / "setup").mkdir(mode=0o755)
-        clone.hand_over(self._sandbox.alternates(mirror.path), self._sandbox.user)
+        clone.share_with_commands(self._sandbox.alternates(mirror.path), self._sandbox.user)
         if self._sandbox.user is not None:
-            give_away(place / "setup", self._sandbox.user)
+            change_owner(place / "setup", self._sandbox.user)
         result = self._sandbox.run(_command(verification, place, mirror), folder=place, scope=scope)
         scope.check()
         if result.exit_code or result.is_timeout:
             why = "it took too long" if result.is_timeout else f"exit status {result.exit_code}"
             line = last_line(result.stdout) or last_line(result.stderr)
-            self._discard(place)
+            discard(place)
             raise SetupError(f"the setup failed ({why}){': ' if line else ''}{line}")
         outputs = find_outputs(place / "work", tracked)
-        if place != folder:
-            place.rename(folder)
-        new = folder / "outputs.new"
+        new = place / "outputs.new"
         new.write_text(json.dumps(outputs))
-        new.replace(folder / "outputs.json")
+        new.replace(place / "outputs.json")
 
 
 def find_outputs(work: Path, tracked: Collection[str]) -> list[str]:

@@ -26,16 +26,16 @@ class VerificationFolder:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = folder.resolve()
         self.mirrors, self.setups, self._runs = (self._inner(name) for name in ("mirrors", "setups", "runs"))
-        self._admit(self.path)
+        self._open_to_group(self.path)
         self._remove_left()
 
     def _inner(self, name: str) -> Path:
         path = self.path / name
         path.mkdir(exist_ok=True, mode=0o700)
-        self._admit(path)
+        self._open_to_group(path)
         return path
 
-    def _admit(self, path: Path) -> None:
+    def _open_to_group(self, path: Path) -> None:
         if self._user is not None:
             os.chown(path, -1, self._user)
             path.chmod(0o710)
@@ -55,7 +55,7 @@ class VerificationFolder:
                 path.unlink(missing_ok=True)
                 os.close(lock)
 
-    def admit_to(self, tree: Path) -> None:
+    def make_readable(self, tree: Path) -> None:
         """Let the unprivileged user read everything in a folder of ours, whatever our umask is."""
         if self._user is None:
             return

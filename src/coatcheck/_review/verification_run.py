@@ -22,13 +22,13 @@ import msgspec
 
 from .._store.check_results import CheckKey
 from .._workspaces.git import Git, WorkspaceError
-from .._workspaces.mirror import Mirror, locked
+from .._workspaces.mirror import Mirror
 from ..errors import CoatcheckError
 from .candidate_trees import CandidateTree, Clone, ConflictError, colliding
 from .check_runs import CheckRuns, cheapest_first, command_digest
 from .checks import Check, CheckResult, Verdict, Verification
 from .sandbox import Sandbox, SandboxedCommand
-from .setups import Setup, SetupError, Setups, changed_inputs
+from .setups import Setup, SetupError, Setups, changed_inputs, current_place
 from .verification_folder import Run, VerificationFolder, discard
 from .verification_results import CheckProgress, ProgressState, VerificationResult
 
@@ -86,7 +86,7 @@ class VerificationRun:
         """Return one result for each candidate, in their order."""
         try:
             known = self._find_base(base)
-        except WorkspaceError as error:
+        except (WorkspaceError, OSError) as error:
             return [VerificationResult(candidate=each.name, unchecked=each.error or str(error)) for each in candidates]
         with self._pool() as pool:
             prepared = list(pool.map(lambda each: self._prepare(each, known), candidates))
@@ -117,7 +117,7 @@ class VerificationRun:
 
     def _fetch(self, commit: str) -> None:
         self._mirror.fetch(commit)
-        self._tools.folder.admit_to(self._mirror.path)
+        self._tools.folder.make_readable(self._mirror.path)
 
     def _clone(self) -> Clone:
         return Clone(self._run.path / f"clone-{next(self._numbers)}", self._mirror.path, self._git)
@@ -178,13 +178,13 @@ class VerificationRun:
     def _prepare_setup(self, clone: Clone, base: Base) -> None:
         verification = self._tools.verification
         if verification.setup is not None:
-            setups = Setups(self._tools.folder.setups, self._tools.sandbox, self._git, discard=discard)
+            setups = Setups(self._tools.folder.setups, self._tools.sandbox, self._git)
             self._setup = setups.prepare(verification, clone, mirror=self._mirror, base=base.commit, scope=self._scope)
 
     def _check_base(self, pool: Executor, clone: Clone, base: Base) -> None:
         """Run every check on the base."""
         checks = self._tools.verification.checks
-        lazily = _Files(clone, base.tree, base, self._hand_over)
+        lazily = _Files(clone, base.tree, base, self._share_with_commands)
         results = pool.map(lambda check: self._check(check, lazily, [None]), checks)
         self._on_base = {check.name: result for check, result in zip(checks, results, strict=True)}
 
@@ -218,7 +218,7 @@ class VerificationRun:
     def _check_tree(
         self, applied: Applied, names: Sequence[str], checks: Sequence[Check], base: Base
     ) -> list[CheckResult]:
-        files = _Files(applied.clone, applied.tree.tree, base, self._hand_over)
+        files = _Files(applied.clone, applied.tree.tree, base, self._share_with_commands)
         results: list[CheckResult] = []
         failed: str | None = None
         for check in checks:
@@ -295,26 +295,24 @@ class VerificationRun:
         """Return the command's folder: where paths are the system's, that of the setup, by one command at a time."""
         if command.setup is None or self._tools.sandbox.has_fixed_path:
             folder = self._run.path / f"command-{next(self._numbers)}"
-            folder.mkdir(mode=0o755)
+            folder.mkdir()
+            folder.chmod(0o755)  # our umask may be stricter
             yield folder
             return
-        setups = self._tools.folder.setups
-        with locked(setups / "current.lock", timeout=LOCK_TIMEOUT, scope=self._scope):
-            folder = setups / "current"
-            discard(folder)
+        with current_place(self._tools.folder.setups, self._scope) as folder:
             folder.mkdir(mode=0o755)
             yield folder
 
-    def _hand_over(self, clone: Clone) -> None:
+    def _share_with_commands(self, clone: Clone) -> None:
         sandbox = self._tools.sandbox
-        clone.hand_over(sandbox.alternates(self._mirror.path), sandbox.user)
+        clone.share_with_commands(sandbox.alternates(self._mirror.path), sandbox.user)
 
 
 class _Files:
     """The files of a tree, written when a check needs them first."""
 
-    def __init__(self, clone: Clone, tree: str, base: Base, hand_over: Callable[[Clone], None]) -> None:
-        self._clone, self.tree, self.base, self._hand_over = clone, tree, base, hand_over
+    def __init__(self, clone: Clone, tree: str, base: Base, share_with_commands: Callable[[Clone], None]) -> None:
+        self._clone, self.tree, self.base, self._share_with_commands = clone, tree, base, share_with_commands
         self._lock = threading.Lock()
         self._is_written = False
 
@@ -323,13 +321,9 @@ class _Files:
         with self._lock:
             if not self._is_written:
                 self._clone.check_out(self.tree, self.base.commit)
-                self._hand_over(self._clone)
+                self._share_with_commands(self._clone)
                 self._is_written = True
         return self._clone.work
-
-
-# Commands of another process may hold the one path at which a setup can be used, in seconds.
-LOCK_TIMEOUT = 3600.0
 
 
 def _result(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._workspaces.cancellation import CancelScope
+from ..errors import ConfigurationError
 from .check_runs import split_commands
 from .sandbox import Sandbox, unprivileged_user
 from .sandbox_choice import choose_sandbox
@@ -81,7 +82,14 @@ class Verifier:
     def _prepare(self) -> Tools:
         verification = self._verification
         words = split_commands(verification)
-        folder = VerificationFolder(self._folder, None if verification.sandbox == "none" else unprivileged_user())
+        user = None if verification.sandbox == "none" else unprivileged_user()
+        try:
+            folder = VerificationFolder(self._folder, user)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the folder {self._folder} cannot be used for checks: {error.strerror or error}",
+                remedy="make it writable, or use another state folder",
+            ) from None
         if verification.checks:
             sandbox: Sandbox = choose_sandbox(verification, folder=folder.path, environ=self._environ)
         else:

@@ -40,7 +40,7 @@ SETTINGS: Mapping[str, str] = {
     "learn": "whether durations of tasks are kept to choose when to poll: true or false",
     "poll_cost": "seconds of delay that one poll is worth; less polls more often",
     "history": "what is recorded of tasks: full, metadata or off",
-    "gate_timeout": "how long a decision may take before the gate is rejected (a plan is held): 30m, 2h, 3d, none",
+    "gate_timeout": "how long a decision may take before the gate is rejected (a plan is held): 30m, 2h, 3d (default: 72h)",
     "database": "where the store is: a folder, or postgresql://…",
     "services_file": "a further file with [services.NAME] tables",
 }

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from .. import errors
-from .._model.gates import PREFIX, SINGLE_KINDS, Decision, Effect, Gate, GateState, Via
+from .._model.gates import DEFAULT_SECONDS, PREFIX, SINGLE_KINDS, Decision, Effect, Gate, GateState, Via
 from .._model.review_events import GateDecided, GateExpired, GateOpened, GateWithdrawn
 from .documents import decode, encode, to_document
 from .events import append_events
@@ -168,7 +168,15 @@ class GateStore:
 
     def _insert(self, transaction: Transaction, gate: Gate, request: bytes | None) -> Gate:
         now = self._time()
-        gate = replace(gate, id=gate.id or self._new_id(), state="open", opened_at=_moment(now), decision=None)
+        gate = replace(
+            gate,
+            id=gate.id or self._new_id(),
+            state="open",
+            decision=None,
+            opened_at=_moment(now),
+            expires_at=gate.expires_at or _moment(now + DEFAULT_SECONDS),
+            on_expiry=gate.on_expiry or ("hold" if gate.kind == "plan" else "reject"),
+        )
         transaction.change(
             "INSERT INTO gate (id, subject, kind, state, opened_at, expires_at, is_done, data, request)"
             " VALUES (?, ?, ?, 'open', ?, ?, 0, ?, ?)",
@@ -228,7 +236,7 @@ class GateStore:
 
     def _expire(self, transaction: Transaction, gate: Gate) -> Gate:
         now = self._time()
-        effect = gate.on_expiry
+        effect = gate.on_expiry or "reject"
         event = GateExpired(**_common(gate, now), effect=effect, text=f"{gate.kind}: {gate.title}")
         if effect == "hold":
             transaction.change("UPDATE gate SET expires_at = NULL WHERE id = ? AND state = 'open'", (gate.id,))

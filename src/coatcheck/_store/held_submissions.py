@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import errors
 from .._model.tasks import TaskRef
+from .._protocol.intents import Intent
 from .gates import find_gate, record_submission
-from .journal import SubmissionJournal, begin_intent
+from .journal import FIELDS, SubmissionJournal, begin_intent
 
 if TYPE_CHECKING:
-    from .._protocol.intents import Intent
     from .database import Database, Transaction
 
 # The gate may have no intent, or one that certainly created no task.
@@ -24,13 +24,16 @@ CLAIM = (
     "UPDATE gate SET intent = ? WHERE id = ? AND state = 'approved' AND is_done = 0 AND (intent IS NULL OR EXISTS"
     " (SELECT 1 FROM submission WHERE submission.id = gate.intent AND submission.state = 'abandoned'))"
 )
-BEGUN = "SELECT s.provider, s.task, s.state FROM gate g JOIN submission s ON s.id = g.intent WHERE g.id = ?"
+BEGUN = (
+    f"SELECT s.task, s.state, {', '.join(f's.{name}' for name in FIELDS)}"  # noqa: S608 - ours
+    " FROM gate g JOIN submission s ON s.id = g.intent WHERE g.id = ?"
+)
 
 
 class HeldSubmission(NamedTuple):
-    """What is known about the submission of a gate: its task, or whether its outcome is unknown."""
+    """What is known about the submission of a gate: its intent, its task, or whether its outcome is unknown."""
 
-    provider: str
+    intent: Intent
     ref: TaskRef | None
     is_open: bool
 
@@ -75,11 +78,12 @@ def held_submission(database: Database, gate: str) -> HeldSubmission | None:
         row = transaction.row(BEGUN, (gate,))
         if row is None:
             return None
-        provider, task, state = row
-        ref = None if task is None else TaskRef(provider, task)
+        task, state, *fields = row
+        intent = Intent(**dict(zip(FIELDS, fields, strict=True)))
+        ref = None if task is None else TaskRef(intent.provider, task)
         if ref is not None:
             _complete(transaction, gate, ref)
-        return HeldSubmission(provider, ref, is_open=state == "open")
+        return HeldSubmission(intent, ref, is_open=state == "open")
 
 
 def _complete(transaction: Transaction, id: str, ref: TaskRef) -> None:

@@ -20,6 +20,7 @@ from .. import errors
 from .._server.http_protocol import limits_here
 from .._server.listener import serving_app
 from .._store.events import EventLog
+from .._store.gates import GateStore
 from .._store.received import ALIVE_SECONDS
 from .delivery_handler import DeliveryHandler
 from .inbox import StoreInbox
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Seconds between two searches for what is due, and between two records that this process receives.
 SEARCH_EVERY = 0.5
+# How often the deadlines of gates are looked up (seconds).
+DEADLINE_SECONDS = 5.0
 HEARTBEAT = ALIVE_SECONDS / 3
 # How long a message or a poll that is under way may delay the end of the process (seconds): it is repeated later.
 END_SECONDS = 0.3
@@ -53,6 +56,8 @@ def serving_hooks(settings: WebhookSettings, *, port: int, allowed: Sequence[str
         stack.callback(poller.close)
         stack.enter_context(_shown_as_receiving(settings))
         stack.enter_context(repeating(outbox_of(settings, allowed).send_due, name="outbox"))
+        gates = GateStore(settings.database, time=settings.clock.time)
+        stack.enter_context(repeating(gates.expire, name="deadlines", seconds=DEADLINE_SECONDS))
         stack.enter_context(repeating(handler.handle_due, name="handler"))
         yield stack.enter_context(
             serving_app(receiver, limits_here(), port=port, on_stop=lambda: None, is_loopback_only=False)

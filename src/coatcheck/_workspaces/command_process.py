@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -37,6 +38,8 @@ GRACE = 5.0
 MAX_STOPS = 3
 # After everything was killed only a process that could not be killed holds a pipe open; it is not waited for.
 DRAIN = 1.0
+# As much as an unprivileged process can make a pipe hold (pipe(7), /proc/sys/fs/pipe-max-size).
+PIPE_BYTES = 1024 * 1024
 
 PROMPT = "{prompt}"
 # The variable by which an attempt's processes are found: it names a file in the attempt's own folder.
@@ -303,14 +306,15 @@ class OutputCapture:
         self._on_line = on_line
         self._half = limit // 2
         self._head, self._tail = bytearray(), bytearray()
-        self._dropped = 0
+        self._dropped = self._received = 0
+        self._is_reporting = False
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
         partial, lines, on_line = b"", 0, self._on_line
         with self._pipe:
-            while chunk := os.read(self._pipe.fileno(), 65_536):
+            while chunk := self._next_chunk():
                 self._keep(chunk)
                 if on_line and lines < MAX_LINES:
                     *whole, partial = (partial + chunk).split(b"\n")
@@ -320,6 +324,15 @@ class OutputCapture:
                     partial = partial[-MAX_LINE:]
         if on_line and partial and lines < MAX_LINES:
             on_line(plain(partial))
+
+    def _next_chunk(self) -> bytes:
+        self._is_reporting = False
+        try:
+            chunk = os.read(self._pipe.fileno(), 65_536)
+            self._received += len(chunk)
+            return chunk
+        finally:
+            self._is_reporting = True
 
     def _keep(self, chunk: bytes) -> None:
         free = self._half - len(self._head)
@@ -331,10 +344,21 @@ class OutputCapture:
             self._dropped += surplus
 
     def finish(self, deadline: float) -> str:
-        """Return what was written; waits until *deadline* (monotonic) for a pipe that another process still holds."""
-        self._thread.join(max(0.0, deadline - time.monotonic()))
+        """Return what was written, and is in the pipe; one that a process still holds is read until *deadline* (monotonic)."""
+        limit = self._received + PIPE_BYTES
+        while self._thread.is_alive() and (time.monotonic() < deadline or self._has_more(limit)):
+            self._thread.join(INTERVAL)
         cut = f"\n[… {self._dropped} bytes were cut out here …]\n" if self._dropped else ""
         return plain(bytes(self._head)) + cut + plain(bytes(self._tail))
+
+    def _has_more(self, limit: int) -> bool:
+        """Whether lines are being reported, or there are bytes in the pipe and *limit* is not reached."""
+        if self._is_reporting:
+            return True
+        poll = select.poll()
+        with contextlib.suppress(ValueError):  # closed meanwhile
+            poll.register(self._pipe, select.POLLIN)
+        return self._received < limit and bool(poll.poll(0))
 
 
 # Colours and cursor movements (ECMA-48 control sequences, OSC strings); agents write for terminals.

@@ -36,6 +36,8 @@ class Mirror:
 
     def resolve(self, revision: str) -> str | None:
         """Return the commit that *revision* names in the user's repository, None where there is none."""
+        if "\0" in revision:
+            return None
         verify = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         done = self._git.run("-C", self._source, *verify, check=False, environ=self.trust())
         if done.returncode == 0:

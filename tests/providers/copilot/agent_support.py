@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.providers.github_actions.actions_support import FixedSettings
+
 from coatcheck import TaskSpec
 from coatcheck.providers.copilot import copilot
 from coatcheck.testing.both_clients import Both
@@ -14,17 +16,6 @@ from coatcheck.testing.fake_clock import FakeClock
 
 DATA = Path(__file__).parents[2] / "data/github"
 SPEC = TaskSpec(prompt="Say hello", repository="owner/repo")
-
-
-class FixedSettings:
-    """Settings with given values."""
-
-    def __init__(self, **settings: str) -> None:
-        self._settings = settings
-
-    def get(self, name: str, *, variable: str | None = None) -> str | None:
-        del variable
-        return self._settings.get(name)
 
 
 def provider(**settings: str) -> Any:

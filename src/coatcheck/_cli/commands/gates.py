@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ... import errors
-from ..._app.gates import Gates, open_gate_of
+from ..._app.gates import TASK_KINDS, Gates, open_gate_of
 from ..._model.gates import PREFIX, STATES
+from ..._model.tasks import TaskRef
 from ..._runtime.system_clock import SystemClock
 from ..context import CommandContext, command
 from ..gates import gate_details, gate_lines, log_line
@@ -18,7 +19,6 @@ from ..prompts import read_prompt
 
 if TYPE_CHECKING:
     from ..._model.gates import Gate
-    from ..._model.tasks import TaskRef
 
 subject_argument = click.argument("subject", metavar="REF|GATE")
 gate_argument = click.argument("gate", metavar="[GATE]", required=False)
@@ -27,6 +27,9 @@ option_option = click.option("--option", "option", metavar="ID", help="Choose th
 digest_option = click.option(
     "--digest", metavar="SHA256", help="Decide only if the gate has this digest: a `digest` of `gates --json`."
 )
+
+# What gates are about, beside tasks.
+OTHER_SUBJECTS = ("fleet:", "review:", "submission:", "file:")
 
 
 def open_gates(run: CommandContext) -> Gates:
@@ -73,7 +76,7 @@ def gates_command(
             run.answer(lambda: {"gates": [to_object(gate)]}, lambda: gate_details(run, gate))
         else:
             chosen: Any = {"all": None, None: "open"}.get(state, state)
-            about = None if subject is None else str(run.ref(subject))
+            about = subject if subject is None or subject.startswith(OTHER_SUBJECTS) else str(run.ref(subject))
             found = gates.list(subject=about, state=chosen, limit=limit)
             run.answer(lambda: {"gates": many_gates(found)}, lambda: gate_lines(found, run.now), is_long=True)
 
@@ -129,6 +132,8 @@ def approve_command(run: CommandContext, *, subject: str, gate: str | None, **op
 
     with closing(open_gates(run)) as gates:
         chosen = _choose(run, gates, subject, gate)
+        if chosen is not None and chosen.kind == "question":
+            chosen = _current(run, gates, chosen)
         if chosen is None:
             return approve_plan_without_gate(run, gates, run.ref(subject), **options)
         return approve_gate(run, gates, chosen, **options)
@@ -156,6 +161,7 @@ def reject_command(run: CommandContext, *, subject: str, gate: str | None, **opt
 
     with closing(open_gates(run)) as gates:
         chosen = _choose(run, gates, subject, gate) or _gate_of_task(run, gates, run.ref(subject))
+        chosen = chosen if subject.startswith(PREFIX) or gate else _current(run, gates, chosen)
         return reject_gate(run, gates, chosen, **options)
 
 
@@ -178,6 +184,7 @@ def answer_command(run: CommandContext, *, subject: str, words: tuple[str, ...],
 
     with closing(open_gates(run)) as gates:
         chosen = _choose(run, gates, subject, None) or _gate_of_task(run, gates, run.ref(subject))
+        chosen = chosen if subject.startswith(PREFIX) else _current(run, gates, chosen)
         text = read_prompt(run, words, file, what="the answer", facts=lambda: [chosen.title], before=(subject,))
         return answer_gate(run, gates, chosen, text)
 
@@ -192,6 +199,13 @@ def _choose(run: CommandContext, gates: Gates, subject: str, gate: str | None) -
             )
         return chosen
     return gates.find(subject) if subject.startswith(PREFIX) else open_gate_of(gates, run.ref(subject))
+
+
+def _current(run: CommandContext, gates: Gates, gate: Gate) -> Gate:
+    """Return the gate of what a task waits for now; *gate* where it is not about the state of a task."""
+    if gate.kind not in TASK_KINDS:
+        return gate
+    return _gate_of_task(run, gates, TaskRef.parse(gate.subject))
 
 
 def _gate_of_task(run: CommandContext, gates: Gates, ref: TaskRef) -> Gate:

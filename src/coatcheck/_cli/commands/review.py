@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import click
 
@@ -10,8 +10,8 @@ from ... import errors
 from ..._review.checks import SandboxKind
 from ..apply import print_repairs, print_warnings
 from ..context import CommandContext, command
-from ..exit_codes import ExitCode
-from ..json_output import to_object
+from ..exit_codes import ExitCode, exit_code_of
+from ..json_output import error_document, to_object
 from ..stored_tasks import reading
 from .patch import directory_option, repair_option, strip_option
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..._review.ranking import Ranking
     from ..._review.review import ReviewRequest
     from ..._review.review_file import ReviewFile
+    from ..console import Line
+
+    Applied: TypeAlias = ApplyReport | errors.CoatcheckError | None
 
 
 @command(
@@ -74,11 +77,13 @@ coatcheck review one.patch two.patch --check "make test" --markdown
 @repair_option
 @click.option("--apply", "is_applied", is_flag=True, help="Apply the candidate that is chosen.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
-@click.option("--refresh", is_flag=True, help="Ask the services for ended tasks as well, and run every check again.")
+@click.option(
+    "--refresh", is_flag=True, help="Read ended tasks from their services as well, and run every check again."
+)
 def review_command(
     run: CommandContext, *, tasks: tuple[str, ...], is_applied: bool, markdown: bool, refresh: bool, **options: Any
 ) -> int:
-    """Check candidates, rank them, and say which one is best and why.
+    """Check candidates, rank them, and print which is the best and why.
 
     Candidates are the attempts of tasks, and patch files: ./NAME, existing paths and - (standard input). Each check runs
     on the unpatched base first, then on each candidate, in a sandbox without network. Tests and the configuration of
@@ -87,7 +92,7 @@ def review_command(
     """
     if markdown and run.is_json:
         raise errors.ConfigurationError("--markdown and --json cannot be combined", remedy="pass one of them")
-    file = _review_file(options)
+    file = _review_file(run, options["file"])
     request, apply_options = _request(run, file, options)
     if is_applied:
         from ..._app.candidate_reviews import require_work_tree
@@ -98,19 +103,28 @@ def review_command(
     ranking = _review(run, request, is_refreshed=refresh)
     report = _apply(run, request, ranking, sources, apply_options) if is_applied and ranking.choice else None
     _print(run, ranking, report, request.verification.checks, is_applied=is_applied, is_markdown=markdown)
-    if report is not None:
-        from ..apply import apply_exit_code
+    return _exit_code(run, ranking, report)
 
+
+def _exit_code(run: CommandContext, ranking: Ranking, report: Applied) -> int:
+    """Return the exit code; the error of an application is raised, or in the document where that is printed."""
+    from ..apply import apply_exit_code
+
+    if isinstance(report, errors.CoatcheckError):
+        if not run.is_json:
+            raise report
+        return exit_code_of(report)
+    if report is not None:
         return apply_exit_code(report)
     return ExitCode.DONE if ranking.choice else ExitCode.NO_CANDIDATE
 
 
-def _review_file(options: dict[str, Any]) -> ReviewFile:
+def _review_file(run: CommandContext, name: str | None) -> ReviewFile:
     import os
 
     from ..._review.review_file import ReviewFile, read_review_file
 
-    return read_review_file(os.path.expanduser(options["file"])) if options["file"] else ReviewFile()
+    return read_review_file(os.path.expanduser(name), folder=run.process_env.folder) if name else ReviewFile()
 
 
 def _request(run: CommandContext, file: ReviewFile, options: dict[str, Any]) -> tuple[ReviewRequest, ApplyOptions]:
@@ -248,39 +262,53 @@ def _apply(
     ranking: Ranking,
     sources: Sequence[CandidateSource],
     options: ApplyOptions,
-) -> ApplyReport:
+) -> Applied:
+    """Apply the choice; an error is returned, because the ranking is printed before it."""
     from ..._app.candidate_reviews import apply_choice
 
-    report = apply_choice(
-        request, ranking, sources, options, on_findings=lambda findings: print_warnings(run, findings)
-    )
-    run.console.remedy = "the patch was applied; git status shows the checkout"
-    return report
+    try:
+        return apply_choice(
+            request, ranking, sources, options, on_findings=lambda findings: print_warnings(run, findings)
+        )
+    except errors.CoatcheckError as error:
+        return error
 
 
 def _print(
     run: CommandContext,
     ranking: Ranking,
-    report: ApplyReport | None,
+    report: Applied,
     checks: Sequence[Check],
     *,
     is_applied: bool,
     is_markdown: bool,
 ) -> None:
-    from ..apply import apply_document, apply_lines
+    from ..apply import apply_lines
     from ..review_formatting import ranking_lines
 
     run.note(*ranking.notes)
+    applied: list[Line] = []
+    if report is not None and not isinstance(report, errors.CoatcheckError):
+        run.console.remedy = "the patch was applied; git status shows the checkout"
+        applied = ["", *apply_lines(report)]
     if is_markdown:
         run.console.write(ranking.to_markdown().encode("utf-8", "backslashreplace"))
+        run.note(*applied[1:])
     else:
-        applied = apply_document(report) if report else None
         width = run.console.width if run.console.is_terminal else None
         run.answer(
-            lambda: {**to_object(ranking), "applied": applied},
-            lambda: [*ranking_lines(ranking, width=width), *(["", *apply_lines(report)] if report else [])],
+            lambda: {**to_object(ranking), "applied": _applied_document(report)},
+            lambda: [*ranking_lines(ranking, width=width), *applied],
         )
     if not any(check.required for check in checks):
         run.note("a candidate is chosen only by a check that it passes: --check COMMAND")
-    if is_applied and not report:
+    if is_applied and report is None:
         run.note(f"nothing was applied: {ranking.reason}")
+
+
+def _applied_document(report: Applied) -> dict[str, object] | None:
+    from ..apply import apply_document
+
+    if isinstance(report, errors.CoatcheckError):
+        return error_document(report)
+    return apply_document(report) if report else None

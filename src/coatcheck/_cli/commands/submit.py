@@ -216,9 +216,9 @@ def run_command(
         options["requires_approval"] = approve_plan in ("ask", "never") or None
         task = _submit(run, client, options)
         task = wait_for_task(client, task.ref, wait, approve=approve, on_change=run.start_progress(task.ref).update)
+        gate = gates.observe(task)
     outcome_of(task, attempt)  # raises where there is no such attempt
     report = _apply(run, root, task, attempt) if root is not None and task.state is TaskState.SUCCEEDED else None
-    gate = gates.observe(task)
     run.answer(
         lambda: {**with_gate(task, gate), **({"applied": _applied_document(report)} if is_applied else {})},
         lambda: [*result(task, attempt, run), *_applied_lines(report)],

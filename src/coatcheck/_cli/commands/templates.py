@@ -75,7 +75,7 @@ def _list(run: CommandContext) -> None:
 
 
 def _document(found: FoundTemplate) -> dict[str, Any]:
-    fields = {"name": found.name, "path": found.path, "is_repositorys": found.is_repositorys}
+    fields = {"name": found.name, "path": found.path, "is_from_repository": found.is_from_repository}
     template = None if found.template is None else to_object(found.template)
     error = None if found.error is None else error_document(found.error)["error"]
     return {**fields, "template": template, "error": error}
@@ -87,7 +87,7 @@ def _lines(found: Sequence[FoundTemplate]) -> list[Line]:
 
 
 def _line(found: FoundTemplate, width: int) -> Line:
-    origin = "repository" if found.is_repositorys else "yours"
+    origin = "repository" if found.is_from_repository else "yours"
     if found.template is None:
         return Styled(found.name.ljust(width), "bold"), f"  {origin:10}  ", Styled(str(found.error), "red")
     names = " ".join(_usage(each) for each in found.template.arguments)

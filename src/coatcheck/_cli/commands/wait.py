@@ -174,7 +174,7 @@ def watch_command(
     while the agent writes it. With --json each event is one line. The exit code is 0 however a task ends; that of `wait`
     depends on it.
 
-    Several tasks must be of one provider, and are polled: its list in place of each task where that is fewer requests.
+    Several tasks must be of one provider: its list is polled in place of each task where that is fewer requests.
     """
     from ..wait_progress import expect_interruption
 

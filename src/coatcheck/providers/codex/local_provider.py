@@ -6,7 +6,7 @@ of the last event; its diffs are available while an attempt runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -75,14 +75,23 @@ class LocalProvider(CodexProvider, frozen=True):
 
         Where the events after it are not kept any more, those that are kept follow.
         """
-        response = yield self._stream(ref, after)
+        yield from self._events(f"/tasks/{encoded(ref.id)}/events", after, lambda event: _event_of(event, ref))
+
+    def stream_events_of(self, refs: Sequence[TaskRef], *, after: str = "") -> Events:
+        """Emit the events of several tasks as `stream_events` does for one, all from one stream."""
+        wanted = {str(ref): ref for ref in refs}
+        yield from self._events("/events", after, lambda event: _event_of_any(event, wanted))
+
+    def _events(self, path: str, after: str, read: Callable[[ServerSentEvent], TaskEvent | None]) -> Events:
+        response = yield self._stream(path, after)
         if response.status == GONE:
-            response = yield self._stream(ref, "")
+            response = yield self._stream(path, "")
         check(response)
         parser = EventStreamReader()
         while response.stream is not None and (chunk := (yield Read(response.stream))):
-            for event in parser.feed(chunk):
-                yield Emit(_event_of(event, ref))
+            for each in parser.feed(chunk):
+                if (event := read(each)) is not None:
+                    yield Emit(event)
 
     def get_current_diff(self, ref: TaskRef, *, attempt: int | None = None) -> Exchange[str]:
         """Return the diff of an attempt (its number; None: the first) as it is now, "" where nothing has changed."""
@@ -93,10 +102,19 @@ class LocalProvider(CodexProvider, frozen=True):
         check(response)
         return response.body.decode("utf-8", "replace")
 
-    def _stream(self, ref: TaskRef, after: str) -> Request:
+    def _stream(self, path: str, after: str) -> Request:
         position = (("last-event-id", after),) if after else ()
         headers = (*HEADERS, *position)
-        return Request("GET", f"/tasks/{encoded(ref.id)}/events", headers=headers, origin="own", stream=True)
+        return Request("GET", path, headers=headers, origin="own", stream=True)
+
+
+def _event_of_any(event: ServerSentEvent, wanted: Mapping[str, TaskRef]) -> TaskEvent | None:
+    """Return the event in *event*, None for one of a task that is not *wanted*."""
+    try:
+        ref = wanted.get(str(decode_json(event.data, dict[str, object]).get("ref")))
+    except (*UNREADABLE, errors.CoatcheckError):
+        return None
+    return None if ref is None else _event_of(event, ref)
 
 
 def _event_of(event: ServerSentEvent, ref: TaskRef) -> TaskEvent:

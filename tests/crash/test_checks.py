@@ -1,0 +1,91 @@
+"""Checks that do all the harm they can, and a verification that is killed: nothing is left."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.review.verification import LIMITS, Repository, Review, checks, repository, review, sandboxed
+
+__all__ = ["repository", "review", "sandboxed"]
+
+pytestmark = [pytest.mark.crash, pytest.mark.usefixtures("sandboxed")]
+
+# Verifies one candidate, whose check reports that it runs and then sleeps.
+VERIFY = """
+import os, sys
+from pathlib import Path
+from coatcheck import Patch
+from coatcheck._review.candidates import Candidate
+from coatcheck._review.checks import Check, Verification
+from coatcheck._review.verifier import Verifier
+repository, folder, command = sys.argv[1:]
+verifier = Verifier(Path(repository), Verification(checks=(Check(name="1", run=command),)), folder=Path(folder), environ=dict(os.environ))
+patch = Patch(b"--- a/main.txt\\n+++ b/main.txt\\n@@ -1,2 +1,2 @@\\n-one\\n+ONE\\n two\\n")
+verifier.verify([Candidate(name="one", patch=patch)], base="main")
+"""
+
+
+def running(mark: str) -> list[int]:
+    """Return the processes whose command line contains *mark*."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes()
+        except OSError:
+            continue
+        if mark.encode() in command and int(path.parent.name) != os.getpid():
+            found.append(int(path.parent.name))
+    return found
+
+
+def wait_for(condition: object) -> None:
+    """Wait until *condition* holds."""
+    while not condition():  # type: ignore[operator]
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("round", range(5))
+def test_a_killed_verification_leaves_nothing(repository: Repository, review: Review, round: int) -> None:
+    """The sandbox ends with the process that started it, and the next verification removes its clones."""
+    mark = f"{os.getpid()}{round:03}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", VERIFY, repository.path, review.folder, f"sleep {mark}"], start_new_session=True
+    )
+    wait_for(lambda: process.poll() is not None or running(f"sleep\0{mark}"))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not running(f"sleep\0{mark}"))
+    review.verify(repository.candidate({"main.txt": "x\n"}), checks=checks("true"), sandbox="auto")
+
+    assert os.listdir(review.folder / "runs") == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        shlex.join(["bash", "-c", ":(){ :|:& };:; sleep 2"]),
+        shlex.join(["sh", "-c", "while :; do setsid sh -c 'sleep 77777' & done"]),
+        shlex.join(["sh", "-c", "yes | head -c 1000000000"]),
+        shlex.join(["sh", "-c", "trap '' TERM INT HUP XCPU; while :; do head -c 100000 /dev/zero > f$((i=i+1)); done"]),
+        shlex.join(["sh", "-c", "rm -rf / 2>/dev/null; kill -9 -1; kill -STOP -1; sleep 60"]),
+    ],
+)
+def test_harm_is_contained(repository: Repository, review: Review, command: str) -> None:
+    """Whatever a check does ends within its time, and a second check of the same verification is not disturbed."""
+    limits = msgspec.structs.replace(LIMITS, wall=5, cpu=5)
+    (found,) = review.verify(
+        repository.candidate({"main.txt": "one\n"}),
+        checks=checks(command, "sh tests/test.sh", required=False),
+        sandbox="auto",
+        limits=limits,
+    )
+
+    assert (found.checks[1].verdict, running("77777")) == ("passed", [])

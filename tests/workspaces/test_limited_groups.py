@@ -1,0 +1,92 @@
+"""Control groups with limits, and processes that end with their first one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from coatcheck._workspaces import cgroup
+from coatcheck._workspaces.cgroup import create_limited_groups, end_group, own_groups, reached_limit
+from coatcheck._workspaces.sandboxed_process import SandboxedProcess
+
+MOUNTS = (
+    "30 23 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+    "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+    "39 31 0:36 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+)
+MEMBERSHIP = "8:pids:/job\n4:memory:/outer/job\n0::/\n"
+
+
+def test_the_group_of_each_controller_is_found() -> None:
+    """Version 2 comes first, then the hierarchy of the controller in version 1."""
+    found = {name: own_groups(MOUNTS, MEMBERSHIP, ("", name)) for name in ("memory", "pids")}
+
+    assert found == {
+        "memory": [Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/memory/outer/job")],
+        "pids": [Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/pids/job")],
+    }
+
+
+def test_no_group_is_left_where_none_can_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is no control group, or has no controller, is no group, and nothing is left in it."""
+    monkeypatch.setattr(cgroup, "find_parents", lambda _hierarchies: [tmp_path])
+    groups = create_limited_groups(f"coatcheck-check-{os.getpid()}-1", memory=1, processes=1)
+
+    assert (groups, [*tmp_path.iterdir()]) == ([], [])
+
+
+def test_groups_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty groups whose process does not run are removed, those of others are not."""
+    monkeypatch.setattr(cgroup, "find_parents", lambda _hierarchies: [tmp_path])
+    for name in ("coatcheck-check-999999999-1", f"coatcheck-check-{os.getpid()}-7", "other-999999999-1"):
+        (tmp_path / name).mkdir()
+    create_limited_groups(f"coatcheck-check-{os.getpid()}-8", memory=1, processes=1)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"coatcheck-check-{os.getpid()}-7", "other-999999999-1"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "limit"),
+    [
+        ("memory.events", "low 0\noom 3\noom_kill 1\n", "memory"),
+        ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", "memory"),
+        ("pids.events", "max 5\n", "processes"),
+        ("pids.events", "max 0\n", None),
+        ("memory.events", "oom_kill 0\n", None),
+    ],
+)
+def test_the_limit_that_was_reached_is_known(tmp_path: Path, file: str, text: str, limit: str | None) -> None:
+    """The kernel's counters say which limit of a group was reached."""
+    (tmp_path / file).write_text(text)
+
+    assert reached_limit([tmp_path]) == limit
+
+
+def test_a_group_limits_what_is_in_it(tmp_path: Path) -> None:
+    """A process in a group is counted from its start, and the group is gone when it has ended."""
+    groups = create_limited_groups(f"coatcheck-check-{os.getpid()}-9", memory=2**28, processes=5)
+    if not any((group / "pids.max").exists() for group in groups):
+        for group in groups:
+            end_group(group)
+        pytest.skip("no control group can be made here")
+    script = "for i in 1 2 3 4 5 6 7 8; do sleep 60 & done"
+    result = SandboxedProcess(max_output=1000).run(
+        ["/bin/sh", "-c", script], cwd=tmp_path, environ={"PATH": os.defpath}, timeout=60, cgroups=groups
+    )
+
+    assert (result.exit_code != 0, result.limit, [group.exists() for group in groups]) == (
+        True,
+        "processes",
+        [False] * len(groups),
+    )
+
+
+def test_a_process_that_was_cancelled_before_its_start_is_ended(tmp_path: Path) -> None:
+    """Cancelling is not lost when it comes first."""
+    process = SandboxedProcess(max_output=1000)
+    process.cancel()
+    result = process.run(["sleep", "1000"], cwd=tmp_path, environ={"PATH": os.defpath}, timeout=None)
+
+    assert (result.is_cancelled, result.is_timeout, result.exit_code) == (True, False, -9)
