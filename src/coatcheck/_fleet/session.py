@@ -26,7 +26,7 @@ from .._runtime.system_clock import SystemClock
 from .._store.check_results import CheckResults
 from .._store.journal import NoJournal, SubmissionJournal
 from .._store.location import is_missing, open_database
-from . import fleet_events
+from . import event_values
 from .context import FleetContext, FleetOptions
 from .control import FleetControl
 from .delivery import Branches, Deliver, PatchFiles
@@ -189,7 +189,7 @@ class FleetSession:
     ) -> FleetContext:
         """Store the plan, and continue a fleet that had stopped or ended. Raises `ConfigurationError` for a paused one."""
         store, now = self.control.store, self.clock.time()
-        started = fleet_events.fleet_event(kinds.FleetStarted, spec.name, now)
+        started = event_values.fleet_event(kinds.FleetStarted, spec.name, now)
         fleet = store.save(spec.name, spec=spec.canonical, digest=spec.digest, items=prepared.items, events=[started])
         if fleet.state is FleetState.PAUSED:
             raise errors.ConfigurationError(
