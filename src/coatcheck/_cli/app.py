@@ -2,7 +2,7 @@
 
 Invariants:
 
-* A command's module is imported when the command runs, not before.
+* A command's module is imported when the command or one of its subcommands runs, not before.
 * Every error is one line on stderr, or with ``--json`` one object on stdout, and its exit code. Where stdout cannot be
   written, the line goes to stderr; a closed stdout is reported only where a result would be lost.
 * An error that is not expected is reported as a bug.
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import click
 
 from .. import errors
+from .command_group import summary_of, unknown_command
 from .console import OutputClosedError, OutputError
 from .exit_codes import ExitCode, exit_code_of
 from .interruption import UserInterrupt
@@ -141,17 +142,7 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            from difflib import get_close_matches  # only a misspelling needs it
-
-            near = get_close_matches(args[0], COMMANDS, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else "see: coatcheck --help"
-            raise errors.ConfigurationError(f"there is no command {args[0]!r}", remedy=hint) from None
-
-
-def summary_of(command: click.Command) -> str:
-    """Return the first sentence of a command's help."""
-    paragraph = " ".join((command.help or "").partition("\n\n")[0].split())
-    return paragraph.partition(". ")[0].rstrip(".")
+            raise unknown_command(args[0], COMMANDS, group="coatcheck") from None
 
 
 @click.command(

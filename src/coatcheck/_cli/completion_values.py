@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import click
 import msgspec
 from click.shell_completion import CompletionItem
 
@@ -23,8 +24,6 @@ from .. import errors
 from .context import CommandContext
 
 if TYPE_CHECKING:
-    import click
-
     from .._protocol.effects import Request, Response
     from .._runtime.client import Client
     from .._runtime.transport import Transport
@@ -46,7 +45,7 @@ def complete(kind: str, ctx: click.Context, param: click.Parameter, incomplete: 
     run = CommandContext(ctx.obj, is_json=False, **options)
     try:
         if kind == "field":
-            return _fields(ctx.info_name or "", incomplete)
+            return _fields(ctx.command.name or "", incomplete)
         if kind == "patch":
             return _patches(ctx, param, incomplete)
         if kind == "candidate":
@@ -54,7 +53,9 @@ def complete(kind: str, ctx: click.Context, param: click.Parameter, incomplete: 
             return [*(complete("review", ctx, param, incomplete) if is_name else []), *_patches(ctx, param, incomplete)]
         if kind == "setting_value":
             kind = ctx.params.get("name") or ""
-        if kind == "template_argument":
+        if kind == "command":
+            pairs = dict(_commands(ctx))
+        elif kind == "template_argument":
             pairs = dict(_template_arguments(run, incomplete, ctx))
         else:
             pairs = dict(KINDS[kind](run, incomplete)) if kind in KINDS else {}
@@ -163,11 +164,34 @@ def _settings(run: CommandContext, incomplete: str) -> Pairs:
     return {**dict.fromkeys((*SETTINGS, *run.config.names_in_files()), ""), **declared}.items()
 
 
-def _commands(run: CommandContext, incomplete: str) -> Pairs:
-    del run, incomplete
-    from .app import COMMANDS
+def _commands(ctx: click.Context) -> Pairs:
+    """Return the commands, or the subcommands of the group that is named before."""
+    from .commands.information import context_of
 
-    return [(name, "") for name in COMMANDS]
+    group = context_of(ctx.params.get("names") or (), ctx.find_root())
+    return [(name, "") for name in group.command.list_commands(group)] if isinstance(group.command, click.Group) else []
+
+
+def _hooks(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._webhooks.settings import WebhookSettings
+
+    settings = WebhookSettings(run.workspace, clock=run.process_env.clock)
+    try:
+        return [(hook.id, hook.url) for hook in settings.hooks.list_hooks()]
+    finally:
+        settings.close()
+
+
+def _senders(run: CommandContext, incomplete: str) -> Pairs:
+    del run, incomplete
+    from .._webhooks.senders import SENDERS
+
+    return [(name, "") for name in SENDERS]
+
+
+def _hooks_and_senders(run: CommandContext, incomplete: str) -> Pairs:
+    return [*_hooks(run, incomplete), *_senders(run, incomplete)]
 
 
 def _rules(run: CommandContext, incomplete: str) -> Pairs:
@@ -225,9 +249,8 @@ def _template_arguments(run: CommandContext, incomplete: str, ctx: click.Context
     from .._review.template_files import load_template
     from .templates import folders, located
 
-    # Of `templates` the arguments before an option without its value are not parsed.
-    names = [ctx.params.get("template"), *(ctx.params.get("names") or ()), *ctx.args[1:]]
-    name = next(filter(None, names), None)
+    # The arguments before an option without its value are not parsed.
+    name = next(filter(None, [ctx.params.get("template"), *ctx.args]), None)
     arguments = load_template(located(run, name), folders(run)).arguments if name else ()
     return [(f"{each.name}=", each.description or "") for each in arguments]
 
@@ -235,9 +258,10 @@ def _template_arguments(run: CommandContext, incomplete: str, ctx: click.Context
 KINDS: Mapping[str, Callable[[CommandContext, str], Pairs]] = {
     "account": _accounts,
     "branch": _branches,
-    "command": _commands,
     "environment": _environments,
     "gate": _gates,
+    "hook": _hooks,
+    "hook_or_sender": _hooks_and_senders,
     "model": _models,
     "provider": _providers,
     "ref": _refs,
@@ -245,6 +269,7 @@ KINDS: Mapping[str, Callable[[CommandContext, str], Pairs]] = {
     "repository": _repositories,
     "review": _reviews,
     "rule": _rules,
+    "sender": _senders,
     "setting": _settings,
     "template": _templates,
 }

@@ -65,8 +65,8 @@ class CommandContext:
 
     @property
     def command_name(self) -> str:
-        """The name of the command that runs."""
-        return click.get_current_context().info_name or ""
+        """The name of the command that runs: ``wait``, ``history export``."""
+        return click.get_current_context().command.name or ""
 
     @property
     def console(self) -> Console:
@@ -344,11 +344,16 @@ SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
 
 
 class Command(click.Command):
-    """A command whose help may contain *notes*, composed when it is printed, and whose ``--json`` may have FIELDS."""
+    """A command whose help may contain *notes*, composed when it is printed, and whose ``--json`` may have FIELDS.
 
-    def __init__(self, name: str, *, notes: Callable[[], Iterable[str]] | None = None, **attributes: Any) -> None:
-        super().__init__(name, **attributes)
-        self._notes = notes
+    The name of a subcommand is that of its group and its own: ``history export``.
+    """
+
+    def __init__(
+        self, name: str, *, examples: str, notes: Callable[[], Iterable[str]] | None = None, **attributes: Any
+    ) -> None:
+        super().__init__(name, epilog=examples_text(examples), **attributes)
+        self.examples, self._notes = examples, notes
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Raises `ConfigurationError` for an empty option."""
@@ -421,11 +426,15 @@ def command(
 
         own = reversed(getattr(function, "__click_params__", ()))
         common = (PROVIDER, ACCOUNT, BASE_URL, *OUTPUT) if has_provider else OUTPUT
-        epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
         params = [completing(each, name) for each in (*own, *common)]
-        return Command(name, callback=invoke, params=params, help=function.__doc__, epilog=epilog, notes=notes)
+        return Command(name, callback=invoke, params=params, help=function.__doc__, examples=examples, notes=notes)
 
     return decorate
+
+
+def examples_text(examples: str) -> str:
+    """Return *examples*, a command per line, as the end of a help."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
 
 
 def json_output(command: str, fields: str | None, filter: str | None) -> JsonOutput | None:
