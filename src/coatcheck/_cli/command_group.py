@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import errors
-from .context import command, examples_text
+from .click_command import examples_text
+from .context import command
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
