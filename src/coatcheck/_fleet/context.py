@@ -10,10 +10,11 @@ import msgspec
 from .._engine.submit import SEARCH_SECONDS
 from .._protocol.effects import Clock
 from .._store.fleet_accounts import AccountStore
+from .._store.fleet_journal import FleetJournal
 from .._store.fleet_submissions import SubmissionBudget, SubmissionStore
+from .._store.fleet_sweeps import SweepTimes
 from .._store.fleet_work import FleetWork
 from .._store.fleets import FleetStore
-from .._store.journal import SubmissionJournal
 from .engine import Job
 from .item_gates import ItemGates
 from .services import Services
@@ -63,7 +64,8 @@ class FleetContext:
         self.submissions = SubmissionStore(database, clock=clock)
         self.accounts = AccountStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
-        self.journal = SubmissionJournal(database)
+        self.journal = FleetJournal(database)
+        self.sweeps = SweepTimes(database, clock=clock)
         self.gates = ItemGates(database, clock=clock)
         # Jobs that follow from others; the engine takes them after each job.
         self.follow_ups: list[Job] = []

@@ -21,10 +21,9 @@ class FleetRunner:
 
     def __init__(self, context: FleetContext, review: Review, targets: Mapping[str, Deliver]) -> None:
         self._context = context
-        self.sweeper = Sweeper(context)
         self.handlers: Mapping[Kind, Handler] = {
             "submit": Submitter(context),
-            "sweep": self.sweeper,
+            "sweep": Sweeper(context),
             "review": Reviewer(context, review),
             "deliver": Deliverer(context, targets),
         }
@@ -46,7 +45,7 @@ class FleetRunner:
         *on_status* is called once a second with the status.
         """
         context = self._context
-        due = DueJobs(context, self.sweeper, waits=waits, on_status=on_status)
+        due = DueJobs(context, waits=waits, on_status=on_status)
         engine = LoopEngine(due, clock=context.clock, on_error=self._report, seconds=context.options.tick)
         await engine.work(self.handlers, self.slots)
         return context.store.status(context.fleet)

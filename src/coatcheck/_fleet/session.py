@@ -24,7 +24,8 @@ from .._protocol.effects import Clock
 from .._runtime.config import Config, config_dir, state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.check_results import CheckResults
-from .._store.journal import NoJournal, SubmissionJournal
+from .._store.fleet_journal import FleetJournal
+from .._store.journal import NoJournal
 from .._store.location import is_missing, open_database
 from . import fleet_events
 from .context import FleetContext, FleetOptions
@@ -132,7 +133,7 @@ class FleetSession:
     @asynccontextmanager
     async def services(self, *, is_plan: bool = False) -> AsyncIterator[Services]:
         """Open the services, and close their connections afterwards; for a plan nothing is written."""
-        journal = NoJournal() if is_plan and self.is_new else SubmissionJournal(self.database)
+        journal = NoJournal() if is_plan and self.is_new else FleetJournal(self.database)
         services = Services(self.settings.connect or partial(self._connect, journal))
         try:
             yield services
