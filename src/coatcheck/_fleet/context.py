@@ -30,8 +30,8 @@ class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a fleet is worked on: jobs of a kind at once, and times in seconds.
 
     *quiet* is how old an open intent of a process that was killed must be before its task is searched for: longer than
-    a request takes. *redrive* is how often all tables are read for what is due. *sweep* bounds the pause between two
-    rounds of polling.
+    a request takes. Jobs of a worker that is silent for *heartbeat* are given to others. *redrive* is how often all
+    tables are read for what is due. *sweep* bounds the pause between two rounds of polling.
     """
 
     submissions: int = 8
@@ -39,6 +39,7 @@ class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: int = 1
     sweeps: int = 8
     quiet: float = SEARCH_SECONDS
+    heartbeat: float = 30.0
     redrive: float = 30.0
     sweep: tuple[float, float] = (2.0, 60.0)
     tick: float = 1.0
