@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.engines.engine_fixture import EngineFixture
-from tests.store.postgres_server import BINARIES, new_schema, serving_postgres
 from tests.store.conftest import TEST_DATABASE
+from tests.store.postgres_server import BINARIES, new_schema, serving_postgres
 
 ENGINES = [
     pytest.param("loop-sqlite", marks=[]),

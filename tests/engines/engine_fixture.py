@@ -91,7 +91,12 @@ class EngineFixture:
         log = open(self.folder / "worker.log", "a")
         with log:
             return subprocess.Popen(
-                [sys.executable, str(SCRIPT), *arguments], stdout=log, stderr=log, cwd=self.folder, text=True, env=environ
+                [sys.executable, str(SCRIPT), *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                text=True,
+                env=environ,
             )
 
     def result(self) -> dict[str, object]:

@@ -38,6 +38,9 @@ HEARTBEAT_SECONDS = 30.0
 CONNECTIONS = 4
 # Until the next attempt to connect, and between two readings of what is due after jobs (seconds).
 RECONNECT_SECONDS, READ_SECONDS = 1.0, 0.2
+# How often a worker reads the queue where no notification arrives: the check of the listener that PgQueuer offers is not
+# used, because its first one may be sent before the listener is ready.
+POLL_SECONDS = 2.0
 BATCH = 8
 REMEDY = "pip install 'coatcheck[workers]'"
 
@@ -61,8 +64,8 @@ class PgQueuerEngine:
         self._heartbeat = timedelta(seconds=heartbeat)
         self._queries: Any = None
         self._active = 0
-        self._read_at = 0.0
         self._is_over = False
+        self._changed = asyncio.Event()
         self._failure: BaseException | None = None
         self._shutdown = asyncio.Event()  # of the managers of one pool
 
@@ -132,17 +135,19 @@ class PgQueuerEngine:
         await manager.run(
             batch_size=batch,
             max_concurrent_tasks=None if own is None else max(own, 2 * batch),
-            dequeue_timeout=timedelta(seconds=5),
+            dequeue_timeout=timedelta(seconds=POLL_SECONDS),
             heartbeat_timeout=self._heartbeat,
-            shutdown_on_listener_failure=True,
         )
 
     async def _together(self, coroutines: Sequence[Any]) -> None:
         """Run managers until one ends; the others are stopped, and their jobs are given to other workers."""
+        reader = asyncio.ensure_future(self._read_changes())
         try:
             await run_together(coroutines)
         finally:
             self._shutdown.set()
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 
@@ -161,8 +166,8 @@ class PgQueuerEngine:
 
     async def _do(self, job: Job, handler: Handler) -> None:
         try:
-            if await handler(job) and self._clock.monotonic() - self._read_at >= READ_SECONDS:
-                await self._read_due(is_tick=False)
+            if await handler(job):
+                self._changed.set()
         except errors.CoatcheckError as error:
             self._on_error(job, error)
         except Exception as error:  # noqa: BLE001 - raised by `work`
@@ -183,8 +188,16 @@ class PgQueuerEngine:
             self._is_over = True
             self._shutdown.set()
 
+    async def _read_changes(self) -> None:
+        """Queue what is due after jobs that changed something; errors are raised by the next tick."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            with suppress(Exception):
+                await self._read_due(is_tick=False)
+            await self._clock.asleep(READ_SECONDS)
+
     async def _read_due(self, *, is_tick: bool) -> bool:
-        self._read_at = self._clock.monotonic()
         jobs, is_going = self._due(is_tick=is_tick)
         await self.ask(jobs)
         return is_going
