@@ -27,7 +27,7 @@ from .._store.check_results import CheckResults
 from .._store.fleet_journal import FleetJournal
 from .._store.journal import NoJournal
 from .._store.location import is_missing, open_database
-from . import fleet_events
+from . import event_values
 from .context import FleetContext, FleetOptions
 from .control import FleetControl
 from .delivery import Branches, Deliver, PatchFiles
@@ -200,7 +200,7 @@ class FleetSession:
     def _store(self, spec: FleetSpec, prepared: PreparedFleet) -> FleetRecord:
         """Store the plan, and continue a fleet that had stopped or ended. Raises `ConfigurationError` for a paused one."""
         store, now = self.control.store, self.clock.time()
-        started = fleet_events.fleet_event(kinds.FleetStarted, spec.name, now)
+        started = event_values.fleet_event(kinds.FleetStarted, spec.name, now)
         fleet = store.save(spec.name, spec=spec.canonical, digest=spec.digest, items=prepared.items, events=[started])
         if fleet.state is FleetState.PAUSED:
             raise errors.ConfigurationError(
