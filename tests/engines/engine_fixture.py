@@ -88,16 +88,9 @@ class EngineFixture:
         token = self.service.cloud.tokens.access_token
         arguments = [self.name, self.store, str(self.folder), self.url, token, str(self.items), str(self.heartbeat)]
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        log = open(self.folder / "worker.log", "a")
-        with log:
-            return subprocess.Popen(
-                [sys.executable, str(SCRIPT), *arguments],
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                text=True,
-                env=environ,
-            )
+        command = [sys.executable, str(SCRIPT), *arguments]
+        with open(self.folder / "worker.log", "a") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, text=True, env=environ)
 
     def result(self) -> dict[str, object]:
         """Return the states of the items, and how often each was sent and delivered."""

@@ -94,8 +94,9 @@ def notice(text: str) -> None:
     sys.stderr.write(f"{os.getpid()}: {text}\n")
 
 
-def main(engine: str, store: str, folder: str, url: str, token: str, count: str, heartbeat: str) -> None:
+def main(*arguments: str) -> None:
     """Work until nothing is left to do."""
+    engine, store, folder, url, token, count, heartbeat = arguments
     session = session_of(store, Path(folder), url, token, heartbeat=float(heartbeat))
     status = asyncio.run(work(engine, session, spec_of(int(count))))
     sys.stdout.write(f"{status.outcome if status else None}\n")

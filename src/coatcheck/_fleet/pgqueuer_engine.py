@@ -84,7 +84,7 @@ class PgQueuerEngine:
     async def work(self, handlers: Mapping[Kind, Handler], slots: Mapping[Kind, int]) -> None:
         """Do jobs of the kinds of *handlers* until nothing is left to do. Raises `StoreError` where `install` is missing."""
         _require()
-        while not self._is_over and self._failure is None:
+        while not self._is_ended:
             try:
                 async with _pool(self._url) as pool:
                     await self._work(pool, handlers, slots)
@@ -94,10 +94,14 @@ class PgQueuerEngine:
                 if not _is_outage(error):
                     raise
                 self._notice(f"the database is away, and is tried again: {_reason(error)}")
-            if not self._is_over and self._failure is None:
+            if not self._is_ended:
                 await self._clock.asleep(RECONNECT_SECONDS)
         if self._failure is not None:
             raise self._failure
+
+    @property
+    def _is_ended(self) -> bool:
+        return self._is_over or self._failure is not None
 
     async def _work(self, pool: Any, handlers: Mapping[Kind, Handler], slots: Mapping[Kind, int]) -> None:
         """Work on one pool of connections until nothing is left to do, or the database goes away."""
