@@ -195,3 +195,28 @@ def test_a_fleet_in_an_event_loop_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(errors.ConfigurationError, match="cannot run in an event loop"):
         asyncio.run(plan())
+
+
+def test_a_report_is_printed_or_written(waiting: Cli, tmp_path: Path) -> None:
+    """The report is Markdown, HTML or JSON; a file's ending chooses its format, and the file is complete."""
+    printed = waiting("fleet", "report", "typing")
+    written = waiting("fleet", "report", "typing", "--output", "out.html")
+    document = waiting("fleet", "report", "typing", "--json")
+
+    assert printed.out.startswith("# Fleet typing\n\n- Outcome: waiting\n")
+    assert "coatcheck fleet approve typing p1" in printed.out
+    assert ("wrote out.html\n", "<!doctype html>") == (written.out, (tmp_path / "out.html").read_text()[:15])
+    assert document.json == waiting("fleet", "report", "typing", "--format", "json").json
+    assert ["waiting", "waiting"] == [each["kind"] for each in document.json["unfinished"]]
+
+
+def test_a_report_that_cannot_be_written_is_one_line(waiting: Cli, tmp_path: Path) -> None:
+    """Where the file cannot be written the error names it, and nothing is left."""
+    refused = waiting("fleet", "report", "typing", "--output", "none/out.html")
+    both = waiting("fleet", "report", "typing", "--json", "--format", "html")
+    (tmp_path / "folder.md").mkdir()
+    folder = waiting("fleet", "report", "typing", "--output", "folder.md")
+
+    assert "none/out.html cannot be written: No such file or directory" in refused.line
+    assert "--json and --format html exclude each other" in both.error["message"]
+    assert (2, []) == (folder.code, [*tmp_path.glob(".*tmp")])

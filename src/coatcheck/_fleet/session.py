@@ -32,6 +32,8 @@ from .control import FleetControl
 from .delivery import Branches, Deliver, PatchFiles
 from .loop import fleet_lock
 from .plan import FleetPlan, PreparedFleet, prepare
+from .report import FleetReport
+from .report_building import fleet_report
 from .repositories import Repositories
 from .repository_review import RepositoryReview
 from .reviewing import Review
@@ -103,6 +105,10 @@ class FleetSession:
     def is_new(self) -> bool:
         """Whether there is no store yet; reading creates none."""
         return is_missing(self.location)
+
+    def report(self, name: str) -> FleetReport:
+        """Return the report of a fleet. Raises `ConfigurationError` for one that does not exist."""
+        return fleet_report(self.control, name, now=self.clock.time())
 
     def close(self) -> None:
         """Close the store."""

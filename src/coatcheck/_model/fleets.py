@@ -108,7 +108,7 @@ class FleetRecord(Value, frozen=True, kw_only=True):
 
     id: int
     name: str
-    spec: str
+    spec: str = ""
     digest: str
     state: FleetState
     created_at: datetime

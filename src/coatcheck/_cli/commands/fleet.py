@@ -11,6 +11,7 @@ from ... import errors
 from ..console import Styled
 from ..context import CommandContext, command
 from ..exit_codes import ExitCode
+from ..fleet_report import FORMATS, show_report
 from ..json_output import to_object
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ ACTIONS = {
     "pause": "NAME",
     "resume": "NAME",
     "cancel": "NAME",
+    "report": "NAME",
     "events": "NAME",
 }
 TAKES_KEYS = ("show", "approve", "reject", "retry", "status")
@@ -47,6 +49,8 @@ OPTIONS = {
     "why": ("approve", "reject", "pause", "cancel"),
     "uncertain": ("retry",),
     "after": ("events",),
+    "format": ("report",),
+    "output": ("report",),
 }
 
 
@@ -60,6 +64,7 @@ coatcheck fleet status typing
 coatcheck fleet show typing "acme/api core"
 coatcheck fleet approve typing --why "read all of them"
 coatcheck fleet retry typing
+coatcheck fleet report typing --format html --output typing.html
 coatcheck fleet events typing --after 42 --json
 """,
 )
@@ -71,6 +76,8 @@ coatcheck fleet events typing --after 42 --json
 @click.option("--wait", is_flag=True, help="run: Go on until all is done, also while a person or a quota is needed.")
 @click.option("--why", metavar="TEXT", help="approve, reject, pause, cancel: The reason, which is recorded.")
 @click.option("--uncertain", is_flag=True, help="retry: Send again what may have been sent; look at the service first.")
+@click.option("--format", type=click.Choice(FORMATS), help="report: markdown (the default), html, or json.")
+@click.option("--output", metavar="FILE", help="report: Write it to this file; - is standard output.")
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="ID", help="events: Begin after this event.")
 def fleet_command(
     run: CommandContext, *, action: str, target: str | None, keys: tuple[str, ...], **options: Any
@@ -80,7 +87,8 @@ def fleet_command(
     FILE is a fleet file. plan shows what would be sent, to whom, and how long it takes; it writes nothing. run plans,
     asks, and works until a person or a quota is needed, or all is done; run again, also after a crash, it continues and
     sends nothing twice. show lists the items, with a KEY one of them. approve and reject decide about the items that wait (all, or those with a KEY), and approve
-    begins the next wave. retry sends failed items back to work. pause starts nothing more until resume.
+    begins the next wave. retry sends failed items back to work. pause starts nothing more until resume. report has what
+    was sent, why each change was chosen or rejected, where it was delivered, and what is unfinished.
 
     The exit code is 0 where everything was delivered, 10 where a decision is needed, 12 where a quota is, 13 where
     the fleet was stopped, and 14 where some items failed.
@@ -399,5 +407,6 @@ _ACTIONS: dict[str, Callable[..., int | None]] = {
     "pause": _pause,
     "resume": _resume,
     "cancel": _cancel,
+    "report": show_report,
     "events": _events,
 }
