@@ -11,9 +11,9 @@ from coatcheck import DiffStats, Task, TaskRef, TaskState, errors
 from coatcheck._cli.commands.listing import moment_of
 from coatcheck._cli.console import Console, Line, Styled, parts_of
 from coatcheck._cli.hyperlinks import shows_links
-from coatcheck._protocol.safe_links import is_safe_url
 from coatcheck._cli.task_table import task_table
 from coatcheck._cli.text_width import columns, shorten
+from coatcheck._protocol.safe_links import is_safe_url
 
 NOW = 1_790_000_000.0
 

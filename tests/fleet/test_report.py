@@ -34,7 +34,7 @@ HOSTILE = "</dd><script>alert(1)</script>|`x`[a](javascript:alert(1)) @team #1 \
 
 def rows_of(state: ItemState = ItemState.OPEN, **changes: Any) -> FleetRows:
     """Return the rows of a fleet with one item in *state* and its candidate; *changes* replace rows."""
-    fleet = FleetRecord(id=1, name="typing", spec="", digest="", state=FleetState.RUNNING, created_at=START)
+    fleet = FleetRecord(id=1, name="typing", digest="", state=FleetState.RUNNING, created_at=START)
     item = FleetItem(id=1, key="p0", state=state, changed_at=START)
     rows = FleetRows(
         FleetStatus(fleet=fleet, items={state.value: 1}),
@@ -48,7 +48,7 @@ def rows_of(state: ItemState = ItemState.OPEN, **changes: Any) -> FleetRows:
 
 def report_after_run(fleet: FleetFixture) -> FleetReport:
     """Return the report of a fleet."""
-    return fleet_report(fleet.control, fleet.spec.name, now=fleet.clock.time())
+    return fleet_report(fleet.control, fleet.spec.name)
 
 
 class Page(HTMLParser):
@@ -221,7 +221,7 @@ def hostile_report() -> FleetReport:
     )
     account = FleetAccount(provider="codex", name=HOSTILE, parked_until=START + timedelta(hours=1), reason=HOSTILE)
     fleet = FleetRecord(
-        id=1, name="typing", spec="", digest="", state=FleetState.DONE, created_at=START, stopped_because=HOSTILE
+        id=1, name="typing", digest="", state=FleetState.DONE, created_at=START, stopped_because=HOSTILE
     )
     status = FleetStatus(fleet=fleet, items={"failed": 1, "waiting": 1}, candidates={"planned": 1}, accounts=(account,))
     review = {"reason": HOSTILE, "steps": [], "cards": []}
@@ -276,6 +276,5 @@ def test_hostile_text_has_no_effect_in_markdown() -> None:
 def test_a_report_is_read_back() -> None:
     """The JSON of a report has every field and is read back as an equal report."""
     report = hostile_report()
-    status = msgspec.structs.replace(report.status, fleet=msgspec.structs.replace(report.status.fleet, spec=""))
 
-    assert msgspec.structs.replace(report, status=status) == FleetReport.from_dict(report.to_dict())
+    assert report == FleetReport.from_dict(report.to_dict())

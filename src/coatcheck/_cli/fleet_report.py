@@ -11,8 +11,8 @@ from .. import errors
 from .json_output import dump, to_object
 
 if TYPE_CHECKING:
+    from .._fleet.control import FleetControl
     from .._fleet.report import FleetReport
-    from .._fleet.session import FleetSession
     from .context import CommandContext
 
 # Format -> the report as bytes.
@@ -26,10 +26,12 @@ ENDINGS = {".html": "html", ".htm": "html", ".json": "json"}
 
 
 def show_report(
-    run: CommandContext, session: FleetSession, name: str, _: Sequence[str], options: dict[str, Any]
+    run: CommandContext, control: FleetControl, name: str, _: Sequence[str], options: dict[str, Any]
 ) -> None:
     """Print the report of a fleet, or write it to a file."""
-    report, output = session.report(name), options["output"]
+    from .._fleet.report_building import fleet_report
+
+    report, output = fleet_report(control, name), options["output"]
     if output in (None, "-"):
         _print(run, report, options["format"])
         return

@@ -23,7 +23,7 @@ import msgspec
 from .. import errors
 from .._model.fleets import FleetDelivery, FleetItem, ItemState
 from .._patches.parse import Patch
-from . import fleet_events
+from . import event_values
 from .context import FleetContext
 from .engine import Job
 from .repositories import Repositories
@@ -111,7 +111,7 @@ class Deliverer:
         context = self._context
         places = {name: value for name, value in result.items() if name != "error"}
         fields = places if state is ItemState.DELIVERED else {}
-        events = fleet_events.changed(
+        events = event_values.changed(
             context.fleet.name, item, state, context.clock.time(), by=None, why=result.get("error"), **fields
         )
         return context.work.finish_delivery(begun, state, events=events, **result)

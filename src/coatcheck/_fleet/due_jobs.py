@@ -21,7 +21,7 @@ from .._model.fleets import (
     FleetStatus,
     ItemState,
 )
-from . import fleet_events
+from . import event_values
 from .context import FleetContext
 from .engine import Job
 from .sweep import Sweeper
@@ -123,7 +123,7 @@ class DueJobs:
         """Stop, begin the next wave, or end the fleet, where its state says so."""
         context = self._context
         if context.fleet.state is FleetState.RUNNING and (reason := self._stop_reason()) is not None:
-            stopped = fleet_events.fleet_event(
+            stopped = event_values.fleet_event(
                 events.FleetStopped, context.fleet.name, context.clock.time(), why=reason
             )
             context.store.change_fleet(
@@ -169,7 +169,7 @@ class DueJobs:
         is_stopped = status.fleet.state is FleetState.STOPPING and not status.is_active and not self._is_reviewable()
         if not is_settled and (not is_stopped or status.items.get(ItemState.WAITING)):
             return
-        done = fleet_events.fleet_event(events.FleetDone, context.fleet.name, context.clock.time())
+        done = event_values.fleet_event(events.FleetDone, context.fleet.name, context.clock.time())
         states = [FleetState.RUNNING, FleetState.STOPPING]
         context.store.change_fleet(
             context.fleet.id, states, FleetState.DONE, stopped_because=status.fleet.stopped_because, events=[done]

@@ -14,6 +14,7 @@ from .control import FleetControl, ItemReport
 from .file import convert, read_file
 from .plan import FleetPlan
 from .report import FleetReport
+from .report_building import fleet_report
 from .sections import FleetSections
 from .session import FleetSession, FleetSettings
 from .spec import build_spec
@@ -135,7 +136,7 @@ class Fleet(BaseFleet):
 
     def report(self) -> FleetReport:
         """Return what was sent, chosen, rejected and delivered, what is unfinished, and the commands that continue."""
-        return self._session.report(self.name)
+        return fleet_report(self._control, self.name)
 
     def events(self, *, after: int = 0) -> Iterable[StoredEvent]:
         """Yield the events of the fleet with larger numbers than *after*, the oldest first."""
@@ -215,7 +216,7 @@ class AsyncFleet(BaseFleet):
 
     async def report(self) -> FleetReport:
         """Return what was sent, chosen, rejected and delivered, what is unfinished, and the commands that continue."""
-        return await asyncio.to_thread(self._session.report, self.name)
+        return await asyncio.to_thread(fleet_report, self._control, self.name)
 
     async def events(self, *, after: int = 0) -> Sequence[StoredEvent]:
         """Return up to 500 events of the fleet with larger numbers than *after*, the oldest first."""

@@ -49,7 +49,7 @@ class FleetRows(NamedTuple):
     reviews: Mapping[int, Mapping[str, Any]]
 
 
-def fleet_report(control: FleetControl, name: str, *, now: float) -> FleetReport:
+def fleet_report(control: FleetControl, name: str) -> FleetReport:
     """Return the report of a fleet. Raises `ConfigurationError` for one that does not exist."""
     fleet = control.get(name)
     rows = FleetRows(
@@ -59,7 +59,7 @@ def fleet_report(control: FleetControl, name: str, *, now: float) -> FleetReport
         deliveries=control.work.deliveries(fleet.id),
         reviews=control.work.reviews(fleet.id),
     )
-    return report_of(rows, datetime.fromtimestamp(now, UTC))
+    return report_of(rows, datetime.fromtimestamp(control.store.clock.time(), UTC))
 
 
 def report_of(rows: FleetRows, now: datetime) -> FleetReport:

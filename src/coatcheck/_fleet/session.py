@@ -26,14 +26,12 @@ from .._runtime.system_clock import SystemClock
 from .._store.check_results import CheckResults
 from .._store.journal import NoJournal, SubmissionJournal
 from .._store.location import is_missing, open_database
-from . import fleet_events
+from . import event_values
 from .context import FleetContext, FleetOptions
 from .control import FleetControl
 from .delivery import Branches, Deliver, PatchFiles
 from .loop import fleet_lock
 from .plan import FleetPlan, PreparedFleet, prepare
-from .report import FleetReport
-from .report_building import fleet_report
 from .repositories import Repositories
 from .repository_review import RepositoryReview
 from .reviewing import Review
@@ -105,10 +103,6 @@ class FleetSession:
     def is_new(self) -> bool:
         """Whether there is no store yet; reading creates none."""
         return is_missing(self.location)
-
-    def report(self, name: str) -> FleetReport:
-        """Return the report of a fleet. Raises `ConfigurationError` for one that does not exist."""
-        return fleet_report(self.control, name, now=self.clock.time())
 
     def close(self) -> None:
         """Close the store."""
@@ -195,7 +189,7 @@ class FleetSession:
     ) -> FleetContext:
         """Store the plan, and continue a fleet that had stopped or ended. Raises `ConfigurationError` for a paused one."""
         store, now = self.control.store, self.clock.time()
-        started = fleet_events.fleet_event(kinds.FleetStarted, spec.name, now)
+        started = event_values.fleet_event(kinds.FleetStarted, spec.name, now)
         fleet = store.save(spec.name, spec=spec.canonical, digest=spec.digest, items=prepared.items, events=[started])
         if fleet.state is FleetState.PAUSED:
             raise errors.ConfigurationError(

@@ -104,11 +104,10 @@ FAILED_CANDIDATES = frozenset({_C.EMPTY, _C.FAILED, _C.EXPIRED, _C.UNCERTAIN})
 
 
 class FleetRecord(Value, frozen=True, kw_only=True):
-    """A fleet in the store. `spec` is its file in canonical JSON, `digest` the SHA-256 of that."""
+    """A fleet in the store. `digest` is the SHA-256 of its file in canonical JSON (`FleetStore.spec`)."""
 
     id: int
     name: str
-    spec: str = ""
     digest: str
     state: FleetState
     created_at: datetime
@@ -292,10 +291,11 @@ class FleetStatus(Value, frozen=True, kw_only=True):
             return FleetOutcome.RUNNING
         if self.fleet.stopped_because is not None:
             return FleetOutcome.STOPPED
+        is_waiting = is_waiting or self.fleet.state is FleetState.PAUSED
         if is_waiting or self.waits_for_wave or self.candidates.get(CandidateState.INPUT_REQUIRED):
             return FleetOutcome.WAITING
         if self.candidates.get(CandidateState.PLANNED):
             return FleetOutcome.PARKED if self.parked_until else FleetOutcome.RUNNING
         if any(self.items.get(each) for each in (ItemState.FAILED, ItemState.EXHAUSTED, ItemState.OPEN)):
             return FleetOutcome.FAILURES
-        return FleetOutcome.DELIVERED
+        return FleetOutcome.STOPPED if self.items.get(ItemState.CANCELLED) else FleetOutcome.DELIVERED
