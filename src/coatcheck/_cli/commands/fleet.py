@@ -161,10 +161,8 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
         raise errors.ConfigurationError(
             f"the fleet {fleet.name} was not run", remedy="read its plan, then pass --yes to run it"
         )
-    run.answer(
-        lambda: {"status": to_object(status), "problems": [to_object(each) for each in plans[0].problems]},
-        lambda: status_lines(status),
-    )
+    problems = [to_object(each) for each in plans[0].problems]
+    _show_end(run, status, {"status": to_object(status), "problems": problems})
     _show_next(run, status)
     code = code_of(status)
     return ExitCode.FAILURES if code == ExitCode.DONE and plans[0].problems else code
@@ -294,8 +292,16 @@ def _watch(run: CommandContext, control: FleetControl, name: str, *_: object) ->
         while (status := control.status(name)).outcome is FleetOutcome.RUNNING:
             progress.show(status)
             clock.sleep(1.0)
-    run.answer(lambda: {"status": to_object(status)}, lambda: status_lines(status))
+    _show_end(run, status, {"status": to_object(status)})
     return code_of(status)
+
+
+def _show_end(run: CommandContext, status: FleetStatus, document: dict[str, object]) -> None:
+    """Print the last status: as lines, or as the last line of the documents that `FleetProgress` prints."""
+    if run.is_json:
+        run.print_document(document, is_line=True)
+    else:
+        run.console.show_all(status_lines(status))
 
 
 def _show(run: CommandContext, control: FleetControl, name: str, keys: Sequence[str], _: dict[str, Any]) -> None:
