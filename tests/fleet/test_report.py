@@ -162,6 +162,7 @@ def test_the_choice_has_the_sentences_of_the_ranking() -> None:
         for number in (1, 2)
     ]
     review = {
+        "choice": "codex:t1",
         "reason": "it passes tests",
         "steps": [{"higher": "codex:t1", "lower": "codex:t2", "reason": "fewer lines: 3 against 9", "is_tie": False}],
         "cards": [{"candidate": {"name": "codex:t2"}, "rejections": ["it fails lint"]}],
@@ -225,7 +226,8 @@ def hostile_report() -> FleetReport:
     )
     status = FleetStatus(fleet=fleet, items={"failed": 1, "waiting": 1}, candidates={"planned": 1}, accounts=(account,))
     review = {"reason": HOSTILE, "steps": [], "cards": []}
-    return report_of(FleetRows(status, [item, waiting], candidates, [delivery], {1: review}), START)
+    decisions = {item.key: [HOSTILE]}
+    return report_of(FleetRows(status, [item, waiting], candidates, [delivery], {1: review}, decisions), START)
 
 
 def test_hostile_text_has_no_effect_in_html() -> None:
@@ -278,3 +280,16 @@ def test_a_report_is_read_back() -> None:
     report = hostile_report()
 
     assert report == FleetReport.from_dict(report.to_dict())
+
+
+def test_a_decision_is_in_the_report_with_who_made_it(tmp_path: Path) -> None:
+    """Who approved or rejected an item, and why, is in the report, also after the item was delivered."""
+    fleet = FleetFixture(tmp_path, spec_of(2, approve={"otherwise": "person"}))
+    fleet.run()
+    fleet.control.reject("typing", ["p0"], by="ana", why="too large")
+    fleet.control.approve("typing", by="ben", why="read it")
+    fleet.run()
+
+    assert [("approved by ben: read it",), ("rejected by ana: too large",)] == sorted(
+        each.decisions for each in report_after_run(fleet).items
+    )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any, NamedTuple
 
+from .._model.fleet_events import ItemApproved, ItemRejected
 from .._model.fleets import (
     FAILED_CANDIDATES,
     SETTLED_ITEMS,
@@ -21,6 +22,8 @@ from .._model.fleets import (
     FleetStatus,
     ItemState,
 )
+from .._store.events import EventLog, StoredEvent
+from . import event_values
 from .control import FleetControl
 from .report import FleetReport
 from .report_values import (
@@ -35,18 +38,21 @@ from .report_values import (
 # The length of an interval of the rate (seconds): the first with which the fleet has at most `MAX_POINTS` intervals.
 INTERVALS = (60, 300, 900, 3600, 4 * 3600, 86_400, 7 * 86_400)
 MAX_POINTS = 48
+# How many events are read at once.
+EVENTS = 1000
 _SUCCEEDED = frozenset({CandidateState.ENDED, CandidateState.VERIFIED})
 _NO_CHANGE = frozenset({CandidateState.EMPTY, CandidateState.FAILED, CandidateState.EXPIRED, CandidateState.CANCELLED})
 
 
 class FleetRows(NamedTuple):
-    """The rows that a report is made from; `reviews` are the last reviews by the numbers of items."""
+    """The rows that a report is made from: last reviews by the numbers of items, decisions by their keys."""
 
     status: FleetStatus
     items: Sequence[FleetItem]
     candidates: Sequence[FleetCandidate]
     deliveries: Sequence[FleetDelivery]
     reviews: Mapping[int, Mapping[str, Any]]
+    decisions: Mapping[str, Sequence[str]] = {}
 
 
 def fleet_report(control: FleetControl, name: str) -> FleetReport:
@@ -58,8 +64,28 @@ def fleet_report(control: FleetControl, name: str) -> FleetReport:
         candidates=control.store.candidates(fleet.id),
         deliveries=control.work.deliveries(fleet.id),
         reviews=control.work.reviews(fleet.id),
+        decisions=_decisions(control.log, fleet.name),
     )
     return report_of(rows, datetime.fromtimestamp(control.store.clock.time(), UTC))
+
+
+def _decisions(log: EventLog, name: str) -> dict[str, list[str]]:
+    """Return who approved or rejected each item, and why, the oldest decision first."""
+    stored = [each for family in (ItemApproved.type, ItemRejected.type) for each in _events(log, name, family)]
+    decisions: dict[str, list[str]] = {}
+    for each in sorted(stored, key=lambda each: each.id):
+        event = each.event
+        if isinstance(event, ItemApproved | ItemRejected):
+            word = f"{event.type.partition('.')[2]} by {event.by or 'the fleet'}"
+            decisions.setdefault(event.item, []).append(f"{word}: {event.why}" if event.why else word)
+    return decisions
+
+
+def _events(log: EventLog, name: str, family: str) -> Iterator[StoredEvent]:
+    after = 0
+    while events := log.read(after=after, subject=event_values.subject_of(name), family=family, limit=EVENTS):
+        yield from events
+        after = events[-1].id
 
 
 def report_of(rows: FleetRows, now: datetime) -> FleetReport:
@@ -76,7 +102,13 @@ def report_of(rows: FleetRows, now: datetime) -> FleetReport:
         waves=tuple(_waves(rows)),
         rate=tuple(rate_of(rows)),
         items=tuple(
-            reported_item(each, candidates.get(each.id, ()), rows.reviews.get(each.id, {}), deliveries.get(each.id))
+            reported_item(
+                each,
+                candidates.get(each.id, ()),
+                rows.reviews.get(each.id, {}),
+                delivery=deliveries.get(each.id),
+                decisions=rows.decisions.get(each.key, ()),
+            )
             for each in rows.items
         ),
         unfinished=unfinished,
@@ -152,7 +184,9 @@ def reported_item(
     item: FleetItem,
     candidates: Iterable[FleetCandidate],
     review: Mapping[str, Any],
-    delivery: FleetDelivery | None,
+    *,
+    delivery: FleetDelivery | None = None,
+    decisions: Sequence[str] = (),
 ) -> ReportedItem:
     """Return an item of a report: *review* is its last ranking."""
     by_id = {each.id: each for each in candidates}
@@ -166,7 +200,8 @@ def reported_item(
         why=item.why,
         chosen=chosen,
         reasons=tuple(reasons),
-        rejected=tuple(_rejected(by_id.values(), review)),
+        rejected=tuple(each for each in _rejected(by_id.values(), review) if each.candidate != chosen),
+        decisions=tuple(decisions),
         delivery=delivery,
     )
 
@@ -178,7 +213,7 @@ def name_of(candidate: FleetCandidate) -> str:
 
 def _reasons(review: Mapping[str, Any], chosen: str) -> Iterator[str]:
     if reason := review.get("reason"):
-        yield reason
+        yield reason if review.get("choice") == chosen else f"proposed to a person: {reason}"
     for step in review.get("steps", ()):
         if step["higher"] == chosen:
             word = "tied with" if step["is_tie"] else "before"

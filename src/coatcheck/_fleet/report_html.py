@@ -94,12 +94,14 @@ def _item(item: ReportedItem) -> Markup:
 
 def _item_facts(item: ReportedItem) -> Iterator[Markup]:
     """Yield the state's reason, the choice and its reasons, the rejections, and the delivery of an item."""
-    if item.why:
+    if item.why and item.delivery is None:
         yield _fact("State", item.why)
     if item.chosen is not None:
         yield _fact("Chosen", element("code", item.chosen), *_list(item.reasons))
     for each in item.rejected:
         yield _fact("Rejected", element("code", each.candidate), *_list(each.reasons))
+    if item.decisions:
+        yield _fact("Decisions", *_list(item.decisions))
     if item.delivery is not None:
         delivery = item.delivery
         yield _fact("Delivery", f"{delivery.kind}, {delivery.state}")

@@ -81,13 +81,14 @@ def _item(item: ReportedItem) -> str:
 
 def _item_lines(item: ReportedItem) -> Iterator[str]:
     """Yield the lines of an item: its state, the choice with its reasons, the rejections, the delivery."""
-    why = f": {text(item.why)}" if item.why else ""
+    why = f": {text(item.why)}" if item.why and item.delivery is None else ""
     yield f"- {code(item.key)} {item.state}{why}"
     if item.chosen is not None:
         reasons = "; ".join(map(text, item.reasons))
         yield f"  - chosen: {code(item.chosen)}" + (f": {reasons}" if reasons else "")
     for each in item.rejected:
         yield f"  - rejected: {code(each.candidate)}: {'; '.join(map(text, each.reasons))}"
+    yield from (f"  - {text(each)}" for each in item.decisions)
     if item.delivery is not None:
         delivery = item.delivery
         places = (delivery.url, delivery.branch, delivery.commit, delivery.error)

@@ -97,7 +97,7 @@ class RejectedCandidate(Value, frozen=True, kw_only=True):
 
 
 class ReportedItem(Value, frozen=True, kw_only=True):
-    """An item: which candidate was chosen and why, which were rejected and why, and where the change was delivered."""
+    """An item: which candidate was chosen, which were rejected, who decided, each with why, and where it was delivered."""
 
     key: str
     state: str
@@ -107,6 +107,7 @@ class ReportedItem(Value, frozen=True, kw_only=True):
     chosen: str | None = None
     reasons: tuple[str, ...] = ()
     rejected: tuple[RejectedCandidate, ...] = ()
+    decisions: tuple[str, ...] = ()
     delivery: FleetDelivery | None = None
 
     _json: ClassVar[JsonFields] = {
@@ -118,6 +119,7 @@ class ReportedItem(Value, frozen=True, kw_only=True):
         "chosen": "the task whose change was chosen",
         "reasons": "why it was chosen: sentences of the ranking",
         "rejected": "rejected candidate objects",
+        "decisions": "who approved or rejected it, and why, the oldest first",
         "delivery": "fleet delivery object, once it has begun",
     }
 
