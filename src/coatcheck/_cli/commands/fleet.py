@@ -10,6 +10,7 @@ from ... import errors
 from ..console import Styled
 from ..context import CommandContext, command
 from ..exit_codes import ExitCode
+from ..fleet_report import FORMATS, show_report
 from ..json_output import to_object
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ ACTIONS = {
     "pause": "NAME",
     "resume": "NAME",
     "cancel": "NAME",
+    "report": "NAME",
     "events": "NAME",
 }
 TAKES_KEYS = ("show", "approve", "reject", "retry", "status", "init", "work")
@@ -49,6 +51,8 @@ OPTIONS = {
     "uncertain": ("retry",),
     "after": ("events",),
     "kinds": ("work",),
+    "format": ("report",),
+    "output": ("report",),
 }
 
 
@@ -62,6 +66,7 @@ coatcheck fleet status typing
 coatcheck fleet show typing "acme/api core"
 coatcheck fleet approve typing --why "read all of them"
 coatcheck fleet retry typing
+coatcheck fleet report typing --format html --output typing.html
 coatcheck fleet events typing --after 42 --json
 coatcheck fleet init typing.toml
 coatcheck fleet work typing.toml --kinds submit,verify
@@ -75,6 +80,8 @@ coatcheck fleet work typing.toml --kinds submit,verify
 @click.option("--wait", is_flag=True, help="run: Go on until all is done, also while a person or a quota is needed.")
 @click.option("--why", metavar="TEXT", help="approve, reject, pause, cancel: The reason, which is recorded.")
 @click.option("--uncertain", is_flag=True, help="retry: Send again what may have been sent; look at the service first.")
+@click.option("--format", type=click.Choice(FORMATS), help="report: markdown (the default), html, or json.")
+@click.option("--output", metavar="FILE", help="report: Write it to this file; - is standard output.")
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="ID", help="events: Begin after this event.")
 @click.option(
     "--kinds", metavar="KINDS", help="work: The jobs to take: some of submit, sweep, verify and deliver (default: all)."
@@ -87,7 +94,8 @@ def fleet_command(
     FILE is a fleet file. plan shows what would be sent, to whom, and how long it takes; it writes nothing. run plans,
     asks, and works until a person or a quota is needed, or all is done; run again, also after a crash, it continues and
     sends nothing twice. show lists the items, with a KEY one of them. approve and reject decide about the items that wait (all, or those with a KEY), and approve
-    begins the next wave. retry sends failed items back to work. pause starts nothing more until resume.
+    begins the next wave. retry sends failed items back to work. pause starts nothing more until resume. report has what
+    was sent, why each change was chosen or rejected, where it was delivered, and what is unfinished.
 
     Many machines share a PostgreSQL database, which COATCHECK_DATABASE names. init creates its tables, and stores the
     plan of each FILE. work is one of many workers: it takes jobs of the fleets of its FILEs until they are done, and runs
@@ -172,10 +180,8 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
         raise errors.ConfigurationError(
             f"the fleet {fleet.name} was not run", remedy="read its plan, then pass --yes to run it"
         )
-    run.answer(
-        lambda: {"status": to_object(status), "problems": [to_object(each) for each in plans[0].problems]},
-        lambda: status_lines(status),
-    )
+    problems = [to_object(each) for each in plans[0].problems]
+    _show_end(run, status, {"status": to_object(status), "problems": problems})
     _show_next(run, status)
     code = code_of(status)
     return ExitCode.FAILURES if code == ExitCode.DONE and plans[0].problems else code
@@ -305,8 +311,16 @@ def _watch(run: CommandContext, control: FleetControl, name: str, *_: object) ->
         while (status := control.status(name)).outcome is FleetOutcome.RUNNING:
             progress.show(status)
             clock.sleep(1.0)
-    run.answer(lambda: {"status": to_object(status)}, lambda: status_lines(status))
+    _show_end(run, status, {"status": to_object(status)})
     return code_of(status)
+
+
+def _show_end(run: CommandContext, status: FleetStatus, document: dict[str, object]) -> None:
+    """Print the last status: as lines, or as the last line of the documents that `FleetProgress` prints."""
+    if run.is_json:
+        run.print_document(document, is_line=True)
+    else:
+        run.console.show_all(status_lines(status))
 
 
 def _show(run: CommandContext, control: FleetControl, name: str, keys: Sequence[str], _: dict[str, Any]) -> None:
@@ -417,5 +431,6 @@ _ACTIONS: dict[str, Callable[..., int | None]] = {
     "pause": _pause,
     "resume": _resume,
     "cancel": _cancel,
+    "report": show_report,
     "events": _events,
 }
