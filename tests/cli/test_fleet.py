@@ -125,12 +125,15 @@ def test_decisions_are_events(waiting: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["plan"], "fleet plan needs FILE"),
-        (["status"], "fleet status needs NAME"),
+        (["plan"], "coatcheck fleet plan needs FILE"),
+        (["status"], "coatcheck fleet status needs NAME"),
         (["plan", "none.toml"], "none.toml cannot be read"),
-        (["plan", "typing.toml", "p0"], "fleet plan takes no argument 'p0'"),
-        (["plan", "typing.toml", "--why", "x"], "fleet plan takes no --why"),
-        (["show", "typing", "p0", "p1"], "fleet show takes one KEY"),
+        (["plan", "typing.toml", "p0"], "coatcheck fleet plan does not expect 'p0'"),
+        (
+            ["plan", "typing.toml", "--why", "x"],
+            "coatcheck fleet plan has no option --why; it is an option of: coatcheck fleet approve, coatcheck fleet reject",
+        ),
+        (["show", "typing", "p0", "p1"], "coatcheck fleet show does not expect 'p1'"),
         (["status", "typo"], "there is no fleet 'typo'; did you mean typing?"),
         (["show", "typing", "p9"], "the fleet typing has no item 'p9'; list them with: coatcheck fleet show typing"),
         (["approve", "typing", "p9"], "the fleet typing has no item 'p9'"),

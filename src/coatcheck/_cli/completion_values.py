@@ -53,10 +53,8 @@ def complete(kind: str, ctx: click.Context, param: click.Parameter, incomplete: 
             return [*(complete("review", ctx, param, incomplete) if is_name else []), *_patches(ctx, param, incomplete)]
         if kind == "setting_value":
             kind = ctx.params.get("name") or ""
-        if kind == "command":
-            pairs = dict(_commands(ctx))
-        elif kind == "template_argument":
-            pairs = dict(_template_arguments(run, incomplete, ctx))
+        if kind in KINDS_OF_CONTEXT:
+            pairs = dict(KINDS_OF_CONTEXT[kind](run, ctx))
         else:
             pairs = dict(KINDS[kind](run, incomplete)) if kind in KINDS else {}
     except (errors.CoatcheckError, OSError):
@@ -164,12 +162,30 @@ def _settings(run: CommandContext, incomplete: str) -> Pairs:
     return {**dict.fromkeys((*SETTINGS, *run.config.names_in_files()), ""), **declared}.items()
 
 
-def _commands(ctx: click.Context) -> Pairs:
+def _commands(run: CommandContext, ctx: click.Context) -> Pairs:
     """Return the commands, or the subcommands of the group that is named before."""
+    del run
     from .commands.information import context_of
 
     group = context_of(ctx.params.get("names") or (), ctx.find_root())
     return [(name, "") for name in group.command.list_commands(group)] if isinstance(group.command, click.Group) else []
+
+
+def _fleets(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._app.fleets import fleet_control
+
+    with fleet_control(run.workspace, clock=run.process_env.clock) as control:
+        return [(each.name, each.state) for each in control.store.list()] if control else []
+
+
+def _fleet_items(run: CommandContext, ctx: click.Context) -> Pairs:
+    """Return the keys of the items of the fleet that is named before."""
+    from .._app.fleets import fleet_control
+
+    with fleet_control(run.workspace, clock=run.process_env.clock) as control:
+        name = ctx.params.get("fleet")
+        return [(each.key, each.state) for each in control.items(name)] if control and name else []
 
 
 def _hooks(run: CommandContext, incomplete: str) -> Pairs:
@@ -244,8 +260,7 @@ def _templates(run: CommandContext, incomplete: str) -> Pairs:
     return [(each.name, (each.template and each.template.description) or "") for each in found]
 
 
-def _template_arguments(run: CommandContext, incomplete: str, ctx: click.Context) -> Pairs:
-    del incomplete
+def _template_arguments(run: CommandContext, ctx: click.Context) -> Pairs:
     from .._review.template_files import load_template
     from .templates import folders, located
 
@@ -259,6 +274,7 @@ KINDS: Mapping[str, Callable[[CommandContext, str], Pairs]] = {
     "account": _accounts,
     "branch": _branches,
     "environment": _environments,
+    "fleet": _fleets,
     "gate": _gates,
     "hook": _hooks,
     "hook_or_sender": _hooks_and_senders,
@@ -272,6 +288,14 @@ KINDS: Mapping[str, Callable[[CommandContext, str], Pairs]] = {
     "sender": _senders,
     "setting": _settings,
     "template": _templates,
+}
+
+
+# The same for values that depend on the words before them.
+KINDS_OF_CONTEXT: Mapping[str, Callable[[CommandContext, click.Context], Pairs]] = {
+    "command": _commands,
+    "fleet_item": _fleet_items,
+    "template_argument": _template_arguments,
 }
 
 

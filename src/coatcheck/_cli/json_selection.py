@@ -46,6 +46,13 @@ CLASSES: Mapping[str, str] = {
     "apply": "_patches.apply_results:AppliedPatch",
     "review": "_review.ranking:Ranking",
     "gates": "_model.gates:Gate",
+    "fleet list": "_model.fleets:FleetRecord",
+    "fleet plan": "_fleet.plan:FleetPlan",
+    "fleet show": "_model.fleets:FleetItem",
+    "fleet approve": "_model.fleets:FleetItem",
+    "fleet reject": "_model.fleets:FleetItem",
+    "fleet retry": "_model.fleets:FleetItem",
+    "fleet report": "_fleet.report:FleetReport",
     "hooks list": "_store.hooks:Hook",
     "hooks log": "_store.hooks:HookDelivery",
     "templates show": "_review.templates:Template",
@@ -86,6 +93,16 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "answer": ("ref", "action", "gate"),
     "templates list": ("name", "path", "is_from_repository", "template", "error"),
     "templates check": ("name", "path", "is_from_repository", "template", "error", "findings"),
+    "fleet run": ("status", "problems"),
+    "fleet status": ("status", "items"),
+    "fleet watch": ("status",),
+    "fleet show": ("item", "prompt", "candidates", "delivery", "review"),
+    "fleet report": ("path", "format"),
+    "fleet pause": ("fleet", "is_changed"),
+    "fleet resume": ("fleet", "is_changed"),
+    "fleet cancel": ("fleet", "running"),
+    "fleet init": ("store", "is_new", "fleets"),
+    "fleet work": ("statuses",),
     "hooks add": ("hook", "secret"),
     "hooks remove": ("hook", "action"),
     "hooks on": ("hook",),
@@ -106,7 +123,15 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 # Keys of documents that hold a list of objects.
 LISTS = ("tasks", "models", "environments", "settings", "providers", "gates", "templates")
 # The same for commands that have one more; other documents have such a key beside others.
-LISTS_OF_COMMANDS: Mapping[str, str] = {"hooks list": "hooks", "hooks log": "deliveries"}
+LISTS_OF_COMMANDS: Mapping[str, str] = {
+    "fleet list": "fleets",
+    "fleet show": "items",
+    "fleet approve": "items",
+    "fleet reject": "items",
+    "fleet retry": "items",
+    "hooks list": "hooks",
+    "hooks log": "deliveries",
+}
 # Arguments that hold a person's words.
 FREE_TEXT = frozenset({"prompt", "text", "words"})
 
