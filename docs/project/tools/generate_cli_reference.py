@@ -37,7 +37,7 @@ COMPLETION = """\
 ## Shell completion
 
 Commands, options and their values are completed: providers, environments, branches, models, tasks with their prompts,
-rules, fields of `--json`, settings and files.
+rules, templates, fleets and their items, webhooks, fields of `--json`, settings and files.
 Values come from this machine; environments that were not used before, and tasks where none was submitted or seen from here, are
 requested from the service, for 300 ms at most and without refreshing a login.
 
@@ -55,6 +55,7 @@ CLI = """\
 
 Results are on stdout; notes and progress are on stderr, progress on a terminal only.
 Every command takes `--json` ([what it prints](json.md)) and ends with a [documented exit code](exit-codes.md).
+Commands of a group, such as `history export`, have their own options; a group without one of them runs its default.
 A [`REF`](refs.md) is `PROVIDER:ID` as printed by `submit`, a task's id, or the URL of its page.
 `NO_COLOR` and `FORCE_COLOR` are obeyed; `COATCHECK_DEBUG=1` shows tracebacks.
 

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 import click
 
 from .. import errors
-from .command_group import summary_of, unknown_command
 from .console import OutputClosedError, OutputError
 from .exit_codes import ExitCode, exit_code_of
 from .interruption import UserInterrupt
@@ -124,6 +123,8 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands in their groups, each with the first sentence of its help."""
+        from .command_group import summary_of  # only the help and groups need it
+
         groups: dict[str, list[tuple[str, str]]] = {}
         title = ""
         for name in self.list_commands(ctx):
@@ -142,6 +143,8 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
+            from .command_group import unknown_command  # only a misspelling needs it
+
             raise unknown_command(args[0], COMMANDS, group="coatcheck") from None
 
 

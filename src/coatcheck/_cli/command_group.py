@@ -56,7 +56,7 @@ class CommandGroup(click.Group):
     def _with_subcommand_first(self, args: list[str], *, is_completing: bool) -> list[str]:
         if args and not args[0].startswith("-"):
             return args
-        position = self._find_subcommand(args)
+        position = self._find_subcommand(args) if args else None
         if position is not None:
             return [args[position], *args[:position], *args[position + 1 :]]
         if self.default is None or args[:1] in ([HELP[0]], [HELP[1]]) or (is_completing and not args):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
+from ..command_group import unknown_command
 from ..context import CommandContext, command
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ def context_of(names: Sequence[str], root: click.Context) -> click.Context:
                 f"{context.command_path} has no commands", remedy=f"run: coatcheck help {context.command.name}"
             )
         _, found, _ = context.command.resolve_command(context, [name])
-        if found is not None:
-            context = click.Context(found, info_name=name, parent=context)
+        if found is None:  # while a shell completes, click does not raise
+            raise unknown_command(name, context.command.list_commands(context), group=context.command_path)
+        context = click.Context(found, info_name=name, parent=context)
     return context
 
 
