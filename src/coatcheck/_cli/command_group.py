@@ -59,7 +59,9 @@ class CommandGroup(click.Group):
         position = self._find_subcommand(args) if args else None
         if position is not None:
             return [args[position], *args[:position], *args[position + 1 :]]
-        if self.default is None or args[:1] in ([HELP[0]], [HELP[1]]) or (is_completing and not args):
+        if args and args[0] in HELP:
+            return args[:1]
+        if self.default is None or (is_completing and not args):
             return args
         return [self.default, *args]
 
