@@ -16,6 +16,8 @@ PAGES = [
     ROOT / "README.md",
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
 ]
+# Page -> the further environments of the local cloud that it starts.
+LABELS = {"fleets.md": [f"acme/site-{number}" for number in range(1, 21)]}
 WITH_EXAMPLES = [
     page for page in PAGES if re.search(r"^```(?:console|python|sh|yaml)$", page.read_text("utf-8"), re.MULTILINE)
 ]
@@ -24,7 +26,7 @@ WITH_EXAMPLES = [
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_example_runs(page: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every example of a page prints what the page shows."""
-    with example_environment(tmp_path, home, monkeypatch), Shell() as shell:
+    with example_environment(tmp_path, home, monkeypatch, labels=LABELS.get(page.name, ())), Shell() as shell:
         document = read_page(page)
         document.namespace["shell"] = shell
         for example in document.examples():
