@@ -55,11 +55,13 @@ def example_environment(
     monkeypatch: pytest.MonkeyPatch,
     *,
     agent: tuple[str, ...] | None = None,
+    programs: Path | None = None,
     labels: Sequence[str] = (),
 ) -> Iterator[None]:
     """Change to a checkout of ``owner/repo``, which is an environment of the local cloud and of "Codex".
 
-    *labels* are further environments of the same checkout.
+    Commands are those in *programs*, then those beside this Python, then those of PATH. *labels* are further environments
+    of the same checkout.
     """
     checkout = folder / "repo"
     make_site(checkout, environ=os.environ)
@@ -67,7 +69,8 @@ def example_environment(
     for provider in ("codex", "local"):
         DurationFile(state_dir(os.environ)).record(provider, [(None, 1.0)] * TASKS_SEEN)
     monkeypatch.setattr(LocalCloud, "get_usage", usage)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    folders = (programs, Path(sys.executable).parent, os.environ["PATH"])
+    monkeypatch.setenv("PATH", os.pathsep.join(str(each) for each in folders if each))
     monkeypatch.chdir(checkout)
     first = environment(LABEL, checkout, environ=os.environ)
     further = (msgspec.structs.replace(first, id=label, label=label, repository=label) for label in labels)
