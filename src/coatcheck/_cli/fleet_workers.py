@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from .._runtime.config import suggestion
-from .commands.fleet import code_of, confirm_plan, status_lines
 from .context import CommandContext
 from .exit_codes import ExitCode
+from .fleet_formatting import code_of, confirm_plan, status_lines
 from .json_output import to_object
 
 if TYPE_CHECKING:
