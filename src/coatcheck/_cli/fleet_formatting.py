@@ -1,8 +1,8 @@
-"""Plans, statuses and items of fleets as lines, and the exit code of a fleet."""
+"""Format plans, states and items of fleets as lines, and return the exit code of a state."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .console import Styled
 from .exit_codes import ExitCode
@@ -124,8 +124,8 @@ def item_line(item: FleetItem) -> str:
     return f"  {item.state:11}{item.key}" + (f": {item.why}" if item.why else "")
 
 
-def report_lines(report: ItemReport) -> list[Line]:
-    """Return the report of an item as lines."""
+def item_report_lines(report: ItemReport) -> list[Line]:
+    """Return an item with its candidates, the reasons of their order, its delivery and its prompt."""
     item = report.item
     lines: list[Line] = [f"{item.key}: {item.state}" + (f": {item.why}" if item.why else "")]
     commit = f" at {item.base_commit}" if item.base_commit else ""
@@ -134,8 +134,8 @@ def report_lines(report: ItemReport) -> list[Line]:
         mark = "*" if each.id == item.chosen else " "
         reason = f": {each.error}" if each.error else ""
         lines.append(f" {mark} {each.provider}/{each.attempt}  {each.state}  {each.ref or ''}{reason}")
-    review: Any = report.review or {}
-    lines += [f"  {step['higher']} before {step['lower']}: {step['reason']}" for step in review.get("steps", ())]
+    steps = report.review.get("steps", ()) if isinstance(report.review, dict) else ()
+    lines += [f"  {step['higher']} before {step['lower']}: {step['reason']}" for step in steps]
     if report.delivery is not None:
         place = report.delivery.url or report.delivery.branch or report.delivery.error or ""
         lines.append(f"  delivery: {report.delivery.state} {place}".rstrip())

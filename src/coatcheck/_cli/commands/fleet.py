@@ -16,8 +16,8 @@ from ..fleet_formatting import (
     code_of,
     confirm_plan,
     item_line,
+    item_report_lines,
     plan_lines,
-    report_lines,
     show_end,
     show_next,
     status_lines,
@@ -193,7 +193,7 @@ def show_items(run: CommandContext, *, fleet: str, key: str | None) -> None:
     with opened(run, fleet) as control:
         if key is not None:
             report = control.show(fleet, key)
-            run.answer(lambda: to_object(report), lambda: report_lines(report), is_long=True)
+            run.answer(lambda: to_object(report), lambda: item_report_lines(report), is_long=True)
             return
         items = control.items(fleet)
     run.answer(lambda: {"items": [to_object(each) for each in items]}, lambda: [*map(item_line, items)], is_long=True)
