@@ -10,15 +10,9 @@ from pathlib import Path
 import pytest
 from tests.cli.cli_support import Cli
 from tests.cli.test_fleet import FILE
+from tests.fleet.fixtures import FleetFixture, spec_of
 
-LAZY = (
-    "import runpy, sys\n"
-    "sys.argv[:] = ['coatcheck', 'fleet', 'status', 'typing']\n"
-    "try:\n"
-    "    runpy.run_module('coatcheck', run_name='__main__')\n"
-    "finally:\n"
-    "    print(*(name for name in ('psycopg', 'asyncpg', 'pgqueuer', 'pydantic') if name in sys.modules))\n"
-)
+HEAVY = {"psycopg", "asyncpg", "pgqueuer", "pydantic"}
 
 
 @pytest.fixture
@@ -54,7 +48,12 @@ def test_what_cannot_work_is_refused(cli: Cli, arguments: tuple[str, ...], messa
 
 def test_a_status_imports_no_database_library(tmp_path: Path) -> None:
     """Without a PostgreSQL database neither its libraries nor those of workers are imported."""
-    environ = {**os.environ, "COATCHECK_STATE_HOME": str(tmp_path), "HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", LAZY], env=environ, capture_output=True, text=True, timeout=240)
+    fleet = FleetFixture(tmp_path, spec_of(2))
+    fleet.database.close()
+    environ = {**os.environ, "COATCHECK_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
+    command = [sys.executable, "-X", "importtime", "-m", "coatcheck", "fleet", "status", "typing"]
+    done = subprocess.run(command, check=True, env=environ, capture_output=True, text=True, timeout=240)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
-    assert ("\n", 2) == (done.stdout, done.returncode)
+    assert "typing: running\n  items: 2 open\n  tasks: 2 planned\n" == done.stdout
+    assert set() == imported & HEAVY

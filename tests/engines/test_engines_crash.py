@@ -1,4 +1,4 @@
-"""What takes minutes: ``make crash FLEET=5000,10 ENGINE=pgqueuer`` kills a large fleet, CRASH=200,20 stops workers 20 times."""
+"""What takes minutes: ``make crash ENGINE=pgqueuer FLEET=5000,10`` kills a large fleet, CRASH=200,20 stops 20 workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.store.postgres_server import BINARIES
 NAME = os.environ.get("COATCHECK_ENGINE") or "pgqueuer"
 ITEMS, KILLS = (int(each) for each in (os.environ.get("COATCHECK_FLEET") or "500,3").split(","))
 ROUNDS = int((os.environ.get("COATCHECK_CRASH") or "200,20").split(",")[1])
-CHOSEN = {"loop": "loop-sqlite"}.get(NAME, NAME)
+CHOSEN = {"loop": "loop-sqlite"}.get(NAME, NAME)  # or "loop-postgres"
 HAS_POSTGRES = bool(TEST_DATABASE) or BINARIES.is_dir()
 
 pytestmark = [
