@@ -75,7 +75,7 @@ def work(engine: str, store: str, folder: str, url: str, token: str, count: int)
         journal = FleetJournal(session.database)
         return ServiceClient(provider, base_url=url, token=token, journal=journal, environ=environ)
 
-    options = FleetOptions(sweep=(1.0, 2.0))
+    options = FleetOptions(sweep=(1.0, 2.0), deliveries=4)
     session.settings = FleetSettings(
         environ=environ, store=store, options=options, connect=connect, review=review, targets={"patch": deliver}
     )
