@@ -100,10 +100,7 @@ def fleet_command(
     if action in ("plan", "run"):
         return _run_file(run, action, target or "", options)
     if action in ("init", "work"):
-        from .. import fleet_workers
-
-        files = [*filter(None, [target]), *keys]
-        return fleet_workers.init(run, files, options) if action == "init" else fleet_workers.work(run, files, options)
+        return _many_machines(run, action, [*filter(None, [target]), *keys], options)
     from ..._app.fleets import fleet_control
 
     with fleet_control(run.workspace, clock=run.process_env.clock) as control:
@@ -157,7 +154,7 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
 
     def confirm(plan: FleetPlan) -> bool:
         plans.append(plan)
-        return confirm_plan(run, plan, is_confirmed=options["yes"], question=f"Run {plan.name}?")
+        return _confirm(run, plan, is_confirmed=options["yes"], question=f"Run {plan.name}?")
 
     run.process_env.interruption.expect(f"continue with: {run.hint('fleet', 'run', 'FILE')}")
     with progress:
@@ -181,7 +178,7 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
     return ExitCode.FAILURES if code == ExitCode.DONE and plans[0].problems else code
 
 
-def confirm_plan(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool, question: str) -> bool:
+def _confirm(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool, question: str) -> bool:
     """Show a plan that would store or send something, and ask; problems are shown in any case."""
     for item in plan.problems:
         run.warn(Styled(f"{item.key}: {item.problem}", "yellow"))
@@ -223,6 +220,23 @@ def _hours(hours: float) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _many_machines(run: CommandContext, action: str, files: Sequence[str], options: dict[str, Any]) -> int:
+    from .. import fleet_workers
+
+    if action == "init":
+
+        def confirm(plan: FleetPlan) -> bool:
+            return _confirm(run, plan, is_confirmed=options["yes"], question=f"Store {plan.name}?")
+
+        return fleet_workers.init(run, files, confirm, rebase=options["rebase"])
+    statuses = fleet_workers.work(run, files, options["kinds"])
+    run.answer(
+        lambda: {"statuses": [to_object(status) for status in statuses]},
+        lambda: [line for status in statuses for line in status_lines(status)],
+    )
+    return max(map(code_of, statuses))
 
 
 # --- the other actions ------------------------------------------------------------------------------------------------
