@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from .._runtime.config import suggestion
 from .context import CommandContext
 from .exit_codes import ExitCode
+from .fleet_formatting import code_of, confirm_plan, status_lines
+from .json_output import to_object
 
 if TYPE_CHECKING:
     from .._fleet.engine import Kind
     from .._fleet.plan import FleetPlan
-    from .._model.fleets import FleetStatus
 
 # As they are written -> as the engine names them.
 KINDS: dict[str, Kind] = {"submit": "submit", "sweep": "sweep", "verify": "review", "deliver": "deliver"}
 
 
-def init(run: CommandContext, files: Sequence[str], confirm: Callable[[FleetPlan], bool], *, rebase: bool) -> int:
-    """Create the tables, and store the plans of files that *confirm* returns True for."""
+def init(run: CommandContext, files: Sequence[str], options: dict[str, Any]) -> int:
+    """Create the tables, and store the plans of files."""
     from .._app.fleet_workers import install_tables, store_fleets
 
     location, is_new = install_tables(run.workspace)
-    plans = store_fleets(run.workspace, files, confirm=confirm, rebase=rebase)
+
+    def confirm(plan: FleetPlan) -> bool:
+        return confirm_plan(run, plan, is_confirmed=options["yes"], question=f"Store {plan.name}?")
+
+    plans = store_fleets(run.workspace, files, confirm=confirm, rebase=options["rebase"])
     if len(plans) < len(files):
         raise errors.ConfigurationError("a fleet was not stored", remedy="read its plan, then pass --yes to store it")
     run.answer(
@@ -38,13 +43,17 @@ def init(run: CommandContext, files: Sequence[str], confirm: Callable[[FleetPlan
     return ExitCode.FAILURES if any(plan.problems for plan in plans) else ExitCode.DONE
 
 
-def work(run: CommandContext, files: Sequence[str], kinds: str | None) -> Sequence[FleetStatus]:
-    """Work on fleets until they are done; return their statuses."""
+def work(run: CommandContext, files: Sequence[str], options: dict[str, Any]) -> int:
+    """Work on fleets until they are done."""
     from .._app.fleet_workers import work_on_fleets
 
-    return work_on_fleets(
-        run.workspace, files, kinds=parse_kinds(kinds), on_notice=run.warn, clock=run.process_env.clock
+    kinds = parse_kinds(options["kinds"])
+    statuses = work_on_fleets(run.workspace, files, kinds=kinds, on_notice=run.warn, clock=run.process_env.clock)
+    run.answer(
+        lambda: {"statuses": [to_object(status) for status in statuses]},
+        lambda: [line for status in statuses for line in status_lines(status)],
     )
+    return max(code_of(status) for status in statuses)
 
 
 def parse_kinds(text: str | None) -> Sequence[Kind]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ... import errors
-from ..console import Styled
 from ..context import CommandContext, command
 from ..exit_codes import ExitCode
+from ..fleet_formatting import code_of, confirm_plan, item_line, item_report_lines, plan_lines, show_next, status_lines
+from ..fleet_report import FORMATS, show_report
 from ..json_output import to_object
 
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from ..._fleet.control import FleetControl
     from ..._fleet.fleet import Fleet
     from ..._fleet.plan import FleetPlan
-    from ..._model.fleets import FleetItem, FleetStatus
-    from ..console import Line
+    from ..._model.fleets import FleetStatus
 
 # Action -> what follows it.
 ACTIONS = {
@@ -37,6 +37,7 @@ ACTIONS = {
     "pause": "NAME",
     "resume": "NAME",
     "cancel": "NAME",
+    "report": "NAME",
     "events": "NAME",
 }
 TAKES_KEYS = ("show", "approve", "reject", "retry", "status", "init", "work")
@@ -49,6 +50,8 @@ OPTIONS = {
     "uncertain": ("retry",),
     "after": ("events",),
     "kinds": ("work",),
+    "format": ("report",),
+    "output": ("report",),
 }
 
 
@@ -62,6 +65,7 @@ coatcheck fleet status typing
 coatcheck fleet show typing "acme/api core"
 coatcheck fleet approve typing --why "read all of them"
 coatcheck fleet retry typing
+coatcheck fleet report typing --format html --output typing.html
 coatcheck fleet events typing --after 42 --json
 coatcheck fleet init typing.toml
 coatcheck fleet work typing.toml --kinds submit,verify
@@ -75,6 +79,8 @@ coatcheck fleet work typing.toml --kinds submit,verify
 @click.option("--wait", is_flag=True, help="run: Go on until all is done, also while a person or a quota is needed.")
 @click.option("--why", metavar="TEXT", help="approve, reject, pause, cancel: The reason, which is recorded.")
 @click.option("--uncertain", is_flag=True, help="retry: Send again what may have been sent; look at the service first.")
+@click.option("--format", type=click.Choice(FORMATS), help="report: markdown (the default), html, or json.")
+@click.option("--output", metavar="FILE", help="report: Write it to this file; - is standard output.")
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="ID", help="events: Begin after this event.")
 @click.option(
     "--kinds", metavar="KINDS", help="work: The jobs to take: some of submit, sweep, verify and deliver (default: all)."
@@ -87,7 +93,8 @@ def fleet_command(
     FILE is a fleet file. plan shows what would be sent, to whom, and how long it takes; it writes nothing. run plans,
     asks, and works until a person or a quota is needed, or all is done; run again, also after a crash, it continues and
     sends nothing twice. show lists the items, with a KEY one of them. approve and reject decide about the items that wait (all, or those with a KEY), and approve
-    begins the next wave. retry sends failed items back to work. pause starts nothing more until resume.
+    begins the next wave. retry sends failed items back to work. pause starts nothing more until resume. report has what
+    was sent, why each change was chosen or rejected, where it was delivered, and what is unfinished.
 
     Many machines share a PostgreSQL database, which COATCHECK_DATABASE names. init creates its tables, and stores the
     plan of each FILE. work is one of many workers: it takes jobs of the fleets of its FILEs until they are done, and runs
@@ -100,7 +107,10 @@ def fleet_command(
     if action in ("plan", "run"):
         return _run_file(run, action, target or "", options)
     if action in ("init", "work"):
-        return _many_machines(run, action, [*filter(None, [target]), *keys], options)
+        from .. import fleet_workers
+
+        files = [*filter(None, [target]), *keys]
+        return fleet_workers.init(run, files, options) if action == "init" else fleet_workers.work(run, files, options)
     from ..._app.fleets import fleet_control
 
     with fleet_control(run.workspace, clock=run.process_env.clock) as control:
@@ -154,7 +164,7 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
 
     def confirm(plan: FleetPlan) -> bool:
         plans.append(plan)
-        return _confirm(run, plan, is_confirmed=options["yes"], question=f"Run {plan.name}?")
+        return confirm_plan(run, plan, is_confirmed=options["yes"], question=f"Run {plan.name}?")
 
     run.process_env.interruption.expect(f"continue with: {run.hint('fleet', 'run', 'FILE')}")
     with progress:
@@ -169,74 +179,11 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
         raise errors.ConfigurationError(
             f"the fleet {fleet.name} was not run", remedy="read its plan, then pass --yes to run it"
         )
-    run.answer(
-        lambda: {"status": to_object(status), "problems": [to_object(each) for each in plans[0].problems]},
-        lambda: status_lines(status),
-    )
-    _show_next(run, status)
+    problems = [to_object(each) for each in plans[0].problems]
+    _show_end(run, status, {"status": to_object(status), "problems": problems})
+    show_next(run, status)
     code = code_of(status)
     return ExitCode.FAILURES if code == ExitCode.DONE and plans[0].problems else code
-
-
-def _confirm(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool, question: str) -> bool:
-    """Show a plan that would store or send something, and ask; problems are shown in any case."""
-    for item in plan.problems:
-        run.warn(Styled(f"{item.key}: {item.problem}", "yellow"))
-    if not plan.is_changing:
-        return True
-    if not run.is_json:
-        run.note(*plan_lines(plan))
-    return is_confirmed or run.confirm(question)
-
-
-def plan_lines(plan: FleetPlan) -> list[Line]:
-    """Return a plan as lines."""
-    states = [each.state for each in plan.items]
-    parts = [f"{states.count(state)} {state}" for state in ("new", "changed", "known", "problem") if state in states]
-    lines: list[Line] = [f"{plan.name}: {len(plan.items)} items ({', '.join(parts)})"]
-    lines += [f"  {provider}: {_count(count, 'new task')}" for provider, count in plan.tasks.items() if count]
-    if len(plan.waves) > 1:
-        lines.append(f"  waves: {', '.join(map(str, plan.waves))} items")
-    for estimate in plan.estimates[:4]:
-        advice = f"; {estimate.advice}" if estimate.advice and estimate is plan.estimates[0] else ""
-        lines.append(f"  {_hours(estimate.hours)} at this limit: {estimate.limit}{advice}")
-    lines += [f"  {note}" for note in plan.notes]
-    for item in plan.items[:20]:
-        commit = f" {item.base_commit[:10]}" if item.base_commit else ""
-        place = f"  {item.repository or ''} {item.base or ''}{commit}".rstrip()
-        lines.append(
-            f"  {item.state:8}{item.key}{place}" if item.problem is None else f"  problem {item.key}: {item.problem}"
-        )
-    if len(plan.items) > 20:
-        lines.append(f"  and {len(plan.items) - 20} more; see all with --json")
-    return lines
-
-
-def _hours(hours: float) -> str:
-    if hours < 1:
-        return _count(max(1, round(hours * 60)), "minute")
-    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _many_machines(run: CommandContext, action: str, files: Sequence[str], options: dict[str, Any]) -> int:
-    from .. import fleet_workers
-
-    if action == "init":
-
-        def confirm(plan: FleetPlan) -> bool:
-            return _confirm(run, plan, is_confirmed=options["yes"], question=f"Store {plan.name}?")
-
-        return fleet_workers.init(run, files, confirm, rebase=options["rebase"])
-    statuses = fleet_workers.work(run, files, options["kinds"])
-    run.answer(
-        lambda: {"statuses": [to_object(status) for status in statuses]},
-        lambda: [line for status in statuses for line in status_lines(status)],
-    )
-    return max(map(code_of, statuses))
 
 
 # --- the other actions ------------------------------------------------------------------------------------------------
@@ -257,56 +204,8 @@ def _status(run: CommandContext, control: FleetControl, name: str, keys: Sequenc
         lambda: {"status": to_object(status), "items": [to_object(each) for each in items]},
         lambda: [*status_lines(status), *map(item_line, items)],
     )
-    _show_next(run, status)
+    show_next(run, status)
     return code_of(status)
-
-
-def status_lines(status: FleetStatus) -> list[Line]:
-    """Return a status as lines."""
-    fleet = status.fleet
-    because = f": {fleet.stopped_because}" if fleet.stopped_because else ""
-    lines: list[Line] = [f"{fleet.name}: {status.outcome}{because}"]
-    lines.append("  items: " + (", ".join(f"{count} {state}" for state, count in status.items.items()) or "none"))
-    lines.append("  tasks: " + (", ".join(f"{count} {state}" for state, count in status.candidates.items()) or "none"))
-    for account in status.accounts:
-        if account.parked_until is not None:
-            name = f"{account.provider}/{account.name}".rstrip("/")
-            lines.append(f"  {name}: no submission before {account.parked_until:%Y-%m-%d %H:%M:%S}Z: {account.reason}")
-    return lines
-
-
-def item_line(item: FleetItem) -> str:
-    """Return an item as a line."""
-    return f"  {item.state:11}{item.key}" + (f": {item.why}" if item.why else "")
-
-
-def code_of(status: FleetStatus) -> int:
-    """Return the exit code of a fleet's status."""
-    from ..._model.fleets import FleetOutcome
-
-    codes = {
-        FleetOutcome.DELIVERED: ExitCode.DONE,
-        FleetOutcome.RUNNING: ExitCode.DONE,
-        FleetOutcome.WAITING: ExitCode.NEEDS_INPUT,
-        FleetOutcome.PARKED: ExitCode.QUOTA,
-        FleetOutcome.STOPPED: ExitCode.STOPPED,
-        FleetOutcome.FAILURES: ExitCode.FAILURES,
-    }
-    return codes[status.outcome]
-
-
-def _show_next(run: CommandContext, status: FleetStatus) -> None:
-    """Say what a person can do next."""
-    from ..._model.fleets import FleetOutcome, ItemState
-
-    name = status.fleet.name
-    if status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
-        count = status.items[ItemState.WAITING]
-        run.note(f"{_count(count, 'item')} to decide: coatcheck fleet approve {name} [KEY]..., or reject")
-    elif status.waits_for_wave:
-        run.note(f"The next wave waits: coatcheck fleet approve {name}, then run it again")
-    elif status.outcome is FleetOutcome.FAILURES:
-        run.note(f"Send them back to work: coatcheck fleet retry {name}, then run it again")
 
 
 def _watch(run: CommandContext, control: FleetControl, name: str, *_: object) -> int:
@@ -319,8 +218,16 @@ def _watch(run: CommandContext, control: FleetControl, name: str, *_: object) ->
         while (status := control.status(name)).outcome is FleetOutcome.RUNNING:
             progress.show(status)
             clock.sleep(1.0)
-    run.answer(lambda: {"status": to_object(status)}, lambda: status_lines(status))
+    _show_end(run, status, {"status": to_object(status)})
     return code_of(status)
+
+
+def _show_end(run: CommandContext, status: FleetStatus, document: dict[str, object]) -> None:
+    """Print the last status: as lines, or as the last line of the documents that `FleetProgress` prints."""
+    if run.is_json:
+        run.print_document(document, is_line=True)
+    else:
+        run.console.show_all(status_lines(status))
 
 
 def _show(run: CommandContext, control: FleetControl, name: str, keys: Sequence[str], _: dict[str, Any]) -> None:
@@ -331,24 +238,7 @@ def _show(run: CommandContext, control: FleetControl, name: str, keys: Sequence[
         )
         return
     report = control.show(name, keys[0])
-    run.answer(lambda: to_object(report), lambda: _report_lines(report), is_long=True)
-
-
-def _report_lines(report: Any) -> list[Line]:
-    item = report.item
-    lines: list[Line] = [f"{item.key}: {item.state}" + (f": {item.why}" if item.why else "")]
-    commit = f" at {item.base_commit}" if item.base_commit else ""
-    lines += [f"  {item.repository} {item.base or ''}{commit}"] if item.repository else []
-    for each in report.candidates:
-        mark = "*" if each.id == item.chosen else " "
-        reason = f": {each.error}" if each.error else ""
-        lines.append(f" {mark} {each.provider}/{each.attempt}  {each.state}  {each.ref or ''}{reason}")
-    review = report.review or {}
-    lines += [f"  {step['higher']} before {step['lower']}: {step['reason']}" for step in review.get("steps", ())]
-    if report.delivery is not None:
-        place = report.delivery.url or report.delivery.branch or report.delivery.error or ""
-        lines.append(f"  delivery: {report.delivery.state} {place}".rstrip())
-    return [*lines, "", report.prompt]
+    run.answer(lambda: to_object(report), lambda: item_report_lines(report), is_long=True)
 
 
 def _decide(verb: str, word: str) -> Callable[..., None]:
@@ -431,5 +321,6 @@ _ACTIONS: dict[str, Callable[..., int | None]] = {
     "pause": _pause,
     "resume": _resume,
     "cancel": _cancel,
+    "report": show_report,
     "events": _events,
 }
