@@ -134,7 +134,8 @@ DOCUMENTS: Mapping[str, str] = {
     "objects; serve: `url` and `senders` (NDJSON)",
     "fleet": "list: `fleets`: fleet objects; plan: a fleet plan; run: `status`: fleet status, a line for each change (NDJSON), the last with `problems`: plan item objects; status: `status`, "
     "and `items`: fleet item objects, those with a KEY; watch: `status`, a line for each change (NDJSON); show: `items`, with KEY an item report; approve, reject, retry: `items`; "
-    "pause, resume: `fleet` and `is_changed`; cancel: `fleet`, and `running`: refs of tasks that still run; report: a fleet report, with --output `path` and `format`; events: one stored event per line (NDJSON)",
+    "pause, resume: `fleet` and `is_changed`; cancel: `fleet`, and `running`: refs of tasks that still run; report: a fleet report, with --output `path` and `format`; events: one stored event per line (NDJSON); "
+    "init: `store`, `is_new`: whether the tables of the queue were created, and `fleets`: names of those that were stored; work: `statuses`: fleet status objects",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",
     "templates": "list: `templates`: `name`, `path`, `is_from_repository`, and `template` (template object) or `error`; check: these with `findings`: "
