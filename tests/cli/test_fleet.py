@@ -289,7 +289,7 @@ def progress_of(cli: Cli) -> tuple[CommandContext, FleetProgress]:
         ("Add types to {package}.", "{pakage}", "pakage"),
         ("Add types to {package}.", " ", "the prompt of the item 'p0' is blank"),
         ('"p1"]', '"p0"]', "p0"),
-        XX
+        ('name = "typing"', 'name = "a b"', "name is not usable"),
         ("[items]", "[items", "typing.toml"),
     ],
 )
