@@ -6,6 +6,7 @@ as the forge merges its branch; one that conflicts leaves the result as it was.
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,16 +20,18 @@ CONFLICT_LIMIT = 20_000
 
 
 class MergeConflictError(errors.PatchConflictError):
-    """A change conflicts with those before it; `conflict` is the text of the files with git's markers."""
+    """A change conflicts with those before it, at the commit `tip` of the branch; `conflict` is the text of the files
+    with git's markers."""
 
     conflict: str = ""
+    tip: str | None = None
 
 
 class MergeTrial:
     """The result of the changes so far, in a clone without files; *tip* is the commit that they are merged into."""
 
     def __init__(self, clone: Path, tip: str) -> None:
-        self._clone, self.result, self._count = clone, tip, 0
+        self._clone, self.result = clone, tip
 
     def commit(self, patch: Patch, base: str) -> str:
         """Return a commit of *patch* on its base. Raises `PatchConflictError` where it does not fit there."""
@@ -36,14 +39,13 @@ class MergeTrial:
 
     def merge(self, base: str, commit: str) -> str:
         """Merge what *commit* changes on *base* into the result; return the result. Raises `MergeConflictError`."""
-        arguments = ("--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "-p")
-        diff = git("diff-tree", *arguments, base, commit, "--", folder=self._clone)
-        if not diff.strip():
+        diff = diff_of(self._clone, base, commit)
+        if not diff:
             return self.result
         try:
             self.result = self._commit(Patch.parse(diff), self.result)
         except errors.PatchConflictError as error:
-            files = tuple(error.files)
+            files = tuple(map(str, error.files))
             conflict = MergeConflictError(
                 f"the change conflicts with others that are merged before it: {', '.join(files)}",
                 files=files,
@@ -54,8 +56,7 @@ class MergeTrial:
         return self.result
 
     def _commit(self, patch: Patch, start: str) -> str:
-        self._count += 1
-        branch = f"coatcheck-merge-trial/{self._count}"
+        branch = f"coatcheck-merge-trial/{secrets.token_hex(8)}"
         applied = patch.verify(base=self._clone).commit(self._clone, branch=branch, message="Trial\n", start=start)
         return applied.commit or start
 
@@ -84,3 +85,9 @@ class MergeTrial:
             return git("cat-file", "blob", f"{commit}:{path}", folder=self._clone)
         except GitError:
             return None
+
+
+def diff_of(repository: Path, before: str, after: str) -> bytes:
+    """Return what differs between two commits, with whole names of blobs, for a merge by 3-way."""
+    arguments = ("--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "-p")
+    return git("diff-tree", *arguments, before, after, "--", folder=repository)

@@ -3,8 +3,7 @@
 Invariants:
 
 - a repository is a path on this machine, a URL, or OWNER/NAME, which the fleet file's `repositories` may map to either;
-- a mirror of each remote repository is kept in a private folder; clones borrow its objects and are deleted after use;
-- a push creates a branch and never changes one.
+- a mirror of each remote repository is kept in a private folder; clones borrow its objects and are deleted after use.
 """
 
 from __future__ import annotations
@@ -91,47 +90,6 @@ class Repositories:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def branch(self, name: str, branch: str) -> str | None:
-        """Return the commit of a branch as it is now, None where there is none."""
-        place = self.place(name)
-        listed = self._git(name, "ls-remote", "--end-of-options", place, f"refs/heads/{branch}", folder=self._root())
-        return listed.decode().partition("\t")[0].strip() or None
-
-    def push(self, clone: Path, place: str, branch: str) -> None:
-        """Create a branch of *place* from the same branch of a clone. Raises `ConfigurationError` where it is refused."""
-        refspec = f"refs/heads/{branch}:refs/heads/{branch}"
-        try:
-            git(
-                "push",
-                "--quiet",
-                f"--force-with-lease=refs/heads/{branch}:",
-                "--",
-                place,
-                refspec,
-                folder=clone,
-                environment=REACHING,
-            )
-        except GitError as error:
-            lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
-            shown = next(
-                (line for line in lines if "rejected" in line or "denied" in line), lines[0] if lines else str(error)
-            )
-            raise errors.ConfigurationError(
-                f"the branch {branch} could not be pushed: {shown}",
-                remedy="check that you may push there, then run: coatcheck fleet retry NAME KEY",
-            ) from None
-
-    def trees(self, clone: Path, place: str, branch: str, known: str) -> tuple[str, str] | None:
-        """Return the trees and parents of the clone's branch and of the commit *known* of *place*, None if unreadable."""
-        try:
-            git(
-                "fetch", "--quiet", "--no-tags", "--", place, f"refs/heads/{branch}", folder=clone, environment=REACHING
-            )
-            shown = [git("log", "-1", "--format=%T %P", each, "--", folder=clone) for each in (branch, known)]
-        except GitError:
-            return None
-        return shown[0].decode().strip(), shown[1].decode().strip()
 
     def _fetched(self, name: str, place: str, base: str | None) -> Path:
         mirror = self._root() / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.git"

@@ -73,7 +73,7 @@ ITEM_CHANGES: Mapping[ItemState, frozenset[ItemState]] = {
     _I.RANKED: frozenset({_I.WAITING, _I.APPROVED, _I.REJECTED, _I.CANCELLED, _I.OPEN}),
     _I.WAITING: frozenset({_I.APPROVED, _I.REJECTED, _I.CANCELLED, _I.OPEN}),
     _I.APPROVED: frozenset({_I.DELIVERING, _I.CANCELLED, _I.CONFLICT, _I.OPEN}),
-    _I.DELIVERING: frozenset({_I.DELIVERED, _I.APPROVED, _I.CONFLICT, _I.FAILED}),
+    _I.DELIVERING: frozenset({_I.DELIVERED, _I.APPROVED, _I.CONFLICT, _I.FAILED, _I.OPEN}),
     _I.DELIVERED: frozenset(),
     _I.REJECTED: frozenset({_I.OPEN}),
     _I.EXHAUSTED: frozenset({_I.OPEN}),
@@ -179,6 +179,8 @@ class FleetCandidate(Value, frozen=True, kw_only=True):
     submitted_at: datetime | None = None
     ended_at: datetime | None = None
     error: str | None = None
+    round: int = 0
+    follows: TaskRef | None = None
 
     _json: ClassVar[JsonFields] = {
         "id": "its number in the store",
@@ -195,6 +197,8 @@ class FleetCandidate(Value, frozen=True, kw_only=True):
         "submitted_at": "when it was submitted",
         "ended_at": "when its task ended",
         "error": "why it has no change to choose",
+        "round": "how often the change of the item had been sent back because of a conflict",
+        "follows": "the task that it is a message to, where it is no new task",
     }
 
 
@@ -232,7 +236,7 @@ class FleetDelivery(Value, frozen=True, kw_only=True):
         "item": "the number of its item",
         "key": "FLEET/KEY, which is delivered once",
         "kind": "pull_request, branch or patch",
-        "state": "begun, done or failed",
+        "state": "begun, done, failed, or sent back because of a conflict",
         "branch": "the branch",
         "commit": "the commit",
         "url": "the pull request, or the path of the patch file",

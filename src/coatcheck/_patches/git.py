@@ -79,15 +79,18 @@ def git(
     environ: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     accept: Sequence[int] = (0,),
+    descriptors: Sequence[int] = (),
 ) -> bytes:
     """Run git in *folder* and return what it wrote. *settings* overrule the configuration as ``-c`` does.
 
-    It inherits *environ*, by default this process's variables, and *environment* is added. Raises `GitError` for an
-    exit status that is not in *accept*, or when there is no git.
+    It inherits *environ*, by default this process's variables, and the *descriptors*, and *environment* is added.
+    Raises `GitError` for an exit status that is not in *accept*, or when there is no git.
     """
     variables = inherited(os.environ if environ is None else environ) | _ENVIRONMENT | dict(environment or {})
     with DeferredSignals() as signals:
-        process = start(arguments, folder=folder, environ=variables, settings=(*_SETTINGS, *settings))
+        process = start(
+            arguments, folder=folder, environ=variables, settings=(*_SETTINGS, *settings), descriptors=descriptors
+        )
         stdout, output = _communicate(process, stdin, folder, signals)
     stderr = output.decode("utf-8", "replace").strip()
     if process.returncode and (refusal := untrusted(stderr, folder)):
@@ -105,8 +108,11 @@ def start(
     settings: Sequence[str],
     stderr: int | None = None,
     is_group: bool = False,
+    descriptors: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start git with exactly these variables and settings, and pipes; *stderr* is another descriptor for its errors.
+
+    It inherits *descriptors*, and no other.
 
     With *is_group* it leads a process group (and session), so that its children can be ended with it. Raises `GitError`
     where it cannot be started.
@@ -122,6 +128,7 @@ def start(
             cwd=folder if folder is None else os.fspath(folder),
             env=dict(environ),
             start_new_session=is_group,
+            pass_fds=descriptors,
         )
     except FileNotFoundError as error:
         raise _missing(error, folder) from None

@@ -21,12 +21,23 @@ if TYPE_CHECKING:
 
 
 class PlannedCandidate(Value, frozen=True, kw_only=True):
-    """A candidate that is to be stored."""
+    """A candidate that is to be stored.
+
+    One that was sent back because of a conflict has a `round`, a `prompt` and perhaps a base of its own; `follows` is the
+    id of the task that it is a message to.
+    """
 
     key: str
     provider: str
     environment: str | None = None
     attempt: int = 1
+    round: int = 0
+    prompt: str | None = None
+    base_commit: str | None = None
+    account: str | None = None
+    follows: str | None = None
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"prompt"})
 
 
 class PlannedItem(Value, frozen=True, kw_only=True):
@@ -119,6 +130,11 @@ def add_candidate(transaction: Transaction, fleet: int, item: int, planned: Plan
         "environment": planned.environment,
         "attempt": planned.attempt,
         "state": CandidateState.PLANNED.value,
+        "round": planned.round,
+        "prompt": None if planned.prompt is None else keep_text(transaction, fleet, planned.prompt.encode()),
+        "base_commit": planned.base_commit,
+        "account": planned.account,
+        "follows": planned.follows,
         "version": 1,
     }
     return bool(

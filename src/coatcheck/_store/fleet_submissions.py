@@ -134,7 +134,7 @@ class SubmissionStore:
                 events=events,
                 ended_at=self._clock.time(),
                 patch=None if patch is None else _keep_patch(transaction, fleet, patch),
-                base_commit=base_commit,
+                base_commit=base_commit or candidate.base_commit,
                 error=error,
             )
 

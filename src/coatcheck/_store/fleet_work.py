@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._model.fleets import CandidateState, FleetCandidate, FleetDelivery, ItemState
 from .blobs import get_blob
-from .fleet_planning import keep_text
+from .fleet_planning import PlannedCandidate, add_candidate, keep_text
 from .fleet_rows import CANDIDATE_COLUMNS, candidate_of
 from .fleets import move_candidate, move_item
 
@@ -146,6 +146,30 @@ class FleetWork:
                     ("failed" if error else "done", branch, commit, url, error, now, delivery.key),
                 )
         return is_changed
+
+    def send_back(
+        self,
+        fleet: int,
+        delivery: FleetDelivery,
+        planned: PlannedCandidate,
+        *,
+        why: str,
+        events: Iterable[AnyEvent] = (),
+    ) -> bool:
+        """Open the item of a delivery that conflicts again, with another candidate; whether it was being delivered."""
+        with self._database.writing() as transaction:
+            transaction.lock_events()
+            now = self._clock.time()
+            if not move_item(
+                transaction, delivery.item, ItemState.DELIVERING, ItemState.OPEN, at=now, why=why, events=events
+            ):
+                return False
+            add_candidate(transaction, fleet, delivery.item, planned)
+            transaction.change(
+                "UPDATE fleet_delivery SET state = 'sent back', error = ?, at = ? WHERE delivery_key = ?",
+                (why, now, delivery.key),
+            )
+        return True
 
     def deliveries(self, fleet: int) -> Sequence[FleetDelivery]:
         """Return the deliveries of a fleet, in the order of their ends."""
