@@ -64,6 +64,17 @@ def test_values_are_completed(cli: Cli, expected: list[str], line: str) -> None:
     assert expected == completed(cli, line)
 
 
+def test_reviews_are_completed(cli: Cli) -> None:
+    """The names of reviews are completed beside refs, and services where a command takes several."""
+    cli("submit", "--on", "codex", "-e", "owner/repo", "Add dark mode")
+
+    assert (["add-dark-mode", "file"], ["jules"], ["openai_batch"]) == (
+        completed(cli, "coatcheck review add"),
+        completed(cli, "coatcheck run --on ju"),
+        completed(cli, "coatcheck submit --on codex --on op"),
+    )
+
+
 def test_gates_are_completed(cli: Cli) -> None:
     """Open gates are completed where a command takes one, and their events where it takes a subject."""
     gate = cli("submit", "--gate", "-e", "owner/repo", "x").out.strip()

@@ -14,6 +14,8 @@ import pytest
 from tests.cli.cli_support import Cli
 
 from coatcheck._cli.commands.serve import agent_command, agent_line
+from coatcheck._runtime.system_clock import SystemClock
+from coatcheck.testing import JulesEmulator, ScriptedCloud, serving
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="serve is not supported there")
 
@@ -164,8 +166,32 @@ def test_the_right_one_of_two_servers_is_used(server: dict[str, str], repository
     assert (0, 0) == (addressed.returncode, alone.returncode)
 
 
+def test_the_local_cloud_competes_with_other_services(server: dict[str, str], repository: Path) -> None:
+    """One command submits to a local cloud and two services, waits for all, checks each result and applies the best."""
+    clock = SystemClock()
+    codex, jules = ScriptedCloud(("completed",), clock=clock), JulesEmulator(clock=clock, step_seconds=0.01)
+    options = ("--on", "codex:2", "--on", "jules", "--on", "local:2", "--repo", "owner/repo", "--interval", "0.1")
+    with serving(codex) as codex_url, serving(jules) as jules_url:
+        done = coatcheck(
+            *("run", *options, "--sandbox", "none", "--check", "test -e made.txt", "--apply-best", "--json", "tea"),
+            folder=repository,
+            CODEX_ACCESS_TOKEN=codex.tokens.access_token,
+            JULES_API_KEY=jules.token,
+            COATCHECK_CODEX_BASE_URL=codex_url,
+            COATCHECK_JULES_BASE_URL=jules_url,
+        )
+    document = json.loads(done.stdout)
+
+    assert (0, 5, "local:", "tea") == (
+        done.returncode,
+        len(document["cards"]),
+        document["choice"][:6],
+        (repository / "made.txt").read_text(),
+    ), done.stderr
+
+
 def test_the_demo_runs_every_step(tmp_path: Path) -> None:
-    """Without home, login, identity or network three attempts run, one is applied, and only the folder is left."""
+    """Without home, login or network three attempts are checked, the best one is applied, and only the folder is left."""
     folder = tmp_path / "demo"
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -184,6 +210,10 @@ def test_the_demo_runs_every_step(tmp_path: Path) -> None:
     for expected in (
         "no model is used",
         "--attempts 3",
+        "coatcheck review local:",
+        "it changes protected paths: test_site.py",
+        "it fails tests as the base does",
+        "/2: it passes tests",
         "A ◐ button switches",
         "plan ",
         "\x1b[32m+",

@@ -358,7 +358,7 @@ def test_the_demo_change_keeps_the_sites_own_tests_passing(machine: Callable[...
         [sys.executable, "-m", "unittest"], cwd=made.site, capture_output=True, text=True, check=False
     )
 
-    assert (0, True) == (done.returncode, "Ran 2 tests" in done.stderr)
+    assert (0, True) == (done.returncode, "Ran 3 tests" in done.stderr)
 
 
 def test_environments_have_their_branch_and_repository(tmp_path: Path) -> None:

@@ -465,11 +465,11 @@ def test_a_paused_fleet_starts_nothing(tmp_path: Path) -> None:
     """Nothing is sent while a fleet is paused, and it continues when it is resumed."""
     fleet = FleetFixture(tmp_path, spec_of(2))
     fleet.control.pause("typing", by="ann")
-    fleet.run()
+    paused = fleet.run().outcome
     sent = len(fleet.cloud.tasks)
     fleet.control.resume("typing", by="ann")
 
-    assert (0, FleetOutcome.DELIVERED) == (sent, fleet.run().outcome)
+    assert (FleetOutcome.WAITING, 0, FleetOutcome.DELIVERED) == (paused, sent, fleet.run().outcome)
 
 
 def test_a_cancelled_fleet_ends(tmp_path: Path) -> None:
@@ -477,9 +477,11 @@ def test_a_cancelled_fleet_ends(tmp_path: Path) -> None:
     fleet = waiting(tmp_path)
     fleet.control.cancel("typing", by="ann")
     status = fleet.run()
+    fleet.plan()
 
-    assert (FleetOutcome.STOPPED, {"cancelled": 2}, FleetState.DONE, 2) == (
+    assert (FleetOutcome.STOPPED, FleetOutcome.STOPPED, {"cancelled": 2}, FleetState.DONE, 2) == (
         status.outcome,
+        fleet.run().outcome,
         dict(status.items),
         status.fleet.state,
         len(fleet.cloud.tasks),

@@ -99,6 +99,20 @@ def test_a_branch_that_moved_sends_nothing_again(rig: Rig) -> None:
     )
 
 
+def test_a_rebase_sends_what_was_not_delivered_on_the_new_base(rig: Rig) -> None:
+    """A rebase pins the commit of now and makes new candidates for it; what was delivered stays."""
+    committed(rig.folder / "web")
+    rig.fleet("./api").run()
+    waiting = rig.fleet("./api", "./web", approve={})
+    waiting.run()
+    moved = [committed(rig.folder / name) for name in ("api", "web")]
+    waiting.run(rebase=True)
+    items = waiting.items()
+
+    assert (["delivered", "waiting"], moved[1]) == ([each.state for each in items], items[1].base_commit)
+    assert 4 == len(rig.cloud.tasks)
+
+
 def test_an_item_with_a_problem_is_left_out(rig: Rig) -> None:
     """A repository that is not there is a problem of its item: the rest of the fleet goes on."""
     fleet = rig.fleet("./api", "./gone")

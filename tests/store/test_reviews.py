@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from coatcheck import TaskRef, TaskSpec, errors
+from coatcheck._model.review_events import ReviewRanked
 from coatcheck._protocol.intents import Intent, intent_of
 from coatcheck._store.database import Database
+from coatcheck._store.events import EventLog
 from coatcheck._store.journal import SubmissionJournal
 from coatcheck._store.reviews import AlreadySubmittedError, ReviewJournal, ReviewStore, ReviewSubmission, StoredReview
 from coatcheck.testing import FakeClock
@@ -68,7 +70,7 @@ def test_a_review_is_read_as_it_was_stored(store: ReviewStore, connect: Callable
 
 
 def test_the_first_free_name_is_taken(store: ReviewStore) -> None:
-    """A generated name that a review has gets a number; a chosen one is an error that says how to continue it."""
+    """A generated name that a review has gets a number; a chosen one is an error with the command that continues it."""
     create(store)
     second = store.create(iter(["dark", "dark-2"]), (planned(),), title="")
     with pytest.raises(errors.ConfigurationError, match="there is a review with the name 'dark'") as caught:
@@ -135,6 +137,23 @@ def test_states_change_by_comparison(store: ReviewStore) -> None:
     changed.append(store.advance("dark", "ended", from_states=["submitting", "waiting"]))
 
     assert [True, False, True] == changed
+
+
+def test_a_ranking_is_recorded_with_its_event(store: ReviewStore, database: Database) -> None:
+    """The same choice is one event; the end of the review, and another choice, are others."""
+    create(store)
+    choices = [("toy:t1/1", False), ("toy:t1/1", False), ("toy:t1/1", True), (None, True)]
+    recorded = [store.record_ranking("dark", choice, candidates=2, is_final=final) for choice, final in choices]
+    events = EventLog(database, time=FakeClock().time).read(subject="review:dark")
+    review = store.get("dark")
+    assert review is not None
+
+    assert ([True, False, True, True], ["toy:t1/1", "toy:t1/1", None], "ended", None) == (
+        recorded,
+        [each.event.chosen for each in events if isinstance(each.event, ReviewRanked)],
+        review.state,
+        review.choice,
+    )
 
 
 def test_the_prompt_is_deleted_when_it_is_not_needed(store: ReviewStore) -> None:

@@ -19,7 +19,7 @@ from coatcheck._model import catalogue, comparison, event_base, events, fleets, 
 from coatcheck._patches import apply_results, file_change, patch_stats, policy, repair_rows, undo_journal
 from coatcheck._review import candidates, checks, ranking, score_card, templates
 from coatcheck._runtime import config as settings
-from coatcheck._store import events as stored_events, hooks
+from coatcheck._store import events as stored_events, hooks, reviews
 from coatcheck._values import json_fields
 
 PAGES = Path(__file__).parents[2] / "reference"
@@ -185,6 +185,8 @@ OBJECTS = {
     "Ranking": declared(ranking.Ranking),
     "Ranking step": declared(ranking.RankingStep),
     "Score card": declared(score_card.ScoreCard),
+    "Review submission": declared(reviews.ReviewSubmission),
+    "Stored review": declared(reviews.StoredReview),
     "Candidate": declared(candidates.Candidate),
     "Check result": declared(checks.CheckResult),
     "Error": {

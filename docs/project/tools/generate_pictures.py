@@ -94,13 +94,16 @@ SCENES = (
         first=9,
         last=10,
     ),
-    Scene("demo", "coatcheck demo", ("coatcheck demo --folder ~/demo",), first=12, last=18),
+    Scene("demo", "coatcheck demo", ("coatcheck demo --folder ~/demo",), first=29, last=12),
 )
 REPLACED = (
     (re.compile(r"task_e_[0-9a-f]{32}"), "task_e_6a0c41d7"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:8765"),
     (re.compile(r"\b\d+(?:\.\d+)?s\b"), "1s"),  # ages and durations
     (re.compile(r"\b[0-9a-f]{40}\b"), lambda match: match[0][:8]),
+    (re.compile(r"CANDIDATE {24}"), "CANDIDATE"),  # the ids in this column are longer
+    # Whether there is a sandbox depends on the machine.
+    (re.compile(r" --sandbox none|Here the tests run without a sandbox.*\n"), ""),
 )
 
 

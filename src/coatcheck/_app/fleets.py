@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .checkout import repositories
+from .task_history import has_store, location_of
 
 if TYPE_CHECKING:
+    from .._fleet.control import FleetControl
     from .._fleet.fleet import Fleet
-    from .._fleet.session import FleetSession
     from .._protocol.effects import Clock
     from .workspace import Workspace
 
@@ -36,11 +39,18 @@ def open_fleet(workspace: Workspace, path: str, *, clock: Clock | None = None) -
     return in_file(file, lambda: Fleet.of(sections, settings))
 
 
-def open_session(workspace: Workspace, *, clock: Clock | None = None) -> FleetSession:
-    """Return the fleets of the person's store."""
-    from .._fleet.session import FleetSession, FleetSettings
+@contextmanager
+def fleet_control(workspace: Workspace, *, clock: Clock | None = None) -> Iterator[FleetControl | None]:
+    """Open the fleets of the person's store to read them and to decide; None where there is no store."""
+    from .._fleet.control import FleetControl
+    from .._runtime.system_clock import SystemClock
+    from .._store.location import open_database
 
-    return FleetSession(FleetSettings(config=workspace.config, environ=workspace.environ, clock=clock))
+    if not has_store(workspace.config):
+        yield None
+        return
+    with closing(open_database(location_of(workspace.config))) as database:
+        yield FleetControl(database, clock=clock or SystemClock())
 
 
 def person(workspace: Workspace) -> str:

@@ -91,23 +91,6 @@ def begun_submission(gates: Gates, gate: Gate) -> HeldSubmission | None:
     return begun if begun is not None and (begun.is_open or begun.ref is not None) else None
 
 
-def require_no_submission(gate: Gate, begun: HeldSubmission, *, now: float) -> None:
-    """Raise for a submission that was begun: it is never sent twice."""
-    from .._store.processes import is_submitting
-
-    if is_submitting(begun.intent, now=now):
-        raise errors.ConflictError(
-            f"another process is submitting what {gate.address} holds",
-            status=409,
-            remedy=f"get its task with: coatcheck approve {gate.address}",
-        )
-    raise errors.SubmissionUncertainError(
-        f"the submission of {gate.address} was begun, and its task is not known; it was not sent again",
-        spec=None,
-        remedy=f"look with: coatcheck submit --resume --provider {begun.intent.provider}",
-    )
-
-
 def journal_of(gates: Gates, gate: Gate, held: HeldTask, config: Config) -> HeldSubmissionJournal:
     """Return the journal of the client that submits what *gate* holds."""
     from .._store.held_submissions import HeldSubmissionJournal

@@ -11,6 +11,7 @@ Invariants:
 from __future__ import annotations
 
 import os
+from _thread import RLock  # `threading` takes 10 ms to import
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -65,24 +66,28 @@ class TaskHistory:
         self._config, self._clock = config, clock
         self._history: History | None = None
         self._pending: list[list[Task] | TaskRef] = []
+        self._lock = RLock()  # the clients of several services record in threads
         self.is_live = False
         self.error: Exception | None = None
 
     def record_all(self, tasks: Iterable[Task], /) -> None:
         """Record *tasks* at `save`."""
         observed = list(tasks)
-        self._pending.append(observed)
+        with self._lock:
+            self._pending.append(observed)
         if self.is_live and not any(task.state.is_terminal for task in observed):
             self.save()
 
     def invalidate(self, ref: TaskRef, /) -> None:
         """Record that *ref* may have changed: now, and after what is recorded at `save` again."""
-        self._pending.append(ref)
+        with self._lock:
+            self._pending.append(ref)
         self._apply([ref])
 
     def save(self) -> None:
         """Record what was observed."""
-        pending, self._pending = self._pending, []
+        with self._lock:
+            pending, self._pending = self._pending, []
         if pending:
             self._apply(pending)
 
@@ -126,9 +131,10 @@ class TaskHistory:
     def _opened(self) -> History:
         from .._store.history import History
 
-        if self._history is None:
-            self._history = History(location_of(self._config), level=self.level, clock=self._clock)
-        return self._history
+        with self._lock:
+            if self._history is None:
+                self._history = History(location_of(self._config), level=self.level, clock=self._clock)
+            return self._history
 
 
 def level_of(config: Config) -> Level:

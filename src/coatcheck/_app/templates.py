@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import errors
 from .._review.template_files import Folder, list_names, load_template, template_folders
 from .._runtime.config import config_dir
+from .field_errors import FieldError
 
 if TYPE_CHECKING:
     from .._review.templates import Rendered, Template
@@ -67,7 +68,12 @@ def read_arguments(texts: Sequence[str], *, folder: str, stdin: Callable[[], byt
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not _NAME.fullmatch(name):
-            raise errors.ConfigurationError(f"{text!r} is no argument of a template", remedy="pass --arg NAME=VALUE")
+            raise FieldError(
+                "{text} is no argument of a template",
+                fields=("template_arguments",),
+                remedy="pass {template_arguments} NAME=VALUE",
+                text=repr(text),
+            )
         if name in values:
             raise errors.ConfigurationError(f"the argument {name} is given twice", remedy="pass it once")
         values[name] = _value(name, value, folder=folder, stdin=stdin)
@@ -89,9 +95,13 @@ def _value(name: str, value: str, *, folder: str, stdin: Callable[[], bytes]) ->
             data = file.read(MAX_ARGUMENT + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise errors.ConfigurationError(
-            f"the argument {name} cannot be read from {value[1:]!r}: {reason}",
-            remedy=f"name a file; a value that begins with @ is written @@: --arg {name}=@@…",
+        raise FieldError(
+            "the argument {name} cannot be read from {path}: {reason}",
+            fields=("template_arguments",),
+            remedy="name a file; a value that begins with @ is written @@: {template_arguments} {name}=@@…",
+            name=name,
+            path=repr(value[1:]),
+            reason=reason,
         ) from None
     return _decoded(data, name)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
+
+if TYPE_CHECKING:
+    from .process_env import ProcessEnv
 
 JSON = click.Option(
     ["--json", "as_json"], metavar="[FIELDS]", help="Print JSON instead of text; only these fields: --json ref,state."
@@ -36,3 +41,11 @@ def refuse_empty_options(context: click.Context) -> None:
             raise errors.ConfigurationError(
                 f"{max(param.opts, key=len)} is empty", remedy="give it a value, or leave the option out"
             )
+
+
+def start_logging(process_env: ProcessEnv, verbose: int, log_file: str | None) -> None:
+    """Start logging where an option or ``COATCHECK_LOG`` requests it."""
+    if verbose or log_file or process_env.environ.get("COATCHECK_LOG"):
+        from .logs import start
+
+        start(process_env, verbose, log_file)

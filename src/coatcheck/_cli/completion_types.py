@@ -29,12 +29,14 @@ KINDS: Mapping[str, str] = {
     "ignore": "rule",
     "log_file": "file",
     "model": "model",
+    "on": "provider",
     "output": "file",
     "path": "file",
     "prompt_file": "file",
     "provider": "provider",
     "reject": "rule",
     "repository": "repository",
+    "review_file": "file",
     "service": "provider",
     "start": "branch",
     "starting_diff": "file",
@@ -59,7 +61,7 @@ KINDS_OF_COMMANDS: Mapping[tuple[str, str], str] = {
     ("providers", "name"): "provider",
     ("review", "base"): "branch",
     ("review", "repository"): "folder",
-    ("review", "tasks"): "patch",
+    ("review", "tasks"): "candidate",
     ("templates", "names"): "template",
 }
 

@@ -49,6 +49,9 @@ def complete(kind: str, ctx: click.Context, param: click.Parameter, incomplete: 
             return _fields(ctx.info_name or "", incomplete)
         if kind == "patch":
             return _patches(ctx, param, incomplete)
+        if kind == "candidate":
+            is_name = not set(":@/").intersection(incomplete)
+            return [*(complete("review", ctx, param, incomplete) if is_name else []), *_patches(ctx, param, incomplete)]
         if kind == "setting_value":
             kind = ctx.params.get("name") or ""
         if kind == "template_argument":
@@ -194,6 +197,13 @@ def _gates(run: CommandContext, incomplete: str) -> Pairs:
         return [(gate.address, f"{gate.kind}: {gate.title}") for gate in gates.list(limit=MAX_REFS)]
 
 
+def _reviews(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._app.stored_reviews import known_reviews
+
+    return [(each.name, each.title) for each in known_reviews(run.config, limit=MAX_REFS)]
+
+
 def _refs_and_gates(run: CommandContext, incomplete: str) -> Pairs:
     if incomplete.startswith("gate:"):
         return _gates(run, incomplete)
@@ -233,6 +243,7 @@ KINDS: Mapping[str, Callable[[CommandContext, str], Pairs]] = {
     "ref": _refs,
     "ref_or_gate": _refs_and_gates,
     "repository": _repositories,
+    "review": _reviews,
     "rule": _rules,
     "setting": _settings,
     "template": _templates,

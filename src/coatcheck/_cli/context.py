@@ -16,7 +16,7 @@ import click
 from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
-from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER, refuse_empty_options
+from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER, refuse_empty_options, start_logging
 from .completion_types import completing
 from .console import Styled, clean, paragraph, parts_of
 from .outages import Outages
@@ -435,14 +435,6 @@ def json_output(command: str, fields: str | None, filter: str | None) -> JsonOut
     from .json_selection import JsonOutput
 
     return JsonOutput(command, fields, filter)
-
-
-def start_logging(process_env: ProcessEnv, verbose: int, log_file: str | None) -> None:
-    """Start logging where an option or ``COATCHECK_LOG`` requests it."""
-    if verbose or log_file or process_env.environ.get("COATCHECK_LOG"):
-        from .logs import start
-
-        start(process_env, verbose, log_file)
 
 
 ref_argument = click.argument("task", metavar="REF")

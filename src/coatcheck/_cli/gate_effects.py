@@ -20,7 +20,6 @@ from .._app.held_work import (
     held_task,
     hold_application,
     journal_of,
-    require_no_submission,
 )
 from .._model.gates import Gate
 from .._model.tasks import TaskRef
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from .._app.gates import Gates
     from .._app.held_work import HeldTask
     from .._model.tasks import Task
+    from .._store.held_submissions import HeldSubmission
     from .context import CommandContext
     from .patches_to_apply import PatchToApply
 
@@ -198,7 +198,7 @@ def submit_held(run: CommandContext, gates: Gates, gate: Gate) -> int:
     begun = begun_submission(gates, gate)
     ref = _ref_of(run, gates, gate) if begun is None else begun.ref
     if begun is not None and ref is None:
-        require_no_submission(gate, begun, now=run.now)
+        _require_no_submission(run, gate, begun)
     return _print_decision(run, gates, gate, "approve", str(ref), ref=ref)
 
 
@@ -217,10 +217,27 @@ def _ref_of(run: CommandContext, gates: Gates, gate: Gate) -> TaskRef:
         elif begun.ref is not None:
             return begun.ref
         elif isinstance(error, errors.ConflictError):
-            require_no_submission(gate, begun, now=run.now)
+            _require_no_submission(run, gate, begun)
         raise
     print_ref(run, task)
     return task.ref
+
+
+def _require_no_submission(run: CommandContext, gate: Gate, begun: HeldSubmission) -> None:
+    """Raise for a submission that was begun: it is never sent twice."""
+    from .._store.processes import is_submitting
+
+    if is_submitting(begun.intent, now=run.now):
+        raise errors.ConflictError(
+            f"another process is submitting what {gate.address} holds",
+            status=409,
+            remedy=f"get its task with: coatcheck approve {gate.address}",
+        )
+    raise errors.SubmissionUncertainError(
+        f"the submission of {gate.address} was begun, and its task is not known; it was not sent again",
+        spec=None,
+        remedy=f"look with: coatcheck submit --resume --provider {begun.intent.provider}",
+    )
 
 
 def _submit(run: CommandContext, gates: Gates, gate: Gate, held: HeldTask) -> Task:

@@ -85,10 +85,10 @@ def _plain(value: object) -> object:
 
 # Each command's document, beside `schema`.
 DOCUMENTS: Mapping[str, str] = {
-    "demo": "`folder`, `attempt`, `task` (task result), `usage` (usage), `applied` (application), `git_status`",
-    "run": "task result, and `gate`: gate object of what the task waits for, or null; with --apply also `applied`: application, or an error document, or null",
+    "demo": "`folder`, `attempt`, `task` (task result), `ranking`, `usage` (usage), `applied` (application), `git_status`",
+    "run": "task result, and `gate`: gate object of what the task waits for, or null; with --apply also `applied`: application, or an error document, or null; with --on or --check as `review` with a NAME",
     "submit": "task; with --gate `gate`: gate object, while nothing is submitted; with --resume `submissions`: submission objects; with --batch a document per line (NDJSON): `line`, the "
-    "number of the line, and `task` or `error`",
+    "number of the line, and `task` or `error`; with --on `review`: its name, and `submissions`: review submission objects with `task`",
     "wait": "task result, and `gate`: gate object of what the task waits for, or null; of several tasks `tasks`: these, or `ref` and `error`",
     "watch": "one event per line (NDJSON); with --diff also `type` (diff), `ref`, `attempt` and `diff`",
     "status": "task, and `recorded_at`: when it was recorded, null where it was read from its service; of several tasks `tasks`: "
@@ -105,7 +105,8 @@ DOCUMENTS: Mapping[str, str] = {
     "`is_same_change`, `share` and `diff_of_diffs`",
     "apply": "`ref` (null for a file, with `file`), `recorded_at` as `status`, `attempt`, and the fields of an application; with --undo an undoing; with --gate `gate`: gate "
     "object, while nothing is applied",
-    "review": "a ranking, and `applied`: with --apply an application or an error document, else null",
+    "review": "a ranking, and `applied`: with --apply an application or an error document, else null; with a NAME also `review`: its "
+    "`name` and `submissions`, which are review submission objects; with --list `reviews`: stored review objects",
     "approve": "`ref` (null where it is about no task), `action`, and `gate`: gate object, null where none is stored; of a patch also "
     "the fields of `apply`",
     "reject": "as `approve`",

@@ -43,11 +43,13 @@ CLASSES: Mapping[str, str] = {
     "gates": "_model.gates:Gate",
     "templates": "_review.templates:Template",
 }
+# The fields of a ranking, which `run` prints for several services.
+RANKING = ("review", "choice", "reason", "cards", "places", "steps", "base", "notes")
 # Fields of documents that have no class, and further fields of those that have one.
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "run": ("applied", "gate"),
+    "run": ("applied", "gate", *RANKING),
     "wait": ("gate",),
-    "submit": ("submissions", "gate"),
+    "submit": ("submissions", "gate", "review"),
     "watch": ("state", "raw_state", "error", "message", "plan", "is_approved", "stats", "source", "notice", "data"),
     "status": ("recorded_at",),
     "show": ("recorded_at",),
@@ -66,7 +68,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "diff_of_diffs",
     ),
     "apply": ("gate", "action", "ref", "attempt", "recorded_at", "left_out", "findings", "restored", "removed", "kept"),
-    "review": ("applied",),
+    "review": ("applied", "review", "reviews"),
     "approve": ("ref", "action", "gate"),
     "reject": ("ref", "action", "gate"),
     "answer": ("ref", "action", "gate"),

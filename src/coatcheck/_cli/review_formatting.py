@@ -2,11 +2,13 @@
 
 Invariants:
 - the table is never wider than the width: names are cut first, then columns are left out, the least useful first;
-- without a terminal the width is not limited, and nothing is cut.
+- without a terminal the width is not limited, and nothing is cut;
+- the attempts of one task are named by their numbers, below the ref of the task.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,20 +41,33 @@ STYLES: Mapping[str, str] = {
 
 def ranking_lines(ranking: Ranking, *, width: int | None) -> list[Line]:
     """Return the table, the rejections, the warnings, the reasons of the order, and the conclusion."""
+    ref = common_task(ranking)
     rejected = [(card.candidate.name, "; ".join(card.rejections)) for card in ranking.cards if card.rejections]
     sections: Mapping[str, Sequence[Line]] = {
-        "Not acceptable": _named(rejected),
-        "Warnings": _named(_some(warnings(ranking.cards))),
-        "Order": [str(step) for step in ranking.steps],
+        "Not acceptable": _named(rejected, ref),
+        "Warnings": _named(_some(warnings(ranking.cards)), ref),
+        "Order": [short(str(step), ref) for step in ranking.steps],
     }
-    lines = ranking_table(ranking, width=width)
-    for title, rows in sections.items():
-        lines += [*heading(title), *indented(rows)] if rows else []
+    title: list[Line] = [Styled(f"Attempts of {ref}", "bold")] if ref else []
+    lines = [*title, *ranking_table(ranking, width=width)]
+    for name, rows in sections.items():
+        lines += [*heading(name), *indented(rows)] if rows else []
     return [*lines, "", Styled(ranking.conclusion, "green" if ranking.choice else "yellow")]
 
 
-def _named(pairs: Iterable[tuple[str, str]]) -> list[Line]:
-    return [(Styled(name, "bold"), f": {text}") if name else text for name, text in pairs]
+def common_task(ranking: Ranking) -> str | None:
+    """Return the ref of the task that all candidates are attempts of, None where there is no such task."""
+    refs = {card.candidate.ref if card.candidate.attempt else None for card in ranking.cards}
+    return str(*refs) if len(refs) == 1 and None not in refs else None
+
+
+def short(text: str, ref: str | None) -> str:
+    """Return *text* with the attempts of *ref* named by their numbers."""
+    return re.sub(rf"{re.escape(ref)}/([0-9]+)", r"attempt \1", text) if ref else text
+
+
+def _named(pairs: Iterable[tuple[str, str]], ref: str | None) -> list[Line]:
+    return [(Styled(short(name, ref), "bold"), f": {short(text, ref)}") if name else text for name, text in pairs]
 
 
 def _some(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -64,8 +79,8 @@ def ranking_table(ranking: Ranking, *, width: int | None) -> list[Line]:
     """Return the score cards as a table of at most *width* columns; None is no limit."""
     if not ranking.cards:
         return []
-    names = check_names(ranking.cards)
-    rows = [_cells(place, card, names) for place, card in zip(ranking.places, ranking.cards, strict=True)]
+    names, ref = check_names(ranking.cards), common_task(ranking)
+    rows = [_cells(place, card, names, ref) for place, card in zip(ranking.places, ranking.cards, strict=True)]
     checks = {f"check {at}": clean(name) for at, name in enumerate(names)}
     titles = {key: checks.get(key, key) for key in rows[0] if any(_text(row[key]) for row in rows)}
     if width is not None:
@@ -76,11 +91,11 @@ def ranking_table(ranking: Ranking, *, width: int | None) -> list[Line]:
     return [Styled(header, "bold"), *(_row(row, shown, widths) for row in rows)]
 
 
-def _cells(place: int, card: ScoreCard, names: Sequence[str]) -> dict[str, Part]:
+def _cells(place: int, card: ScoreCard, names: Sequence[str], ref: str | None) -> dict[str, Part]:
     checks: dict[str, Part] = {f"check {at}": check_word(card, name) for at, name in enumerate(names)}
     return {
         "#": str(place),
-        "CANDIDATE": clean(card.candidate.name),
+        "CANDIDATE": clean(short(card.candidate.name, ref)),
         "RESULT": Styled(card.result.value, STYLES[card.result.value]),
         **checks,
         "SIZE": size_word(card),

@@ -54,6 +54,7 @@ SPEC_OPTIONS = (
 OTHER_OPTIONS: Mapping[str, str] = {
     "requires_approval": "--plan-approval",
     "strip": "-p",
+    "template_arguments": "--arg",
     "is_streamed": "--stream",
 }
 

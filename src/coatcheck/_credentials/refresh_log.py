@@ -20,6 +20,7 @@ import msgspec
 from .. import errors
 from .._files.private import make_private_folder, replace_file
 from .._files.reading import read_regular_file
+from .._values.decoders import decoder
 
 # Longer than a backup of a login is useful: the service ends tokens that were not used for so long anyway (seconds).
 RETENTION = 60 * 86_400.0
@@ -108,7 +109,7 @@ class RefreshLog:
 
 def _read(path: str) -> RefreshRecord:
     try:
-        return msgspec.json.decode(read_regular_file(path), type=RefreshRecord)
+        return decoder(RefreshRecord).decode(read_regular_file(path))
     except (OSError, msgspec.MsgspecError):  # a torn note cannot be: it is renamed into place
         return RefreshRecord()
 

@@ -26,6 +26,7 @@ from .._model.outcome import Message, Notice
 from .._model.tasks import Task, TaskState
 from .._protocol.effects import Emit, Script
 from .._protocol.provider import TaskSnapshot
+from .._values.decoders import decoder
 
 
 class SeenState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -56,7 +57,7 @@ class SeenState(msgspec.Struct, frozen=True, array_like=True, gc=False):
         import base64  # as above
 
         try:
-            return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=cls)
+            return decoder(cls).decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         except (msgspec.MsgspecError, ValueError):
             raise errors.ConfigurationError(
                 f"{cursor!r} is not the id of an event", remedy="pass the `id` of an event, unchanged"

@@ -31,7 +31,7 @@ from .._store.fleet_submissions import SubmissionStore
 from .._store.fleet_work import FleetWork
 from .._store.fleets import FleetStore
 from .._values.value import JsonFields, Value
-from . import fleet_events
+from . import event_values
 from .item_gates import ItemGates, conflict_of
 from .planning import candidate_key
 
@@ -118,7 +118,7 @@ class FleetControl:
     def events(self, name: str, *, after: int = 0, limit: int = 500) -> Sequence[StoredEvent]:
         """Return the events of a fleet with larger numbers than *after*, the oldest first."""
         self.get(name)
-        return self.log.read(after=after, subject=fleet_events.subject_of(name), limit=limit)
+        return self.log.read(after=after, subject=event_values.subject_of(name), limit=limit)
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class FleetControl:
         changed = []
         self.gates.carry_out(self.store, self.get(name).id, name)
         for item in self.items(name, keys=keys, states=() if keys else [ItemState.WAITING]):
-            event = fleet_events.changed(name, item, state, self._clock.time(), by=by, why=why)
+            event = event_values.changed(name, item, state, self._clock.time(), by=by, why=why)
             if self.store.change_item(item.id, ItemState.WAITING, state, why=why or f"by {by}", events=event):
                 effect = "approve" if state is ItemState.APPROVED else "reject"
                 self.gates.decide(name, item.key, effect, by=by, why=why)
@@ -273,4 +273,4 @@ class FleetControl:
         return self.store.candidates(fleet.id, states=running)
 
     def _event(self, kind: type[kinds.FleetEventBase], name: str, **fields: str | None) -> AnyEvent:
-        return fleet_events.fleet_event(kind, name, self._clock.time(), **fields)
+        return event_values.fleet_event(kind, name, self._clock.time(), **fields)

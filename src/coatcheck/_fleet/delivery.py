@@ -22,9 +22,8 @@ import msgspec
 from .. import errors
 from .._model.fleets import FleetDelivery, FleetItem, ItemState
 from .._patches.parse import Patch
-from . import fleet_events
-from .branch_names import branch_name
-from .branch_names import slug as slug
+from . import event_values
+from .branch_names import branch_name, slug as slug
 from .branch_push import TRAILER, one_line
 from .context import FleetContext
 from .engine import Job
@@ -150,7 +149,7 @@ class Deliverer:
         context = self._context
         places = {name: value for name, value in result.items() if name != "error"}
         fields = places if state is ItemState.DELIVERED else {}
-        events = fleet_events.changed(
+        events = event_values.changed(
             context.fleet.name, item, state, context.clock.time(), by=None, why=result.get("error"), **fields
         )
         return context.work.finish_delivery(begun, state, events=events, **result)

@@ -18,7 +18,7 @@ from .. import errors
 from .._model.fleets import FleetItem, ItemState
 from .._model.gates import Decision, Gate
 from .._store.gates import GateStore
-from . import fleet_events
+from . import event_values
 from .quantities import seconds
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ EFFECTS = {"approve": ItemState.APPROVED, "reject": ItemState.REJECTED}
 
 def subject_of(fleet: str, key: str) -> str:
     """Return the subject of the gate of an item."""
-    return f"{fleet_events.subject_of(fleet)}/{key}"
+    return f"{event_values.subject_of(fleet)}/{key}"
 
 
 class ItemGates:
@@ -91,7 +91,7 @@ class ItemGates:
         state = ItemState.REJECTED if decision is None else EFFECTS[decision.effect]
         by = "expiry" if decision is None else decision.by
         why = "nobody decided before the deadline" if decision is None else decision.why or f"by {by}"
-        event = fleet_events.changed(name, item, state, self._clock.time(), by=by, why=why)
+        event = event_values.changed(name, item, state, self._clock.time(), by=by, why=why)
         store.change_item(item.id, ItemState.WAITING, state, why=why, events=event)
 
     def _decided(self, name: str) -> Sequence[tuple[str, str]]:

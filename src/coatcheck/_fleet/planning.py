@@ -13,11 +13,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from .. import errors
 from .._model.fleets import FleetItem
 from .._store.fleet_planning import PlannedCandidate, PlannedItem
-from .spec import FleetSpec, ItemSpec
+
+if TYPE_CHECKING:
+    from .spec import FleetSpec, ItemSpec
 
 
 def candidate_key(*, fleet: str, item: str, provider: str, attempt: int, prompt: str, base: str | None) -> str:

@@ -20,18 +20,27 @@ from .. import errors
 from .._patches.git import GitError, git
 from .submission import is_path
 
-GITHUB = "https://github.com/"
+GITHUB = "https://github.com"
 # How repositories are reached; `ext::` and the like would run commands (gitprotocol, "GIT_ALLOW_PROTOCOL" in git(1)).
 REACHING = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
 
 
 class Repositories:
-    """The repositories by name. *places* are of the fleet file, *checkouts* known checkouts by OWNER/NAME in lower case."""
+    """The repositories by name. *places* are of the fleet file, *checkouts* known checkouts by OWNER/NAME in lower case.
+
+    *site* is where other repositories named OWNER/NAME are.
+    """
 
     def __init__(
-        self, folder: Path, *, places: Mapping[str, str], checkouts: Mapping[str, str], home: Path | None = None
+        self,
+        folder: Path,
+        *,
+        places: Mapping[str, str],
+        checkouts: Mapping[str, str],
+        home: Path | None = None,
+        site: str = GITHUB,
     ) -> None:
-        self._folder, self._places, self._checkouts, self._home = folder, places, checkouts, home
+        self._folder, self._places, self._checkouts, self._home, self._site = folder, places, checkouts, home, site
         self._locks: dict[str, Lock] = {}
         self._guard = Lock()
 
@@ -43,7 +52,7 @@ class Repositories:
         if place.lower() in self._checkouts:
             return self._checkouts[place.lower()]
         if place.count("/") == 1:
-            return f"{GITHUB}{place}.git"
+            return f"{self._site}/{place}.git"
         raise errors.ConfigurationError(
             f"{name!r} is no repository", remedy="write owner/name, a path such as ./api, or a URL"
         )

@@ -24,7 +24,7 @@ from .._patches.parse import Patch
 from .._patches.path_patterns import translate
 from .._review.candidates import Candidate
 from .._workspaces.cancellation import CancelScope
-from . import fleet_events
+from . import event_values, fleet_events
 from .context import FleetContext
 from .engine import Job
 
@@ -134,7 +134,7 @@ def decide_item(context: FleetContext, item: FleetItem, review: ItemReview) -> b
         gate = context.gates.open(context.fleet.name, item, patch, digest, section=section, why=why)
         fields["gate"] = gate.id
     by, now = "policy:fleet", context.clock.time()
-    events = fleet_events.changed(context.fleet.name, item, state, now, by=by, why=why, **fields)
+    events = event_values.changed(context.fleet.name, item, state, now, by=by, why=why, **fields)
     changed = context.store.change_item(item.id, ItemState.RANKED, state, why=why, events=events, is_durable=False)
     if changed and state is ItemState.APPROVED:
         context.follow_ups.append(Job("deliver", item.id))

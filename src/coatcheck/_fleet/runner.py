@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from .. import errors
 from .._model.fleets import FleetStatus
 from .context import FleetContext
@@ -11,22 +13,25 @@ from .delivery import Deliver, Deliverer
 from .due_jobs import DueJobs
 from .engine import Handler, Job, Kind
 from .loop import LoopEngine
+from .merge_queue import MergeQueue
 from .reviewing import Review, Reviewer
 from .submission import Submitter
 from .sweep import Sweeper
 
 
 class FleetRunner:
-    """Works on one fleet. *review* checks and ranks the candidates of an item, *targets* deliver by kind."""
+    """Works on one fleet. *review* checks and ranks the candidates of an item, *targets* deliver by kind, after *queue* has merged."""
 
-    def __init__(self, context: FleetContext, review: Review, targets: Mapping[str, Deliver]) -> None:
+    def __init__(
+        self, context: FleetContext, review: Review, targets: Mapping[str, Deliver], queue: MergeQueue | None = None
+    ) -> None:
         self._context = context
         self.sweeper = Sweeper(context)
         self.handlers: Mapping[Kind, Handler] = {
             "submit": Submitter(context),
             "sweep": self.sweeper,
             "review": Reviewer(context, review),
-            "deliver": Deliverer(context, targets),
+            "deliver": Deliverer(context, targets, queue),
         }
 
     @property
@@ -49,7 +54,7 @@ class FleetRunner:
         due = DueJobs(context, self.sweeper, waits=waits, on_status=on_status)
         engine = LoopEngine(due, clock=context.clock, on_error=self._report, seconds=context.options.tick)
         await engine.work(self.handlers, self.slots)
-        return context.store.status(context.fleet)
+        return msgspec.structs.replace(context.store.status(context.fleet), deliveries_held=context.deliveries_held)
 
     def _report(self, job: Job, error: errors.CoatcheckError) -> None:
         """Report the error of a job: what it concerns is tried again when it is due."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .._model.fleets import FleetDelivery, FleetItem, ItemState
 from .._protocol.provider import Verb
 from .._store.fleet_planning import PlannedCandidate
-from . import fleet_events
+from . import event_values
 from .planning import candidate_key
 
 if TYPE_CHECKING:
@@ -75,5 +75,5 @@ def send_back(context: FleetContext, item: FleetItem, begun: FleetDelivery, erro
     )
     why = f"{error}; sent back ({planned.round} of {ROUNDS})"
     now = context.clock.time()
-    events = fleet_events.changed(context.fleet.name, item, ItemState.CONFLICT, now, by=None, why=why)
+    events = event_values.changed(context.fleet.name, item, ItemState.CONFLICT, now, by=None, why=why)
     return context.work.send_back(context.fleet.id, begun, planned, why=why, events=events)

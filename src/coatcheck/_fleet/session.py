@@ -9,8 +9,8 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,12 +26,16 @@ from .._runtime.system_clock import SystemClock
 from .._store.check_results import CheckResults
 from .._store.journal import NoJournal, SubmissionJournal
 from .._store.location import is_missing, open_database
-from . import fleet_events
+from . import event_values
 from .context import FleetContext, FleetOptions
 from .control import FleetControl
-from .delivery import Branches, Deliver, PatchFiles
+from .delivery import Deliver
+from .delivery_targets import Branches, PatchFiles
+from .forge import Forge, ForgeClient, open_forge
 from .loop import fleet_lock
+from .merge_queue import MergeQueue
 from .plan import FleetPlan, PreparedFleet, prepare
+from .pull_requests import PullRequests
 from .repositories import Repositories
 from .repository_review import RepositoryReview
 from .reviewing import Review
@@ -181,15 +185,16 @@ class FleetSession:
                 if confirm is not None and not confirm(prepared.plan):
                     return prepared.plan, None
                 context = self._store(spec, prepared, services, on_notice or _ignore)
-                runner = FleetRunner(context, self._review(spec), self._targets(spec))
-                return prepared.plan, await runner.run(waits=waits, on_status=on_status)
+                with self.delivering(spec) as (targets, queue):
+                    runner = FleetRunner(context, self._review(spec), targets, queue)
+                    return prepared.plan, await runner.run(waits=waits, on_status=on_status)
 
     def _store(
         self, spec: FleetSpec, prepared: PreparedFleet, services: Services, on_notice: Callable[[str], None]
     ) -> FleetContext:
         """Store the plan, and continue a fleet that had stopped or ended. Raises `ConfigurationError` for a paused one."""
         store, now = self.control.store, self.clock.time()
-        started = fleet_events.fleet_event(kinds.FleetStarted, spec.name, now)
+        started = event_values.fleet_event(kinds.FleetStarted, spec.name, now)
         fleet = store.save(spec.name, spec=spec.canonical, digest=spec.digest, items=prepared.items, events=[started])
         if fleet.state is FleetState.PAUSED:
             raise errors.ConfigurationError(
@@ -215,12 +220,31 @@ class FleetSession:
             results=CheckResults(self.database, clock=self.clock),
         )
 
-    def _targets(self, spec: FleetSpec) -> Mapping[str, Deliver]:
+    @contextmanager
+    def delivering(self, spec: FleetSpec) -> Iterator[tuple[Mapping[str, Deliver], MergeQueue]]:
+        """Open the kinds of delivery, and the queue of what merges; both are closed afterwards."""
+        repositories = self.repositories(spec)
+        pull_requests = PullRequests(
+            repositories, spec.sections.deliver, self.open_forge, sleep=self.clock.sleep
+        )
+        queue = MergeQueue(repositories)
+        try:
+            yield self._targets(spec, pull_requests), queue
+        finally:
+            queue.close()
+            pull_requests.close()
+
+    def open_forge(self) -> tuple[Forge, ForgeClient]:
+        """Return the forge of the settings, with a client of it."""
+        return open_forge(self.config, self.environ, clock=self.settings.clock)
+
+    def _targets(self, spec: FleetSpec, pull_requests: Deliver) -> Mapping[str, Deliver]:
         """Return the kinds of delivery. Raises `ConfigurationError` where that of the file is not among them."""
         folder = (spec.folder or Path()) / (spec.sections.deliver.folder or f"{spec.name}-patches")
         targets: dict[str, Deliver] = {
             "patch": PatchFiles(folder),
             "branch": Branches(self.repositories(spec)),
+            "pull_request": pull_requests,
             **self.settings.targets,
         }
         if (kind := spec.sections.deliver.to) not in targets:

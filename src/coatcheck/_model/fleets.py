@@ -104,11 +104,10 @@ FAILED_CANDIDATES = frozenset({_C.EMPTY, _C.FAILED, _C.EXPIRED, _C.UNCERTAIN})
 
 
 class FleetRecord(Value, frozen=True, kw_only=True):
-    """A fleet in the store. `spec` is its file in canonical JSON, `digest` the SHA-256 of that."""
+    """A fleet in the store. `digest` is the SHA-256 of its file in canonical JSON (`FleetStore.spec`)."""
 
     id: int
     name: str
-    spec: str
     digest: str
     state: FleetState
     created_at: datetime
@@ -259,6 +258,7 @@ class FleetStatus(Value, frozen=True, kw_only=True):
     """A fleet at one moment: how many items and candidates are in each state, and its accounts.
 
     `waits_for_wave` means that the waves that have begun are finished and the next one waits for a decision.
+    `deliveries_held` says why approved items are not delivered now: as many pull requests are open as allowed.
     """
 
     fleet: FleetRecord
@@ -266,6 +266,7 @@ class FleetStatus(Value, frozen=True, kw_only=True):
     candidates: Mapping[str, int] = {}
     accounts: tuple[FleetAccount, ...] = ()
     waits_for_wave: bool = False
+    deliveries_held: str = ""
 
     _json: ClassVar[JsonFields] = {
         "fleet": "fleet object",
@@ -274,12 +275,13 @@ class FleetStatus(Value, frozen=True, kw_only=True):
         "candidates": "how many candidates are in each state",
         "accounts": "account objects",
         "waits_for_wave": "whether the next wave waits for a decision",
+        "deliveries_held": "why approved items are not delivered now, after a run",
     }
 
     @property
     def is_active(self) -> bool:
         """Whether tasks are under way, or items are being decided or delivered."""
-        moving = (ItemState.RANKED, ItemState.APPROVED, ItemState.DELIVERING)
+        moving = (ItemState.RANKED, ItemState.DELIVERING, *(() if self.deliveries_held else (ItemState.APPROVED,)))
         active = (CandidateState.SUBMITTING, CandidateState.RUNNING)
         return any(self.items.get(each) for each in moving) or any(self.candidates.get(each) for each in active)
 
@@ -296,10 +298,11 @@ class FleetStatus(Value, frozen=True, kw_only=True):
             return FleetOutcome.RUNNING
         if self.fleet.stopped_because is not None:
             return FleetOutcome.STOPPED
-        if is_waiting or self.waits_for_wave or self.candidates.get(CandidateState.INPUT_REQUIRED):
+        is_waiting = is_waiting or self.fleet.state is FleetState.PAUSED
+        if is_waiting or self.waits_for_wave or self.deliveries_held or self.candidates.get(CandidateState.INPUT_REQUIRED):
             return FleetOutcome.WAITING
         if self.candidates.get(CandidateState.PLANNED):
             return FleetOutcome.PARKED if self.parked_until else FleetOutcome.RUNNING
         if any(self.items.get(each) for each in (ItemState.FAILED, ItemState.EXHAUSTED, ItemState.OPEN)):
             return FleetOutcome.FAILURES
-        return FleetOutcome.DELIVERED
+        return FleetOutcome.STOPPED if self.items.get(ItemState.CANCELLED) else FleetOutcome.DELIVERED

@@ -10,13 +10,14 @@ Invariants:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
 from .. import errors
+from .._values.decoders import decoder
 from .effects import Response
 from .json_text import clean_json
 from .retry_after import is_throttled, retry_after
@@ -64,7 +65,7 @@ def read_json(body: bytes | msgspec.Raw, shape: type[T], *, response: Response |
     *at* is the path of *body* where it is a part of an answer.
     """
     try:
-        result: T = decoder(cast("Hashable", shape)).decode(body)
+        result: T = decoder(shape).decode(body)
     except UNREADABLE:
         return _read_repaired(body, shape, response, at)
     return result
@@ -87,7 +88,7 @@ def decode_json(body: bytes | str | msgspec.Raw, shape: type[T]) -> T:
 
     Raises one of `UNREADABLE`.
     """
-    read = decoder(cast("Hashable", shape)).decode
+    read = decoder(shape).decode
     try:
         result: T = read(body)
     except UNREADABLE:
@@ -97,12 +98,6 @@ def decode_json(body: bytes | str | msgspec.Raw, shape: type[T]) -> T:
             raise
         result = read(repaired)
     return result
-
-
-@cache
-def decoder(shape: Hashable) -> msgspec.json.Decoder[Any]:
-    """Return the decoder of *shape*; it is cached, because creating one costs more than most decoding."""
-    return msgspec.json.Decoder(cast("Any", shape))
 
 
 def _unreadable(

@@ -6,6 +6,8 @@ from typing import Self
 
 import msgspec
 
+from .._values.decoders import decoder
+
 
 class PollMemory(msgspec.Struct, frozen=True, array_like=True):
     """The base of what a provider keeps: printable and short, because it is part of an event's cursor."""
@@ -14,7 +16,7 @@ class PollMemory(msgspec.Struct, frozen=True, array_like=True):
     def read(cls, text: str) -> Self:
         """Return the memory that `to_text` wrote, an empty one for any other text."""
         try:
-            return msgspec.json.decode(text, type=cls) if text else cls()
+            return decoder(cls).decode(text) if text else cls()
         except msgspec.MsgspecError:
             return cls()
 

@@ -8,12 +8,15 @@ Invariants:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from .._model.tasks import Task
+from .._model.tasks import Task, TaskSpec
 from .._patches.parse import Patch
+from .._runtime.base_client import seconds
+from .._runtime.session import DEFAULT_TIMEOUT
 from ..errors import ConfigurationError
 from .candidate_sources import patch_candidate, task_candidates, unique
 from .candidates import Candidate
@@ -25,13 +28,17 @@ from .score_cards import Rules, checks_that_distinguish_nothing, make_score_card
 from .scorer import run_scorer
 
 if TYPE_CHECKING:
-    import os
-
     from .._patches.policy import Policy
+    from .._protocol.effects import Clock
+    from .._runtime.base_client import Seconds
+    from .._runtime.config import Config
     from .._store.check_results import CheckResults
     from .._workspaces.cancellation import CancelScope
     from .score_card import ScoreCard
+    from .service_reviews import ServiceReview
+    from .services import OpenClient
     from .verification_results import CheckProgress, VerificationResult
+    from .verifier import Verifier
 
 
 class CandidateVerifier(Protocol):
@@ -104,12 +111,18 @@ def review_candidates(
     return replace(rank(cards, checks), base=base.commit, notes=(*notes, *problem))
 
 
+def check_verification(request: ReviewRequest, tools: ReviewTools) -> None:
+    """Raise `ConfigurationError` where the checks could not run: a command is not readable, or there is no sandbox."""
+    if request.verification.checks and tools.verifier is None:
+        _verifier(request, tools).prepare()
+
+
 def _checkout(repository: Path) -> Path | None:
     """Return *repository* where it has a work tree, in which the policy looks for symbolic links."""
     return repository if (repository / ".git").exists() else None
 
 
-def _verifier(request: ReviewRequest, tools: ReviewTools) -> CandidateVerifier:
+def _verifier(request: ReviewRequest, tools: ReviewTools) -> Verifier:
     """Return the verifier; without commands no sandbox is needed to apply the patches."""
     from msgspec.structs import replace
 
@@ -149,7 +162,11 @@ class Review:
     that is optional; *protected* are the patterns of paths that are restored from the base before them.
     *verification* replaces both where more is to be set; it protects only what its `protected` names. A candidate that *policy* rejects, or that changes protected
     paths unless *allow_protected*, is not chosen. *scorer* is a command that reads the diffs and returns scores.
+    `submit` makes candidates of a task for several services.
     """
+
+    # The name in the store of a review that `submit` or `resume` has returned.
+    name: str | None = None
 
     def __init__(
         self,
@@ -181,6 +198,85 @@ class Review:
         )
         self._ranking: Ranking | None = None
 
+    @classmethod
+    def submit(
+        cls,
+        spec: str | TaskSpec,
+        *,
+        on: Iterable[str],
+        repository: str | os.PathLike[str],
+        name: str | None = None,
+        checks: Iterable[str | Check] = (),
+        verification: Verification | None = None,
+        timeout: Seconds | None = DEFAULT_TIMEOUT,
+        interval: Seconds | None = None,
+        config: Config | None = None,
+        environ: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        open_client: OpenClient | None = None,
+    ) -> Review:
+        """Submit a task to several services, wait for all of them, and return the review of what they made.
+
+        *spec* is a prompt or a `TaskSpec`; *on* are services as ``codex`` or ``codex:2``, with the attempts of each.
+        A service that fails is a candidate with an error. The review is in the store by *name* (without one: words of
+        the prompt, see `Review.name`) before anything is submitted: `resume` continues it after a kill, and
+        ``coatcheck review NAME`` too. *open_client* opens the client of a service with a journal; without it the
+        settings and logins of *config* and *environ* are used. Raises `WaitTimeoutError` at the *timeout*, and the
+        first error where no service takes the task.
+        """
+        from .review_file import ReviewFile
+        from .service_reviews import ReviewSettings, submit_review
+
+        verification = verification or Verification(checks=checks_of(checks), protected=DEFAULT_PROTECTED)
+        settings = ReviewSettings.of(environ=environ, config=config, clock=clock, open_client=open_client)
+        ended = submit_review(
+            spec if isinstance(spec, TaskSpec) else TaskSpec(prompt=spec),
+            tuple(on),
+            settings=settings,
+            name=name,
+            checks=ReviewFile(verification=verification).to_dict(),
+            repository=os.fspath(repository),
+            timeout=seconds(timeout),
+            interval=seconds(interval),
+        )
+        return cls._of(ended, repository, verification)
+
+    @classmethod
+    def resume(
+        cls,
+        name: str,
+        *,
+        repository: str | os.PathLike[str],
+        checks: Iterable[str | Check] = (),
+        verification: Verification | None = None,
+        timeout: Seconds | None = DEFAULT_TIMEOUT,
+        interval: Seconds | None = None,
+        config: Config | None = None,
+        environ: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        open_client: OpenClient | None = None,
+    ) -> Review:
+        """Continue the review *name* as `submit` does: what was not submitted is submitted, and nothing twice.
+
+        Without *checks* and *verification* the checks are those that it was begun with. Raises `ConfigurationError`
+        for a name that does not exist.
+        """
+        from .review_file import ReviewFile
+        from .service_reviews import ReviewSettings, resume_review
+
+        settings = ReviewSettings.of(environ=environ, config=config, clock=clock, open_client=open_client)
+        ended = resume_review(name, settings=settings, timeout=seconds(timeout), interval=seconds(interval))
+        if verification is None and (given := checks_of(checks)):
+            verification = Verification(checks=given, protected=DEFAULT_PROTECTED)
+        return cls._of(ended, repository, verification or ReviewFile.from_dict(ended.review.settings).verification)
+
+    @classmethod
+    def _of(cls, ended: ServiceReview, repository: str | os.PathLike[str], verification: Verification) -> Review:
+        candidates = [candidate for result in ended.results for candidate in result.candidates()]
+        review = cls(*candidates, repository=repository, verification=verification)
+        review.name = ended.review.name
+        return review
+
     def verify(
         self,
         *,
@@ -194,8 +290,6 @@ class Review:
         *base* is a revision of the repository; without it that of the tasks, else HEAD. *workers* sandboxes run at once.
         Raises `ConfigurationError` where there is no repository, no such base, or no sandbox.
         """
-        import os
-
         from .._runtime.config import state_dir
 
         environ = os.environ if environ is None else environ

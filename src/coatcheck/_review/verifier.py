@@ -72,6 +72,10 @@ class Verifier:
         with outer.on_cancel(inner.cancel), tools.folder.open_run() as run:
             return VerificationRun(tools, run, scope=inner, on_progress=on_progress).verify(candidates, base)
 
+    def prepare(self) -> None:
+        """Find the sandbox, and split the commands. Raises `ConfigurationError` where no check could run."""
+        self._prepared()
+
     def _prepared(self) -> Tools:
         """Return the sandbox and the folders, which are made once."""
         with self._lock:

@@ -21,6 +21,7 @@ from .._files.private import make_private_folder, replace_file
 from .._files.reading import read_regular_file
 from .._model.duration_estimate import Durations
 from .._protocol.duration_store import ObservedDurations
+from .._values.decoders import decoder
 
 # Environments that are remembered at most; the oldest go first.
 MEMORY = 200
@@ -56,7 +57,7 @@ class DurationFile:
 
     def _read(self) -> dict[str, Durations]:
         try:
-            return msgspec.json.decode(read_regular_file(self._path), type=dict[str, Durations])
+            return decoder(dict[str, Durations]).decode(read_regular_file(self._path))
         except (OSError, msgspec.MsgspecError):
             return {}
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
-
 from .. import errors
 from .._files.locks import is_locked, lock_descriptor
 from .._files.processes import boot_id, is_running
 from .._files.reading import open_regular_file
+from .._values.decoders import decoder
 from .._values.value import Value
 from .config import state_dir
 
@@ -134,7 +133,7 @@ def read_record(path: str | os.PathLike[str]) -> ServerRecord | None:
     """Return the record at *path*, None where there is none or its server does not run on this machine."""
     try:
         with os.fdopen(open_regular_file(path), "rb") as file:
-            record = msgspec.json.decode(file.read(), type=ServerRecord)
+            record = decoder(ServerRecord).decode(file.read())
             is_held = is_locked(file.fileno())
     except (OSError, ValueError):
         return None

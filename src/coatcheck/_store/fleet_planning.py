@@ -3,7 +3,7 @@
 Invariants:
 
 - an item is stored once for each key, a candidate once for each idempotency key;
-- an item whose prompt has changed is open again with the new prompt, unless it was delivered.
+- an item whose prompt or base has changed is open again with the new one, unless it was delivered.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
 
 from .._model.fleets import CandidateState, ItemState
 from .._values.value import Value
@@ -58,19 +60,18 @@ class PlannedItem(Value, frozen=True, kw_only=True):
 
 def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem], *, at: float) -> None:
     """Store what is new in *items*."""
-    known = {
-        key: (id, digest)
-        for id, key, digest in transaction.rows(
-            "SELECT id, item_key, prompt_digest FROM fleet_item WHERE fleet = ?", (fleet,)
-        )
-    }
+    query = "SELECT id, item_key, prompt_digest, base_commit FROM fleet_item WHERE fleet = ?"
+    known = {key: (id, digest, base) for id, key, digest, base in transaction.rows(query, (fleet,))}
+    query = "SELECT item, max(round) FROM fleet_candidate WHERE fleet = ? AND round > 0 GROUP BY item"
+    rounds = dict(transaction.rows(query, (fleet,)))
     for item in items:
-        id, digest = known.get(item.key, (0, ""))
+        id, digest, base = known.get(item.key, (0, "", None))
         if not id:
             id = _insert_item(transaction, fleet, item, at)
-        elif digest != prompt_digest(item.prompt):
+        elif (digest, base) != (prompt_digest(item.prompt), item.base_commit):
             _update_item(transaction, fleet, id, item, at)
         for candidate in item.candidates:
+            candidate = msgspec.structs.replace(candidate, round=rounds[id]) if id in rounds else candidate
             add_candidate(transaction, fleet, id, candidate)
 
 
@@ -100,7 +101,7 @@ def _update_item(transaction: Transaction, fleet: int, id: int, item: PlannedIte
     keep_blob(transaction, fleet, number)
     transaction.change(
         "UPDATE fleet_item SET prompt = ?, prompt_digest = ?, title = ?, base = ?, base_commit = ?, state = ?,"
-        " chosen = NULL, why = NULL, changed_at = ?, version = version + 1 WHERE id = ? AND state <> ?",
+        " chosen = NULL, why = NULL, changed_at = ?, version = version + 1 WHERE id = ? AND state NOT IN (?, ?)",
         (
             number,
             prompt_digest(item.prompt),
@@ -111,9 +112,10 @@ def _update_item(transaction: Transaction, fleet: int, id: int, item: PlannedIte
             at,
             id,
             ItemState.DELIVERED.value,
+            ItemState.DELIVERING.value,
         ),
     )
-    # What was not submitted yet was planned for the old prompt.
+    # What was not submitted yet was planned for the old prompt or base.
     transaction.change(
         "UPDATE fleet_candidate SET state = ?, version = version + 1 WHERE item = ? AND state = ?",
         (CandidateState.CANCELLED.value, id, CandidateState.PLANNED.value),

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from .._model.fleets import CandidateState, FleetCandidate, FleetItem, FleetRecord, FleetState, ItemState
 from .._model.tasks import TaskRef
-from .blobs import get_blob
 
 if TYPE_CHECKING:
-    from .database import Row, Transaction
+    from .database import Row
 
-FLEET_COLUMNS = "id, name, spec, digest, state, created_at, stopped_because, submitted, wave"
+FLEET_COLUMNS = "id, name, digest, state, created_at, stopped_because, submitted, wave"
 ITEM_COLUMNS = (
     "id, item_key, repository, base, base_commit, title, wave, state, chosen, why, variables, prompt_digest, changed_at"
 )
@@ -23,13 +22,12 @@ CANDIDATE_COLUMNS = (
 )
 
 
-def fleet_of(transaction: Transaction, row: Row) -> FleetRecord:
+def fleet_of(row: Row) -> FleetRecord:
     """Return the fleet of a row."""
-    id, name, spec, digest, state, created_at, stopped_because, submitted, wave = row
+    id, name, digest, state, created_at, stopped_because, submitted, wave = row
     return FleetRecord(
         id=id,
         name=name,
-        spec=get_blob(transaction, spec).decode(),
         digest=digest,
         state=FleetState(state),
         created_at=_moment(created_at),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._model.fleets import CandidateState, FleetCandidate, FleetDelivery, ItemState
+from .._patches.changed_lines import ChangedLines
 from .blobs import get_blob
 from .fleet_planning import PlannedCandidate, add_candidate, keep_text
 from .fleet_rows import CANDIDATE_COLUMNS, candidate_of
@@ -101,6 +102,20 @@ class FleetWork:
             ((number,),) = transaction.rows("SELECT review FROM fleet_item WHERE id = ?", (item,))
             document: dict[str, Any] | None = None if number is None else json.loads(get_blob(transaction, number))
         return document
+
+    def changed_lines(
+        self, fleet: int, states: Iterable[ItemState]
+    ) -> Mapping[int, tuple[int, Sequence[ChangedLines]]]:
+        """Return by item how many lines its chosen patch changes, and which of the base; for items in *states*."""
+        names = [state.value for state in states]
+        query = (
+            "SELECT fleet_item.id, insertions + deletions, hunks FROM fleet_item"  # noqa: S608 - marks
+            " JOIN fleet_candidate ON fleet_candidate.id = chosen JOIN fleet_patch ON digest = patch"
+            f" WHERE fleet_item.fleet = ? AND fleet_item.state IN ({', '.join('?' * len(names))})"
+        )
+        with self._database.reading() as transaction:
+            rows = transaction.rows(query, (fleet, *names))
+        return {item: (size, [ChangedLines(*each) for each in json.loads(hunks)]) for item, size, hunks in rows}
 
     # --- deliveries ---------------------------------------------------------------------------------------------------
 

@@ -56,11 +56,17 @@ class FleetStore:
         with self.database.reading() as transaction:
             return self._find(transaction, name)
 
+    def spec(self, fleet: int) -> str:
+        """Return the file of a fleet in canonical JSON."""
+        with self.database.reading() as transaction:
+            ((number,),) = transaction.rows("SELECT spec FROM fleet WHERE id = ?", (fleet,))
+            return get_blob(transaction, number).decode()
+
     def list(self) -> Sequence[FleetRecord]:
         """Return the fleets, the newest first."""
         with self.database.reading() as transaction:
             rows = transaction.rows(f"SELECT {FLEET_COLUMNS} FROM fleet ORDER BY id DESC")  # noqa: S608 - ours
-            return [fleet_of(transaction, row) for row in rows]
+            return [fleet_of(row) for row in rows]
 
     def save(
         self, name: str, *, spec: str, digest: str, items: Sequence[PlannedItem], events: Events = ()
@@ -227,7 +233,7 @@ class FleetStore:
 
     def _find(self, transaction: Transaction, name: str) -> FleetRecord | None:
         row = transaction.row(f"SELECT {FLEET_COLUMNS} FROM fleet WHERE name = ?", (name,))  # noqa: S608 - ours
-        return None if row is None else fleet_of(transaction, row)
+        return None if row is None else fleet_of(row)
 
     def _change(self, statement: str, parameters: Sequence[object], events: Events) -> bool:
         with self.database.writing() as transaction:

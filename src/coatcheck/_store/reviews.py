@@ -12,7 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from .. import errors
+from .._model.review_events import ReviewRanked
 from .._model.tasks import TaskRef, TaskSpec
 from .._values.value import JsonFields, Value
 from .database import UniqueError
+from .events import append_events
 from .journal import SubmissionJournal
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class StoredReview(Value, frozen=True, kw_only=True):
     title: str = ""
     root: str | None = None
     base: str | None = None
-    settings: dict[str, Any] = {}
+    settings: Mapping[str, Any] = {}
     choice: str | None = None
     submissions: tuple[ReviewSubmission, ...] = ()
 
@@ -128,7 +130,7 @@ class ReviewStore:
         title: str,
         root: str | None = None,
         base: str | None = None,
-        settings: dict[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> StoredReview:
         """Store a review under the first of *names* that no review has. Raises `ConfigurationError` for no such name."""
         review = StoredReview(
@@ -154,7 +156,7 @@ class ReviewStore:
         """Return a review, None where there is none."""
         with self._database.reading() as transaction:
             row = transaction.row(f"SELECT {_REVIEW} FROM review WHERE name = ?", (name,))  # noqa: S608 - ours
-            return row and _review(row, _submissions(transaction, name))
+            return None if row is None else _review(row, _submissions(transaction, name))
 
     def list_reviews(self, *, limit: int = 50) -> Sequence[StoredReview]:
         """Return the newest reviews."""
@@ -182,10 +184,26 @@ class ReviewStore:
             )
         return row is not None
 
-    def record_choice(self, name: str, choice: str | None) -> None:
-        """Record which candidate was chosen, None for none."""
+    def record_ranking(self, name: str, choice: str | None, *, candidates: int, is_final: bool) -> bool:
+        """Record which candidate was chosen, None for none, and the event of it; False for a choice that was recorded.
+
+        *is_final* ends the review: no task of it is still running.
+        """
+        now = self._clock.time()
+        state = "ended" if is_final else "waiting"
+        event = ReviewRanked(
+            subject=f"review:{name}", at=datetime.fromtimestamp(now, UTC), chosen=choice, candidates=candidates
+        )
         with self._database.writing() as transaction:
-            transaction.change("UPDATE review SET choice = ? WHERE name = ?", (choice, name))
+            transaction.lock_events()
+            row = transaction.row(
+                "UPDATE review SET state = ?, choice = ? WHERE name = ?"
+                " AND (state <> ? OR COALESCE(choice, '') <> ?) RETURNING name",
+                (state, choice, name, state, choice or ""),
+            )
+            if row is not None:
+                append_events(transaction, [event], at=now)
+        return row is not None
 
     def forget_specs(self, name: str) -> None:
         """Delete the prompts of submissions that need not be sent again."""
@@ -200,9 +218,9 @@ class ReviewStore:
             transaction.change("DELETE FROM review_submission WHERE review = ?", (name,))
             return transaction.change("DELETE FROM review WHERE name = ?", (name,)) > 0
 
-    def journal(self) -> ReviewJournal:
-        """Return a journal for the submissions of one thread."""
-        return ReviewJournal(self._database, old_folder=self._old_folder)
+    def journal(self, *, template: tuple[str, str] | None = None) -> ReviewJournal:
+        """Return a journal for the submissions of one thread; *template* is the one of their prompt, and its digest."""
+        return ReviewJournal(self._database, old_folder=self._old_folder, template=template)
 
     def _insert(self, review: StoredReview) -> bool:
         document = msgspec.json.encode(review.settings).decode()

@@ -1,5 +1,8 @@
 """`demo`: every step from prompt to patch, with a local cloud that runs as long as the demo.
 
+Three attempts are checked by the project's own tests, and the best one is applied. The checks run in a sandbox where
+one can; elsewhere without one, because the agent is the script of this package.
+
 Guarantee: it uses and changes nothing of the user's: no login, journal, server record or git setting. It leaves only
 the folder that it names.
 """
@@ -7,7 +10,9 @@ the folder that it names.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,12 +35,14 @@ from ..process_env import ProcessEnv
 
 if TYPE_CHECKING:
     from ..._model.tasks import Task
+    from ..._review.checks import SandboxKind, Verification
+    from ..._review.ranking import Ranking
     from ..._runtime.client import Client
     from ..._runtime.server_record import ServerRecord
 
 ATTEMPTS = 3
-# The scripted agent's second change is the one with a button to press.
-DEFAULT_ATTEMPT = 2
+# The project's own tests, run by Python.
+TESTS = "-m unittest"
 # Its agents take a fraction of a second each, so polls are frequent; more than two minutes is an error (seconds).
 WAIT = WaitOptions(interval=0.2, timeout=120.0)
 # The variables that the cloud, the agents and the client are given: no login, proxy or setting.
@@ -53,12 +60,11 @@ coatcheck demo --attempt 3 --folder ./demo
 @click.option(
     "--attempt",
     type=click.IntRange(1, ATTEMPTS),
-    default=DEFAULT_ATTEMPT,
     metavar="N",
-    help=f"Which of the {ATTEMPTS} attempts to apply.",
+    help=f"Which of the {ATTEMPTS} attempts to apply (default: the one that the checks choose).",
 )
 @click.option("--folder", metavar="FOLDER", help="Create the sample project there (default: a new temporary folder).")
-def demo_command(run: CommandContext, *, attempt: int, folder: str | None) -> None:
+def demo_command(run: CommandContext, *, attempt: int | None, folder: str | None) -> None:
     """Show every step from prompt to patch in a few seconds, with a local cloud.
 
     The cloud, HTTP, git and the sample web site are real. The agent is a small script with prepared changes: it needs
@@ -131,20 +137,34 @@ def _client(record: ServerRecord, environ: Mapping[str, str]) -> Iterator[Client
         yield client
 
 
+def _python(environ: Mapping[str, str]) -> str:
+    """Return the command of Python, as a person writes it where that works."""
+    return "python3" if shutil.which("python3", path=environ.get("PATH")) else shlex.quote(sys.executable)
+
+
+def _verification(command: str, *, sandbox: SandboxKind = "auto") -> Verification:
+    from ..._review.checks import Check, Verification
+    from ..._review.protected_paths import DEFAULT_PROTECTED
+
+    return Verification(checks=(Check(name="tests", run=command),), protected=DEFAULT_PROTECTED, sandbox=sandbox)
+
+
 class Demo:
     """One run of the demo: each step prints the command that does the same."""
 
     def __init__(self, run: CommandContext, client: Client, site: Path) -> None:
         self._run, self._client, self._site = run, client, site
 
-    def show(self, url: str, number: int) -> None:
+    def show(self, url: str, number: int | None) -> None:
         """Show all steps, or with ``--json`` print their results."""
         from ...cloud.demo.site import LABEL, PROMPT
 
         self._say("A local cloud runs at: ", Styled(url, "bold"))
         self._say("Its agent is a small script with prepared changes; no model is used.")
         task = self._submit(LABEL, PROMPT)
-        task = self._wait(task, number)
+        task = self._wait(task)
+        ranking = self._review(task)
+        number = number or self._chosen(ranking)
         self._show_command(f"coatcheck usage --provider {LOCAL_PROVIDER}")
         current = self._client.get_usage()
         self._show(usage(current, self._run.now))
@@ -153,7 +173,12 @@ class Demo:
         report = self._apply(task, chosen)
         status = self._git_status()
         if self._run.is_json:
-            applied = {"usage": to_object(current), "applied": apply_document(report), "git_status": status}
+            applied = {
+                "ranking": to_object(ranking),
+                "usage": to_object(current),
+                "applied": apply_document(report),
+                "git_status": status,
+            }
             self._print(task, number, applied)
 
     def _submit(self, label: str, prompt: str) -> Task:
@@ -164,19 +189,49 @@ class Demo:
         self._say(f"Step 1/2: the ticket is returned at once: {task.ref}")
         return task
 
-    def _wait(self, task: Task, number: int) -> Task:
+    def _wait(self, task: Task) -> Task:
         self._show_command(f"coatcheck wait {task.ref}")
         progress = self._run.start_progress(task.ref)
         ended = wait_for_task(self._client, task.ref, WAIT, on_change=progress.update)
         self._say("Step 2/2: the task ended: ", state_word(ended.state, ended.raw_state), ".")
         self._show(attempts(ended.attempts))
-        self._show(
-            [*heading(f"Message of attempt {number}"), *message(ended.attempt(number).outcome, self._run.markdown)]
-        )
         return ended
+
+    def _review(self, task: Task) -> Ranking:
+        """Check the attempts by the project's own tests, and show the score cards."""
+        from ..._review.candidate_sources import task_candidates
+        from ..._review.review import ReviewRequest, ReviewTools, check_verification, review_candidates
+        from ..review_formatting import ranking_lines
+        from ..review_progress import with_progress
+
+        environ = self._run.process_env.environ
+        command = f"{_python(environ)} {TESTS}"
+        line = f'coatcheck review {task.ref} --check "{command}"'
+        tools = ReviewTools(Path(environ["COATCHECK_STATE_HOME"]) / "reviews", environ)
+        request = ReviewRequest(task_candidates(task), self._site, _verification(command))
+        try:
+            check_verification(request, tools)
+            self._show_command(line)
+        except errors.ConfigurationError as error:
+            self._show_command(f"{line} --sandbox none")
+            self._say(f"Here the tests run without a sandbox, because the agent is part of coatcheck: {error}.")
+            request = request._replace(verification=_verification(command, sandbox="none"))
+        ranking = with_progress(
+            self._run, lambda report, scope: review_candidates(request, tools, on_progress=report, scope=scope)
+        )
+        self._show(ranking_lines(ranking, width=None))
+        return ranking
+
+    @staticmethod
+    def _chosen(ranking: Ranking) -> int:
+        """Return the attempt that is chosen. Raises `TaskError` where none is."""
+        if ranking.chosen is None:
+            raise errors.TaskError(f"no attempt is chosen: {ranking.reason}", remedy="pass --attempt N")
+        return ranking.chosen.candidate.attempt or 1
 
     def _show_result(self, task: Task, chosen: ChosenPatch) -> None:
         number, outcome, _ = chosen
+        self._show([*heading(f"Message of attempt {number}"), *message(outcome, self._run.markdown)])
         self._show_command(f"coatcheck diff {task.ref} --attempt {number}")
         self._show(list(diff_lines(bytes(outcome.patch or b""))))
         self._show_command(f"coatcheck show {task.ref} --attempt {number}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,9 +15,9 @@ from ..json_output import to_object
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..._fleet.control import FleetControl
     from ..._fleet.fleet import Fleet
     from ..._fleet.plan import FleetPlan
-    from ..._fleet.session import FleetSession
     from ..._model.fleets import FleetItem, FleetStatus
     from ..console import Line
 
@@ -88,17 +87,17 @@ def fleet_command(
     _check(action, target, keys, options)
     if action in ("plan", "run"):
         return _run_file(run, action, target or "", options)
-    from ..._app.fleets import open_session
+    from ..._app.fleets import fleet_control
 
-    with closing(open_session(run.workspace, clock=run.process_env.clock)) as session:
-        if session.is_new and action == "list":
+    with fleet_control(run.workspace, clock=run.process_env.clock) as control:
+        if control is None and action == "list":
             run.answer(lambda: {"fleets": []}, lambda: ["No fleets; run one with: coatcheck fleet run FILE"])
             return None
-        if session.is_new:
+        if control is None:
             raise errors.ConfigurationError(
                 f"there is no fleet {target!r}", remedy="run one with: coatcheck fleet run FILE"
             )
-        return _ACTIONS[action](run, session, target or "", keys, options)
+        return _ACTIONS[action](run, control, target or "", keys, options)
 
 
 def _check(action: str, target: str | None, keys: Sequence[str], options: dict[str, Any]) -> None:
@@ -210,17 +209,17 @@ def _count(number: int, noun: str) -> str:
 # --- the other actions ------------------------------------------------------------------------------------------------
 
 
-def _list(run: CommandContext, session: FleetSession, *_: object) -> None:
-    fleets = session.control.store.list()
+def _list(run: CommandContext, control: FleetControl, *_: object) -> None:
+    fleets = control.store.list()
     run.answer(
         lambda: {"fleets": [to_object(each) for each in fleets]},
         lambda: [f"{each.name}  {each.state}  {each.created_at:%Y-%m-%d %H:%M}" for each in fleets] or ["No fleets."],
     )
 
 
-def _status(run: CommandContext, session: FleetSession, name: str, keys: Sequence[str], _: dict[str, Any]) -> int:
-    status = session.control.status(name)
-    items = session.control.items(name, keys=keys) if keys else ()
+def _status(run: CommandContext, control: FleetControl, name: str, keys: Sequence[str], _: dict[str, Any]) -> int:
+    status = control.status(name)
+    items = control.items(name, keys=keys) if keys else ()
     run.answer(
         lambda: {"status": to_object(status), "items": [to_object(each) for each in items]},
         lambda: [*status_lines(status), *map(item_line, items)],
@@ -277,28 +276,28 @@ def _show_next(run: CommandContext, status: FleetStatus) -> None:
         run.note(f"Send them back to work: coatcheck fleet retry {name}, then run it again")
 
 
-def _watch(run: CommandContext, session: FleetSession, name: str, *_: object) -> int:
+def _watch(run: CommandContext, control: FleetControl, name: str, *_: object) -> int:
     from ..._model.fleets import FleetOutcome
     from ..._runtime.system_clock import SystemClock
     from ..fleet_progress import FleetProgress
 
     clock = run.process_env.clock or SystemClock()
     with FleetProgress(run, name) as progress:
-        while (status := session.control.status(name)).outcome is FleetOutcome.RUNNING:
+        while (status := control.status(name)).outcome is FleetOutcome.RUNNING:
             progress.show(status)
             clock.sleep(1.0)
     run.answer(lambda: {"status": to_object(status)}, lambda: status_lines(status))
     return code_of(status)
 
 
-def _show(run: CommandContext, session: FleetSession, name: str, keys: Sequence[str], _: dict[str, Any]) -> None:
+def _show(run: CommandContext, control: FleetControl, name: str, keys: Sequence[str], _: dict[str, Any]) -> None:
     if not keys:
-        items = session.control.items(name)
+        items = control.items(name)
         run.answer(
             lambda: {"items": [to_object(each) for each in items]}, lambda: [*map(item_line, items)], is_long=True
         )
         return
-    report = session.control.show(name, keys[0])
+    report = control.show(name, keys[0])
     run.answer(lambda: to_object(report), lambda: _report_lines(report), is_long=True)
 
 
@@ -323,12 +322,12 @@ def _decide(verb: str, word: str) -> Callable[..., None]:
     """Return the action that decides about items with the method *verb* of the control."""
 
     def act(
-        run: CommandContext, session: FleetSession, name: str, keys: Sequence[str], options: dict[str, Any]
+        run: CommandContext, control: FleetControl, name: str, keys: Sequence[str], options: dict[str, Any]
     ) -> None:
         from ..._app.fleets import person
 
         own = {"uncertain": options["uncertain"]} if verb == "retry" else {"why": options["why"]}
-        items = getattr(session.control, verb)(name, keys, by=person(run.workspace), **own)
+        items = getattr(control, verb)(name, keys, by=person(run.workspace), **own)
         run.answer(
             lambda: {"items": [to_object(each) for each in items]},
             lambda: [f"{word} {each.key}" for each in items] or [f"Nothing was {word}."],
@@ -339,33 +338,33 @@ def _decide(verb: str, word: str) -> Callable[..., None]:
     return act
 
 
-def _pause(run: CommandContext, session: FleetSession, name: str, _: object, options: dict[str, Any]) -> None:
+def _pause(run: CommandContext, control: FleetControl, name: str, _: object, options: dict[str, Any]) -> None:
     from ..._app.fleets import person
 
-    changed = session.control.pause(name, by=person(run.workspace), why=options["why"])
+    changed = control.pause(name, by=person(run.workspace), why=options["why"])
     run.answer(
         lambda: {"fleet": name, "is_changed": changed},
         lambda: [f"{name} is paused." if changed else f"{name} was not running."],
     )
 
 
-def _resume(run: CommandContext, session: FleetSession, name: str, *_: object) -> None:
+def _resume(run: CommandContext, control: FleetControl, name: str, *_: object) -> None:
     from ..._app.fleets import person
 
-    changed = session.control.resume(name, by=person(run.workspace))
+    changed = control.resume(name, by=person(run.workspace))
     run.answer(
         lambda: {"fleet": name, "is_changed": changed},
         lambda: [f"{name} may run again: coatcheck fleet run FILE" if changed else f"{name} was not paused."],
     )
 
 
-def _cancel(run: CommandContext, session: FleetSession, name: str, _: object, options: dict[str, Any]) -> None:
+def _cancel(run: CommandContext, control: FleetControl, name: str, _: object, options: dict[str, Any]) -> None:
     from ..._app.fleets import person
 
-    session.control.get(name)
+    control.get(name)
     if not options["yes"] and not run.confirm(f"Cancel {name}?"):
         raise errors.ConfigurationError(f"the fleet {name} was not cancelled", remedy="pass --yes to cancel it")
-    running = session.control.cancel(name, by=person(run.workspace), why=options["why"])
+    running = control.cancel(name, by=person(run.workspace), why=options["why"])
     run.answer(
         lambda: {"fleet": name, "running": [str(each.ref) for each in running]},
         lambda: [f"{name} is cancelled."],
@@ -374,11 +373,11 @@ def _cancel(run: CommandContext, session: FleetSession, name: str, _: object, op
         run.note(f"still running: coatcheck cancel {each.ref}")
 
 
-def _events(run: CommandContext, session: FleetSession, name: str, _: object, options: dict[str, Any]) -> None:
+def _events(run: CommandContext, control: FleetControl, name: str, _: object, options: dict[str, Any]) -> None:
     from ..formatting import event as event_lines
 
     after = options["after"]
-    while events := session.control.events(name, after=after):
+    while events := control.events(name, after=after):
         for stored in events:
             after = stored.id
             if run.is_json:

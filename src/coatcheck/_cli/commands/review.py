@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from ... import errors
+from ..._app.candidate_reviews import require_work_tree
+from ..._app.wait import WaitOptions
 from ..._review.checks import SandboxKind
-from ..apply import print_repairs, print_warnings
+from ..apply import print_repairs
+from ..best_of import EndedReview, ReviewSession, list_reviews, sources_of
 from ..context import CommandContext, command
-from ..exit_codes import ExitCode, exit_code_of
-from ..json_output import error_document, to_object
+from ..review_results import ReviewOutput, finish_review, request_of, review_file
 from ..stored_tasks import reading
+from ..time_options import interval_option, seconds, timeout_of, timeout_option
 from .patch import directory_option, repair_option, strip_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..._app.apply import ApplyOptions, ApplyReport
     from ..._app.candidate_reviews import CandidateSource
     from ..._app.patch_files import PatchOptions
-    from ..._review.checks import Check
-    from ..._review.ranking import Ranking
-    from ..._review.review import ReviewRequest
     from ..._review.review_file import ReviewFile
-    from ..console import Line
-
-    Applied: TypeAlias = ApplyReport | errors.CoatcheckError | None
+    from ..._store.reviews import StoredReview
 
 
 @command(
@@ -37,9 +34,11 @@ coatcheck review codex:task_e_6a0 --check "make test"
 coatcheck review codex:task_e_6a0 jules:12 ./mine.patch --check "pytest -q" --check-optional "ruff check ."
 coatcheck review codex:task_e_6a0 --file ~/review.toml --apply
 coatcheck review one.patch two.patch --check "make test" --markdown
+coatcheck review add-dark-mode --apply
+coatcheck review --list
 """,
 )
-@click.argument("tasks", metavar="REF|FILE...", nargs=-1, required=True)
+@click.argument("tasks", metavar="[REF|FILE|NAME]...", nargs=-1)
 @click.option(
     "--check", "checks", multiple=True, metavar="COMMAND", help="A command that a candidate must pass; may be repeated."
 )
@@ -77,11 +76,21 @@ coatcheck review one.patch two.patch --check "make test" --markdown
 @repair_option
 @click.option("--apply", "is_applied", is_flag=True, help="Apply the candidate that is chosen.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@click.option("--list", "is_list", is_flag=True, help="List the reviews of `run --on` and `submit --on`.")
+@timeout_option
+@interval_option
 @click.option(
     "--refresh", is_flag=True, help="Read ended tasks from their services as well, and run every check again."
 )
 def review_command(
-    run: CommandContext, *, tasks: tuple[str, ...], is_applied: bool, markdown: bool, refresh: bool, **options: Any
+    run: CommandContext,
+    *,
+    tasks: tuple[str, ...],
+    is_applied: bool,
+    markdown: bool,
+    is_list: bool,
+    refresh: bool,
+    **options: Any,
 ) -> int:
     """Check candidates, rank them, and print which is the best and why.
 
@@ -89,96 +98,84 @@ def review_command(
     on the unpatched base first, then on each candidate, in a sandbox without network. Tests and the configuration of
     checks are restored from the base before. Only a candidate that passes every required check, breaks no rule and
     changes no protected file is chosen; the exit code is 11 where there is none.
+
+    NAME is a review that `run --on` or `submit --on` has begun: what was not submitted is submitted, all its tasks are
+    waited for, and the checks are those that it was begun with, unless others are given.
     """
     if markdown and run.is_json:
         raise errors.ConfigurationError("--markdown and --json cannot be combined", remedy="pass one of them")
-    file = _review_file(run, options["file"])
-    request, apply_options = _request(run, file, options)
+    if is_list or not tasks:
+        return _list(run, tasks, is_list=is_list)
+    output = ReviewOutput(is_applied=is_applied, is_markdown=markdown, is_refreshed=refresh)
+    stored, names = _stored_review(run, tasks)
+    if stored is not None:
+        return _continue(run, stored, names, options, output)
+    request, apply_options = request_of(run, review_file(run, options["file"]), options)
     if is_applied:
-        from ..._app.candidate_reviews import require_work_tree
-
         require_work_tree(request.repository)
-    sources = _read_sources(run, tasks, options, is_refreshed=refresh)
-    request = request._replace(candidates=_unique(sources))
-    ranking = _review(run, request, is_refreshed=refresh)
-    report = _apply(run, request, ranking, sources, apply_options) if is_applied and ranking.choice else None
-    _print(run, ranking, report, request.verification.checks, is_applied=is_applied, is_markdown=markdown)
-    return _exit_code(run, ranking, report)
+    sources = _read_sources(run, names, options, is_refreshed=refresh)
+    return finish_review(run, request, sources, apply_options, output)
 
 
-def _exit_code(run: CommandContext, ranking: Ranking, report: Applied) -> int:
-    """Return the exit code; the error of an application is raised, or in the document where that is printed."""
-    from ..apply import apply_exit_code
-
-    if isinstance(report, errors.CoatcheckError):
-        if not run.is_json:
-            raise report
-        return exit_code_of(report)
-    if report is not None:
-        return apply_exit_code(report)
-    return ExitCode.DONE if ranking.choice else ExitCode.NO_CANDIDATE
-
-
-def _review_file(run: CommandContext, name: str | None) -> ReviewFile:
-    import os
-
-    from ..._review.review_file import ReviewFile, read_review_file
-
-    return read_review_file(os.path.expanduser(name), folder=run.process_env.folder) if name else ReviewFile()
-
-
-def _request(run: CommandContext, file: ReviewFile, options: dict[str, Any]) -> tuple[ReviewRequest, ApplyOptions]:
-    """Return the review without its candidates, and how to apply the choice; options overrule the file."""
-    from ..._app.apply import ApplyOptions
-    from ..._app.candidate_reviews import find_repository
-    from ..._review.review import ReviewRequest
-
-    rules = ApplyOptions.of(
-        reject=(*file.reject, *options["reject"]),
-        ignore=(*file.ignore, *options["ignore"]),
-        strict=file.strict or options["strict"],
+def _continue(
+    run: CommandContext,
+    stored: StoredReview,
+    names: Sequence[str],
+    options: dict[str, Any],
+    output: ReviewOutput,
+) -> int:
+    """Submit what a review has not submitted, wait for all its tasks, and review them with the candidates *names*."""
+    request, apply_options = request_of(run, _stored_file(run, stored, options), options, root=stored.root)
+    if output.is_applied:
+        require_work_tree(request.repository)
+    interval = options["interval"]
+    wait = WaitOptions(
+        timeout=timeout_of(run, options["timeout"]), interval=seconds(interval, "--interval") if interval else None
     )
-    repository = find_repository(_folder(run, options["repository"]))
-    request = ReviewRequest(
-        (),
-        repository,
-        _verification(file, options),
-        base=options["base"],
-        policy=rules.policy(),
-        allow_protected=file.allow_protected or options["allow_protected"],
-        scorer=options["scorer"] or file.scorer,
-        workers=options["workers"] or file.workers or 2,
-    )
-    return request, rules
+    with ReviewSession.continued(run, stored) as session:
+        session.words = ("--apply",) if output.is_applied else ()
+        submitted = session.complete(stored, wait, is_refreshed=output.is_refreshed)
+        sources = sources_of(submitted.results)
+        sources += _read_sources(run, names, options, is_refreshed=output.is_refreshed)
+        return finish_review(run, request, sources, apply_options, output, ended=EndedReview(session.store, submitted))
 
 
-def _folder(run: CommandContext, name: str | None) -> str:
-    import os
+def _list(run: CommandContext, names: Sequence[str], *, is_list: bool) -> int:
+    if names or not is_list:
+        problem = "--list takes no argument" if names else "nothing to review is named"
+        raise errors.ConfigurationError(problem, remedy="pass refs, patch files, the name of a review, or --list alone")
+    return list_reviews(run)
 
-    return os.path.join(run.process_env.folder, os.path.expanduser(name or ""))
+
+def _stored_review(run: CommandContext, names: Sequence[str]) -> tuple[StoredReview | None, Sequence[str]]:
+    """Return the review that one of *names* names, and the other names."""
+    from ..._app.patch_files import is_patch_file
+    from ..._app.stored_reviews import find_review
+
+    found = {
+        name: review
+        for name in dict.fromkeys(names)
+        if not is_patch_file(name, run.process_env.folder) and (review := find_review(run.config, name))
+    }
+    if len(found) > 1:
+        raise errors.ConfigurationError(
+            f"{' and '.join(found)} are two reviews", remedy="continue one at a time, or name their tasks"
+        )
+    return next(iter(found.values()), None), [name for name in names if name not in found]
 
 
-def _verification(file: ReviewFile, options: dict[str, Any]) -> Any:
+def _stored_file(run: CommandContext, stored: StoredReview, options: dict[str, Any]) -> ReviewFile:
+    """Return the checks and rules that a review was begun with; those of --file, or of --check, replace them."""
     from msgspec.structs import replace
 
-    from ..._review.checks import Check
-    from ..._review.command_words import words_of
-    from ..._review.review import checks_of
+    from ..._review.review_file import ReviewFile
 
-    optional = [Check(name=" ".join(text.split()), run=text, required=False) for text in options["optional_checks"]]
-    verification = file.verification
-    setup = options["setup"] or verification.setup
-    for text, what in ((setup, "the setup"), (options["scorer"] or file.scorer, "the scorer")):
-        if text:
-            words_of(text, what)
-    return replace(
-        verification,
-        checks=checks_of((*verification.checks, *options["checks"], *optional)),
-        setup=setup,
-        protected=(*verification.protected, *options["protect"]),
-        sandbox=options["sandbox"] or verification.sandbox,
-        network=options["network"] or verification.network,
-    )
+    if options["file"] or not stored.settings:
+        return review_file(run, options["file"])
+    file = ReviewFile.from_dict(stored.settings)
+    if options["checks"] or options["optional_checks"]:
+        return replace(file, verification=replace(file.verification, checks=()))
+    return file
 
 
 def _read_sources(
@@ -234,81 +231,3 @@ def _read_source(run: CommandContext, name: str, options: PatchOptions, *, is_re
     ref = run.ref(name)
     with reading(run, ref, is_refreshed=is_refreshed) as reader:
         return read_task_candidates(reader, ref)
-
-
-def _unique(sources: Sequence[CandidateSource]) -> Sequence[Any]:
-    from ..._review.candidate_sources import unique
-
-    return unique(source.candidate for source in sources)
-
-
-def _review(run: CommandContext, request: ReviewRequest, *, is_refreshed: bool) -> Ranking:
-    from ..._app.candidate_reviews import review_tools
-    from ..._review.review import review_candidates
-    from ..._runtime.system_clock import SystemClock
-    from ..review_progress import with_progress
-
-    run.process_env.interruption.expect("results of checks that have ended are kept; run the same command again")
-    clock = run.process_env.clock or SystemClock()
-    with review_tools(run.config, clock=clock, is_cached=not is_refreshed) as tools:
-        return with_progress(
-            run, lambda report, scope: review_candidates(request, tools, on_progress=report, scope=scope)
-        )
-
-
-def _apply(
-    run: CommandContext,
-    request: ReviewRequest,
-    ranking: Ranking,
-    sources: Sequence[CandidateSource],
-    options: ApplyOptions,
-) -> Applied:
-    """Apply the choice; an error is returned, because the ranking is printed before it."""
-    from ..._app.candidate_reviews import apply_choice
-
-    try:
-        return apply_choice(
-            request, ranking, sources, options, on_findings=lambda findings: print_warnings(run, findings)
-        )
-    except errors.CoatcheckError as error:
-        return error
-
-
-def _print(
-    run: CommandContext,
-    ranking: Ranking,
-    report: Applied,
-    checks: Sequence[Check],
-    *,
-    is_applied: bool,
-    is_markdown: bool,
-) -> None:
-    from ..apply import apply_lines
-    from ..review_formatting import ranking_lines
-
-    run.note(*ranking.notes)
-    applied: list[Line] = []
-    if report is not None and not isinstance(report, errors.CoatcheckError):
-        run.console.remedy = "the patch was applied; git status shows the checkout"
-        applied = ["", *apply_lines(report)]
-    if is_markdown:
-        run.console.write(ranking.to_markdown().encode("utf-8", "backslashreplace"))
-        run.note(*applied[1:])
-    else:
-        width = run.console.width if run.console.is_terminal else None
-        run.answer(
-            lambda: {**to_object(ranking), "applied": _applied_document(report)},
-            lambda: [*ranking_lines(ranking, width=width), *applied],
-        )
-    if not any(check.required for check in checks):
-        run.note("a candidate is chosen only by a check that it passes: --check COMMAND")
-    if is_applied and report is None:
-        run.note(f"nothing was applied: {ranking.reason}")
-
-
-def _applied_document(report: Applied) -> dict[str, object] | None:
-    from ..apply import apply_document
-
-    if isinstance(report, errors.CoatcheckError):
-        return error_document(report)
-    return apply_document(report) if report else None

@@ -16,6 +16,7 @@ from ..._app.wait import PlanApproval, WaitOptions, plan_decision, wait_for_task
 from ..._model.states import TaskState
 from ..apply import apply_document, apply_exit_code, apply_lines, print_warnings
 from ..batch import read_lines, run_batch
+from ..best_of_options import best_of_options, is_review
 from ..context import CommandContext, attempt_option, command
 from ..exit_codes import exit_code_of
 from ..json_output import Fields, error_document, many, to_object
@@ -39,9 +40,11 @@ if TYPE_CHECKING:
     from ..._app.apply import ApplyReport
     from ..._app.batch import BatchLine
     from ..._engine.submit import ResumedSubmission
-    from ..._model.tasks import Task, TaskSpec
+    from ..._model.tasks import Task, TaskRef, TaskSpec
+    from ..._review.review_file import ReviewFile
     from ..._review.templates import Rendered
     from ..._runtime.client import Client
+    from ..best_of import ReviewOptions
     from ..console import Line
 
 # A prompt of several words is an error that shows how to quote it.
@@ -60,6 +63,7 @@ git diff | coatcheck submit --starting-diff - "Finish what I began"
 coatcheck submit --prompt-file prompt.md
 coatcheck submit - < prompt.md
 coatcheck submit --batch tasks.jsonl --json
+coatcheck submit --on codex:2 --on jules "Add dark mode"
 coatcheck submit --gate "Add dark mode"
 coatcheck submit --template fix-issue --arg issue=@issue.md
 coatcheck submit --resume
@@ -69,6 +73,7 @@ coatcheck submit --resume
 @prompt_file_option
 @template_options
 @spec_options
+@best_of_options(applies=False)
 @click.option("--gate", "is_gated", is_flag=True, help="Hold the task until somebody approves it: `coatcheck approve`.")
 @click.option(
     "--plan-approval", is_flag=True, help="Make the agent wait for `coatcheck approve` before it carries out its plan."
@@ -98,8 +103,22 @@ def submit_command(
     mode, model, title, starting_diff, open_pull_request, requires_approval. The options apply to each line that does
     not set them. A ref is printed for each line; failed lines are reported, and the exit code is 14.
 
+    With --on the task is submitted to several services, as a review that `coatcheck review NAME` continues; where one
+    of them refuses it, the exit code is 14.
+
     With --gate nothing is sent: a gate is printed, and the exit code is 10. Whoever approves the gate submits the task.
     """
+    if is_review(options):
+        return _submit_review(
+            run,
+            {
+                **options,
+                "resume": resume,
+                "batch": batch,
+                "is_gated": is_gated,
+                "requires_approval": plan_approval or None,
+            },
+        )
     options["requires_approval"] = plan_approval or None
     _check_alone(options, resume=resume, batch=batch, is_gated=is_gated)
     lines = _batch_lines(run, batch, from_line, resume=resume, options=options)
@@ -115,6 +134,45 @@ def submit_command(
         task = _submit(run, client, options)
     run.answer(lambda: to_object(task, is_summary=True), lambda: [str(task.ref)])
     return None
+
+
+def _run_review(run: CommandContext, options: dict[str, Any], wait: WaitOptions) -> int:
+    """Submit a task to several services, wait for all, check and rank what they made."""
+    from ..best_of import EndedReview, ReviewSession, sources_of, targets_of
+    from ..review_results import ReviewOutput, finish_review, prepare_review
+
+    rendered = use_template(run, options)
+    targets = targets_of(run, options)
+    file, request, rules = prepare_review(run, options)
+    prompt = _read_prompt(run, options)
+    chosen = _review_options(run, {**options, "requires_approval": None}, file, rendered)
+    tasks: dict[str, tuple[TaskRef, ...]] = {each.provider: () for each in targets}
+    with ReviewSession.opened(run, tasks, environment=chosen.target, template=chosen.template) as session:
+        session.words = ("--apply",) if options["apply_best"] else ()
+        submitted = session.complete(session.begin(targets, prompt, chosen), wait)
+        output = ReviewOutput(is_applied=options["apply_best"])
+        ended = EndedReview(session.store, submitted)
+        return finish_review(run, request, sources_of(submitted.results), rules, output, ended=ended)
+
+
+def _submit_review(run: CommandContext, options: dict[str, Any]) -> int:
+    """Submit a task to several services."""
+    from ..best_of import submit_review, targets_of
+    from ..review_results import begun_file
+
+    rendered = use_template(run, options)
+    targets = targets_of(run, options)
+    chosen = _review_options(run, options, begun_file(run, options), rendered)
+    return submit_review(run, targets, _read_prompt(run, options), chosen)
+
+
+def _review_options(
+    run: CommandContext, options: dict[str, Any], file: ReviewFile, rendered: Rendered | None
+) -> ReviewOptions:
+    from ..best_of import ReviewOptions
+
+    template = (rendered.template, rendered.digest) if rendered else None
+    return ReviewOptions(_chosen(run, options), options["name"], file.to_dict(), template)
 
 
 def _check_alone(options: dict[str, Any], *, resume: bool, batch: str | None, is_gated: bool) -> None:
@@ -171,6 +229,7 @@ def _batch_lines(
     examples="""
 coatcheck run "Add dark mode"
 coatcheck run --repo owner/repo --attempts 3 --apply "Add dark mode"
+coatcheck run --on codex:2 --on jules --on local:3 --check "make test" --apply-best "Add dark mode"
 coatcheck run --ask "Where is the theme chosen?"
 coatcheck run --template fix-issue --arg issue=@issue.md
 """,
@@ -179,6 +238,7 @@ coatcheck run --template fix-issue --arg issue=@issue.md
 @prompt_file_option
 @template_options
 @spec_options
+@best_of_options(applies=True)
 @timeout_option
 @interval_option
 @attempt_option
@@ -202,8 +262,16 @@ def run_command(
 
     Ctrl-C stops the waiting, not the task. The exit code is 3 when the task ends without success, 10 when it needs
     input.
+
+    With --on the task is submitted to several services, and their results compete: each --check runs on the unpatched
+    base and on each result, in a sandbox (`coatcheck help review`). The exit code is 11 when no result passes.
+    `coatcheck review NAME` continues after an interruption.
     """
     wait = WaitOptions(timeout=timeout_of(run, timeout), interval=seconds(interval, "--interval") if interval else None)
+    if is_review(options):
+        return _run_review(
+            run, {**options, "attempt": attempt, "is_applied": is_applied, "approve_plan": approve_plan}, wait
+        )
     journal = journal_of_template(run, use_template(run, options))
     check_attempt(run.config, attempt, options["attempts"])
     root = run.workspace.require_root() if is_applied else None
@@ -264,12 +332,7 @@ def _applied_lines(report: ApplyReport | errors.CoatcheckError | None) -> list[L
 
 def _prepared(run: CommandContext, client: Client, options: dict[str, Any]) -> TaskSpec:
     """Return the specification of the task that the arguments describe."""
-    words, file = options["words"], options["prompt_file"]
-    if options["starting_diff"] == "-" and (file == "-" or (file is None and words in ((), ("-",)))):
-        raise errors.ConfigurationError(
-            "standard input cannot be both the prompt and the diff", remedy="pass one of them as an argument"
-        )
-    text = options.get("prompt") or read_prompt(run, words, file, facts=lambda: _facts(run, options))
+    text = _read_prompt(run, options)
     chosen = _chosen(run, {**options, "title": title_of(run, client, options)})
     spec, warning = prepare_submission(run.workspace, client, text, chosen)
     if warning:
@@ -291,6 +354,15 @@ def _submit(run: CommandContext, client: Client, options: dict[str, Any]) -> Tas
         raise
     print_ref(run, task)
     return task
+
+
+def _read_prompt(run: CommandContext, options: dict[str, Any]) -> str:
+    words, file = options["words"], options["prompt_file"]
+    if options["starting_diff"] == "-" and (file == "-" or (file is None and words in ((), ("-",)))):
+        raise errors.ConfigurationError(
+            "standard input cannot be both the prompt and the diff", remedy="pass one of them as an argument"
+        )
+    return options.get("prompt") or read_prompt(run, words, file, facts=lambda: _facts(run, options))
 
 
 def _chosen(run: CommandContext, options: dict[str, Any]) -> SubmitOptions:

@@ -60,9 +60,9 @@ document.querySelector("#theme").addEventListener("click", () => {
 """
 
 TEST = """
-    def test_the_style_knows_the_dark(self):
-        style = pathlib.Path("style.css").read_text()
-        self.assertIn('[data-theme="dark"]', style)
+    def test_the_choice_is_remembered(self):
+        script = pathlib.Path("app.js").read_text()
+        self.assertIn("localStorage", script)
 """
 
 

@@ -66,7 +66,7 @@ document.querySelector("#leave").addEventListener("click", () => {
 
 A very small web site. Open `index.html` in a browser.
 
-Tests: `python -m unittest`
+Tests: `python -m unittest` (one fails until there is a dark mode)
 """,
     "test_site.py": """\
 import pathlib
@@ -78,6 +78,9 @@ class SiteTest(unittest.TestCase):
         page = pathlib.Path("index.html").read_text()
         self.assertIn("style.css", page)
         self.assertIn("app.js", page)
+
+    def test_dark_mode_can_be_chosen(self):
+        self.assertIn('[data-theme="dark"]', pathlib.Path("style.css").read_text())
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ...provider import DeviceRoutes, LoginFormat, OAuth, Tokens, Whoami, clean_json, errors, number, text
+from ...provider import DeviceRoutes, LoginFormat, OAuth, Tokens, Whoami, clean_json, decode_json, errors, number, text
 
 # What runs of workflows and the coding agent need (docs.github.com, "Scopes for OAuth apps"); GitHub apps ignore scopes.
 SCOPES = ("repo", "workflow")
@@ -145,7 +145,7 @@ def format_of(site: str, *, remedy: str) -> LoginFormat:
 
 def _read(data: bytes, where: str, *, site: str, remedy: str) -> Tokens:
     try:
-        kept = msgspec.json.decode(clean_json(data), type=_LoginFile)
+        kept = decode_json(clean_json(data), _LoginFile)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise errors.NotLoggedInError(f"{where} is no login to GitHub of ours", remedy=remedy) from None
     if kept.issuer != site:
