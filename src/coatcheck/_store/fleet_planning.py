@@ -63,7 +63,7 @@ def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem
     query = "SELECT id, item_key, prompt_digest, base_commit FROM fleet_item WHERE fleet = ?"
     known = {key: (id, digest, base) for id, key, digest, base in transaction.rows(query, (fleet,))}
     query = "SELECT item, max(round) FROM fleet_candidate WHERE fleet = ? AND round > 0 GROUP BY item"
-    rounds = dict(transaction.rows(query, (fleet,)))
+    rounds: dict[int, int] = {item: number for item, number in transaction.rows(query, (fleet,))}
     for item in items:
         id, digest, base = known.get(item.key, (0, "", None))
         if not id:
