@@ -10,7 +10,6 @@ Invariants:
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +18,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from .._patches.git import without_secrets
+
 USER = "x-access-token"  # any name will do (docs.github.com, "Authenticating as a GitHub App installation")
-SECRET_NAMES = re.compile(r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|KEY)$", re.IGNORECASE)
 # What git asks (credential_ask_one in git's credential.c); the descriptor's number is in the environment.
 SCRIPT = """\
 #!/bin/sh
@@ -67,8 +67,3 @@ def access_with_token(place: str, token: Callable[[], str]) -> Iterator[GitAcces
 def access_of_user(place: str) -> Iterator[GitAccess]:
     """Give access to *place* with the user's own credentials."""
     yield GitAccess(place=place)
-
-
-def without_secrets(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return variables without those whose names say that they hold a secret."""
-    return {name: value for name, value in environ.items() if not SECRET_NAMES.search(name)}

@@ -93,9 +93,8 @@ class Repositories:
         mirror = self.mirror(name, base)
         folder = Path(tempfile.mkdtemp(prefix="clone-", dir=self._root()))
         try:
-            self._git(
-                name, "clone", "--quiet", "--shared", "--no-checkout", "--", str(mirror), str(folder), folder=folder
-            )
+            arguments = ("clone", "--quiet", "--shared", "--no-checkout", "--", str(mirror), str(folder))
+            self._git(name, *arguments, folder=folder, environment={"GIT_ALLOW_PROTOCOL": "file"})
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -122,9 +121,11 @@ class Repositories:
             return found.decode().strip()
         raise _no_base(name, base)
 
-    def _git(self, name: str, *arguments: str, folder: Path) -> bytes:
+    def _git(
+        self, name: str, *arguments: str, folder: Path, environment: Mapping[str, str] = REACHING
+    ) -> bytes:
         try:
-            return git(*arguments, folder=folder, environment=REACHING)
+            return git(*arguments, folder=folder, environment=environment)
         except GitError as error:
             line = next((each for each in error.stderr.splitlines() if each.strip()), str(error))
             raise errors.ConfigurationError(
