@@ -16,6 +16,6 @@ def test_local_commands_inherit_no_secret(tmp_path: Path) -> None:
         ).decode().splitlines()
         for protocols in ("none", "file", "file:https")
     }  # fmt: skip
-    inherited = {protocols: {"GITHUB_TOKEN=t", "TOKENIZERS=on"} & {*lines} for protocols, lines in seen.items()}
+    inherited = {protocols: {"GITHUB_TOKEN=t", "PGPASSWORD=p", "TOKENIZERS=on"} & {*lines} for protocols, lines in seen.items()}
 
-    assert {"none": {"TOKENIZERS=on"}, "file": {"TOKENIZERS=on"}, "file:https": {"GITHUB_TOKEN=t", "TOKENIZERS=on"}} == inherited
+    assert {"none": {"TOKENIZERS=on"}, "file": {"TOKENIZERS=on"}, "file:https": {"GITHUB_TOKEN=t", "PGPASSWORD=p", "TOKENIZERS=on"}} == inherited
