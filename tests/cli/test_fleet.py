@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from tests.cli.cli_support import Cli
 from tests.fleet.fixtures import ENVIRONMENT, FleetFixture, spec_of
 
 from coatcheck import errors
+from coatcheck._cli.console import Console, parts_of
+from coatcheck._cli.context import CommandContext
+from coatcheck._cli.fleet_progress import FleetProgress
+from coatcheck._model.fleets import FleetAccount, FleetRecord, FleetState, FleetStatus
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.testing import ScriptedCloud, serving
 
@@ -73,7 +82,8 @@ def test_a_fleet_is_run_and_decided(tmp_path: Path) -> None:
         last = cli("fleet", "run", "typing.toml", "--json")
 
     assert (10, "approved p0\napproved p1\n", 0) == (first.code, approved.out, last.code), (first, last)
-    assert "delivered" == last.json["status"]["outcome"]
+    *changes, end = map(json.loads, last.out.splitlines())
+    assert ("delivered", [], True) == (end["status"]["outcome"], end["problems"], bool(changes))
     assert ["p0.patch", "p1.patch"] == sorted(path.name for path in (tmp_path / "typing-patches").iterdir())
 
 
@@ -195,3 +205,75 @@ def test_a_fleet_in_an_event_loop_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(errors.ConfigurationError, match="cannot run in an event loop"):
         asyncio.run(plan())
+
+
+def test_a_report_is_printed_or_written(waiting: Cli, tmp_path: Path) -> None:
+    """The report is Markdown, HTML or JSON; a file's ending chooses its format, and the file is complete."""
+    printed = waiting("fleet", "report", "typing")
+    written = waiting("fleet", "report", "typing", "--output", "out.html")
+    document = waiting("fleet", "report", "typing", "--json")
+
+    assert printed.out.startswith("# Fleet typing\n\n- Outcome: waiting\n")
+    assert "coatcheck fleet approve typing p1" in printed.out
+    assert ("wrote out.html\n", "<!doctype html>") == (written.out, (tmp_path / "out.html").read_text()[:15])
+    assert document.json == waiting("fleet", "report", "typing", "--format", "json").json
+    assert ["waiting", "waiting"] == [each["kind"] for each in document.json["unfinished"]]
+
+
+def test_a_report_that_cannot_be_written_is_one_line(waiting: Cli, tmp_path: Path) -> None:
+    """Where the file cannot be written the error names it, and nothing is left."""
+    refused = waiting("fleet", "report", "typing", "--output", "none/out.html")
+    both = waiting("fleet", "report", "typing", "--json", "--format", "html")
+    (tmp_path / "folder.md").mkdir()
+    folder = waiting("fleet", "report", "typing", "--output", "folder.md")
+
+    assert "none/out.html cannot be written: No such file or directory" in refused.line
+    assert "--json and --format html exclude each other" in both.error["message"]
+    assert (2, []) == (folder.code, [*tmp_path.glob(".*tmp")])
+
+
+def status_of(**items: int) -> FleetStatus:
+    """Return the status of a fleet that runs, with so many items in each state, and an account without quota."""
+    at = datetime(2026, 11, 28, 9, tzinfo=UTC)
+    fleet = FleetRecord(id=1, name="typing", digest="", state=FleetState.RUNNING, created_at=at)
+    account = FleetAccount(provider="codex", name="work", parked_until=at + timedelta(hours=1), reason="full")
+    return FleetStatus(fleet=fleet, items=items, candidates={"planned": 4, "running": 2}, accounts=(account,))
+
+
+def test_progress_has_states_rate_quota_and_rest(cli: Cli) -> None:
+    """The table has a row for each state and each account that waits; the line the rate and the rest."""
+    run, progress = progress_of(cli)
+    progress.show(status_of(delivered=2, open=18))
+    cli.clock.advance(60.0)
+    progress.show(status_of(delivered=12, open=8))
+
+    rows = ["".join(getattr(part, "text", part) for part in parts_of(row)) for row in progress.table(20)]
+    assert [
+        "items               tasks",
+        "   12 delivered         4 planned",
+        "    8 open              2 running",
+    ] == rows[:3]
+    assert "codex/work: no submission before 2026-11-28 10:00:00Z" == rows[3]
+    line = "12 of 20 items • 8 open • 2 tasks running • quota of codex/work • 1m • 10.0 a minute • about 48s left"
+    assert ("typing: ", line) == progress.line()
+    assert not run.console.is_interactive
+
+
+def test_progress_without_a_terminal_is_a_line_a_minute(cli: Cli) -> None:
+    """Without a terminal nothing is printed for a minute, and then one line."""
+    run, progress = progress_of(cli)
+    printed = []
+    for _ in range(3):
+        progress.show(status_of(open=3))
+        printed.append(run.console._err.getvalue().count(b"\n"))
+        cli.clock.advance(59.0)
+
+    assert [0, 0, 1] == printed
+
+
+def progress_of(cli: Cli) -> tuple[CommandContext, FleetProgress]:
+    """Return the progress of a fleet on a console without a terminal."""
+    console = Console(io.BytesIO(), io.BytesIO(), environ={})
+    run = SimpleNamespace(console=console, monotonic=cli.clock.monotonic, is_json=False)
+    context = cast("CommandContext", run)
+    return context, FleetProgress(context, "typing")

@@ -192,6 +192,11 @@ def words_of(line: str) -> list[str]:
     return [word for at, word in enumerate(words) if at not in redirections and at - 1 not in redirections]
 
 
+def save_toml(example: Example) -> None:
+    """Save a TOML block that begins with the name of a file."""
+    save_file(example)
+
+
 def save_file(example: Example) -> bool:
     """Save a block that begins with the name of a file, and return whether it does."""
     match = FILE_NAME.match(example.parsed)
@@ -227,6 +232,7 @@ READERS = {
     "console": run_console,
     "sh": check_sh,
     "yaml": check_yaml,
+    "toml": save_toml,
 }
 SYBIL = Sybil(parsers=[CodeBlockParser(language, reader) for language, reader in READERS.items()])
 

@@ -14,7 +14,13 @@ from coatcheck._cli.app import COMMANDS, app
 from coatcheck._cli.commands import providers, submit
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
-from coatcheck._fleet import control as fleet_control, estimate as fleet_estimate, plan as fleet_plan
+from coatcheck._fleet import (
+    control as fleet_control,
+    estimate as fleet_estimate,
+    plan as fleet_plan,
+    report as fleet_report,
+    report_values as fleet_report_values,
+)
 from coatcheck._model import catalogue, comparison, event_base, events, fleets, gates, outcome, tasks, usage
 from coatcheck._patches import apply_results, file_change, patch_stats, policy, repair_rows, undo_journal
 from coatcheck._review import candidates, checks, ranking, score_card, templates
@@ -170,6 +176,13 @@ OBJECTS = {
     "Fleet account": declared(fleets.FleetAccount),
     "Fleet delivery": declared(fleets.FleetDelivery),
     "Item report": declared(fleet_control.ItemReport),
+    "Fleet report": declared(fleet_report.FleetReport),
+    "Service report": declared(fleet_report_values.ServiceReport),
+    "Wave report": declared(fleet_report_values.WaveReport),
+    "Rate point": declared(fleet_report_values.RatePoint),
+    "Reported item": declared(fleet_report_values.ReportedItem),
+    "Rejected candidate": declared(fleet_report_values.RejectedCandidate),
+    "Unfinished": declared(fleet_report_values.Unfinished),
     "Fleet plan": declared(fleet_plan.FleetPlan),
     "Plan item": declared(fleet_plan.PlanItem),
     "Estimate": declared(fleet_estimate.Estimate),

@@ -132,9 +132,9 @@ DOCUMENTS: Mapping[str, str] = {
     "events": "one stored event per line (NDJSON)",
     "hooks": "list: `hooks`: hook objects, and `senders`; add, rotate: `hook` and `secret`; on, off: `hook`; test: `delivery`; log: `deliveries`: delivery "
     "objects; serve: `url` and `senders` (NDJSON)",
-    "fleet": "list: `fleets`: fleet objects; plan: a fleet plan; run: `status`: fleet status, and `problems`: plan item objects; status: `status`, "
-    "and `items`: fleet item objects, those with a KEY; watch: `status`; show: `items`, with KEY an item report; approve, reject, retry: `items`; "
-    "pause, resume: `fleet` and `is_changed`; cancel: `fleet`, and `running`: refs of tasks that still run; events: one stored event per line (NDJSON)",
+    "fleet": "list: `fleets`: fleet objects; plan: a fleet plan; run: `status`: fleet status, a line for each change (NDJSON), the last with `problems`: plan item objects; status: `status`, "
+    "and `items`: fleet item objects, those with a KEY; watch: `status`, a line for each change (NDJSON); show: `items`, with KEY an item report; approve, reject, retry: `items`; "
+    "pause, resume: `fleet` and `is_changed`; cancel: `fleet`, and `running`: refs of tasks that still run; report: a fleet report, with --output `path` and `format`; events: one stored event per line (NDJSON)",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",
     "templates": "list: `templates`: `name`, `path`, `is_from_repository`, and `template` (template object) or `error`; check: these with `findings`: "

@@ -12,7 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -76,6 +76,11 @@ class PullRequests:
     def _connect(self) -> tuple[Forge, ForgeClient]:
         self._opened = self._opened or self._open_forge()
         return self._opened
+
+    def check_names(self, names: Iterable[str | None]) -> None:
+        """Raise `ConfigurationError` for a repository that is not on the forge. Sends nothing."""
+        for name in dict.fromkeys(filter(None, names)):
+            self._name(name)
 
     def __call__(self, delivery: Delivery) -> Delivered:
         """Push the branch and open the pull request, or find and update it."""

@@ -7,16 +7,20 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from .. import errors
-from .._model.fleets import FleetStatus
+from .._model.fleets import FleetStatus, ItemState
 from .context import FleetContext
 from .delivery import Deliver, Deliverer
 from .due_jobs import DueJobs
 from .engine import Handler, Job, Kind
+from .item_order import ordered_items
 from .loop import LoopEngine
 from .merge_queue import MergeQueue
 from .reviewing import Review, Reviewer
 from .submission import Submitter
 from .sweep import Sweeper
+
+# How long a database server may be away (seconds): it is restarted, or another one takes its place.
+SERVER_PATIENCE = 300.0
 
 
 class FleetRunner:
@@ -25,11 +29,10 @@ class FleetRunner:
     def __init__(
         self, context: FleetContext, review: Review, targets: Mapping[str, Deliver], queue: MergeQueue | None = None
     ) -> None:
-        self._context = context
-        self.sweeper = Sweeper(context)
+        self.context = context
         self.handlers: Mapping[Kind, Handler] = {
             "submit": Submitter(context),
-            "sweep": self.sweeper,
+            "sweep": Sweeper(context),
             "review": Reviewer(context, review),
             "deliver": Deliverer(context, targets, queue),
         }
@@ -37,7 +40,7 @@ class FleetRunner:
     @property
     def slots(self) -> Mapping[Kind, int]:
         """How many jobs of each kind run at once: submissions wait, and must not keep checks from running."""
-        options = self._context.options
+        options = self.context.options
         return {
             "submit": options.submissions,
             "sweep": options.sweeps,
@@ -50,13 +53,28 @@ class FleetRunner:
 
         *on_status* is called once a second with the status.
         """
-        context = self._context
-        due = DueJobs(context, self.sweeper, waits=waits, on_status=on_status)
-        engine = LoopEngine(due, clock=context.clock, on_error=self._report, seconds=context.options.tick)
+        context = self.context
+        due = DueJobs(context, waits=waits, on_status=on_status)
+        engine = LoopEngine(
+            due,
+            clock=context.clock,
+            on_error=self.report,
+            seconds=context.options.tick,
+            patience=SERVER_PATIENCE if context.store.database.dialect == "postgres" else 0.0,
+        )
         await engine.work(self.handlers, self.slots)
         return msgspec.structs.replace(context.store.status(context.fleet), deliveries_held=context.deliveries_held)
 
-    def _report(self, job: Job, error: errors.CoatcheckError) -> None:
+    async def deliver(self) -> FleetStatus:
+        """Deliver the approved items, in their merge order; return the status of the fleet."""
+        context = self.context
+        context.gates.carry_out(context.store, context.fleet.id, context.fleet.name)
+        for state in (ItemState.DELIVERING, ItemState.APPROVED):
+            for each in ordered_items(context, [state]):
+                await self.handlers["deliver"](Job("deliver", each.item.id))
+        return msgspec.structs.replace(context.store.status(context.fleet), deliveries_held=context.deliveries_held)
+
+    def report(self, job: Job, error: errors.CoatcheckError) -> None:
         """Report the error of a job: what it concerns is tried again when it is due."""
         remedy = f"; {error.remedy}" if error.remedy else ""
-        self._context.notice(f"{job.kind} {job.id}: {error}{remedy}")
+        self.context.notice(f"{job.kind} {job.id}: {error}{remedy}")

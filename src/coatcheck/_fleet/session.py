@@ -9,8 +9,8 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager, closing
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,20 +19,22 @@ import msgspec
 
 from .. import errors
 from .._model import fleet_events as kinds
-from .._model.fleets import FleetState, FleetStatus
+from .._model.fleets import FleetRecord, FleetState, FleetStatus
 from .._protocol.effects import Clock
 from .._runtime.config import Config, config_dir, state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.check_results import CheckResults
-from .._store.journal import NoJournal, SubmissionJournal
+from .._store.fleet_journal import FleetJournal
+from .._store.journal import NoJournal
 from .._store.location import is_missing, open_database
 from . import event_values
 from .context import FleetContext, FleetOptions
 from .control import FleetControl
 from .delivery import Deliver
 from .delivery_targets import Branches, PatchFiles
-from .forge import Forge, ForgeClient, open_forge
+from .forge import Forge, ForgeClient, github_forge, open_forge
 from .loop import fleet_lock
+from .merge_plan import MergePlan, plan_deliveries
 from .merge_queue import MergeQueue
 from .plan import FleetPlan, PreparedFleet, prepare
 from .pull_requests import PullRequests
@@ -40,6 +42,7 @@ from .repositories import Repositories
 from .repository_review import RepositoryReview
 from .reviewing import Review
 from .runner import FleetRunner
+from .stored_spec import stored_spec
 from .services import ServiceClient, Services
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ Connect = Callable[[str, str], ServiceClient]
 class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a fleet's caller chose. *store* is a folder or the URL of a database; *checkouts* are known by OWNER/NAME.
 
-    *connect* returns the client of a service and an account, *targets* are further kinds of delivery, and *review*
+    *state_folder* replaces the folder of mirrors and clones. *connect* returns the client of a service and an account, *targets* are further kinds of delivery, and *review*
     replaces checking and ranking.
     """
 
@@ -65,6 +68,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None = None
     checkouts: Mapping[str, str] = {}
     options: FleetOptions = FleetOptions()
+    state_folder: Path | None = None
     connect: Connect | None = None
     targets: Mapping[str, Deliver] = {}
     review: Review | None = None
@@ -81,6 +85,7 @@ class FleetSession:
         self.environ = os.environ if settings.environ is None else settings.environ
         self.config = settings.config or Config(environ=self.environ)
         self.clock: Clock = settings.clock or SystemClock()
+        self._stack = ExitStack()
 
     @property
     def location(self) -> str:
@@ -91,6 +96,8 @@ class FleetSession:
     def state_folder(self) -> Path:
         """The folder of mirrors, clones and the lock."""
         location = self.location
+        if self.settings.state_folder is not None:
+            return self.settings.state_folder
         return Path(state_dir(self.environ) if "://" in location else location)
 
     @cached_property
@@ -109,7 +116,8 @@ class FleetSession:
         return is_missing(self.location)
 
     def close(self) -> None:
-        """Close the store."""
+        """Close the store, and what deliveries have opened."""
+        self._stack.close()
         if "database" in self.__dict__:
             self.database.close()
 
@@ -131,12 +139,13 @@ class FleetSession:
             places=spec.sections.repositories,
             checkouts=self.settings.checkouts,
             home=spec.folder,
+            **({"site": github_forge(self.config).site} if spec.sections.deliver.to == "pull_request" else {}),
         )
 
     @asynccontextmanager
     async def services(self, *, is_plan: bool = False) -> AsyncIterator[Services]:
         """Open the services, and close their connections afterwards; for a plan nothing is written."""
-        journal = NoJournal() if is_plan and self.is_new else SubmissionJournal(self.database)
+        journal = NoJournal() if is_plan and self.is_new else FleetJournal(self.database)
         services = Services(self.settings.connect or partial(self._connect, journal))
         try:
             yield services
@@ -184,14 +193,20 @@ class FleetSession:
                 prepared = await self.prepare(spec, services, rebase=rebase)
                 if confirm is not None and not confirm(prepared.plan):
                     return prepared.plan, None
-                context = self._store(spec, prepared, services, on_notice or _ignore)
-                with self.delivering(spec) as (targets, queue):
-                    runner = FleetRunner(context, self._review(spec), targets, queue)
-                    return prepared.plan, await runner.run(waits=waits, on_status=on_status)
+                runner = self.runner(spec, self._store(spec, prepared), services, on_notice or _ignore)
+                return prepared.plan, await runner.run(waits=waits, on_status=on_status)
 
-    def _store(
-        self, spec: FleetSpec, prepared: PreparedFleet, services: Services, on_notice: Callable[[str], None]
-    ) -> FleetContext:
+    async def store(
+        self, spec: FleetSpec, *, confirm: Callable[[FleetPlan], bool], rebase: bool = False
+    ) -> tuple[FleetPlan, bool]:
+        """Plan a fleet and store it, for workers; return the plan, and whether *confirm* returned True."""
+        async with self.services() as services:
+            prepared = await self.prepare(spec, services, rebase=rebase)
+        if is_stored := confirm(prepared.plan):
+            self._store(spec, prepared)
+        return prepared.plan, is_stored
+
+    def _store(self, spec: FleetSpec, prepared: PreparedFleet) -> FleetRecord:
         """Store the plan, and continue a fleet that had stopped or ended. Raises `ConfigurationError` for a paused one."""
         store, now = self.control.store, self.clock.time()
         started = event_values.fleet_event(kinds.FleetStarted, spec.name, now)
@@ -201,9 +216,38 @@ class FleetSession:
                 f"the fleet {spec.name} is paused", remedy=f"continue it with: coatcheck fleet resume {spec.name}"
             )
         store.change_fleet(fleet.id, [FleetState.STOPPING, FleetState.DONE], FleetState.RUNNING)
+        return store.find(spec.name) or fleet
+
+    def runner(
+        self, spec: FleetSpec, fleet: FleetRecord, services: Services, on_notice: Callable[[str], None]
+    ) -> FleetRunner:
+        """Return what works on a stored fleet."""
+        context = self._context(spec, fleet, services, on_notice)
+        return FleetRunner(context, self._review(spec), self._targets(spec), self._queue(spec))
+
+    async def deliver(self, name: str, *, on_notice: Callable[[str], None] | None = None) -> FleetStatus:
+        """Deliver the approved items of a stored fleet, in their merge order; return its status."""
+        with fleet_lock(str(self.state_folder)):
+            async with self.services() as services:
+                fleet = self.control.get(name)
+                runner = self.runner(stored_spec(fleet, self.settings.folder), fleet, services, on_notice or _ignore)
+                return await runner.deliver()
+
+    async def plan_deliveries(self, name: str) -> MergePlan:
+        """Return the merge order of a stored fleet and what conflicts; delivers and stores nothing."""
+        fleet = self.control.get(name)
+        spec = stored_spec(fleet, self.settings.folder)
+        async with self.services(is_plan=True) as services:
+            context = self._context(spec, fleet, services, _ignore)
+            with closing(MergeQueue(self.repositories(spec))) as queue:
+                return plan_deliveries(context, queue)
+
+    def _context(
+        self, spec: FleetSpec, fleet: FleetRecord, services: Services, on_notice: Callable[[str], None]
+    ) -> FleetContext:
         return FleetContext(
             spec,
-            store.find(spec.name) or fleet,
+            fleet,
             self.database,
             services,
             clock=self.clock,
@@ -220,38 +264,30 @@ class FleetSession:
             results=CheckResults(self.database, clock=self.clock),
         )
 
-    @contextmanager
-    def delivering(self, spec: FleetSpec) -> Iterator[tuple[Mapping[str, Deliver], MergeQueue]]:
-        """Open the kinds of delivery, and the queue of what merges; both are closed afterwards."""
-        repositories = self.repositories(spec)
-        pull_requests = PullRequests(
-            repositories, spec.sections.deliver, self.open_forge, sleep=self.clock.sleep
-        )
-        queue = MergeQueue(repositories)
-        try:
-            yield self._targets(spec, pull_requests), queue
-        finally:
-            queue.close()
-            pull_requests.close()
-
     def open_forge(self) -> tuple[Forge, ForgeClient]:
         """Return the forge of the settings, with a client of it."""
         return open_forge(self.config, self.environ, clock=self.settings.clock)
 
-    def _targets(self, spec: FleetSpec, pull_requests: Deliver) -> Mapping[str, Deliver]:
-        """Return the kinds of delivery. Raises `ConfigurationError` where that of the file is not among them."""
+    def _queue(self, spec: FleetSpec) -> MergeQueue:
+        queue = MergeQueue(self.repositories(spec))
+        self._stack.callback(queue.close)
+        return queue
+
+    def _targets(self, spec: FleetSpec) -> Mapping[str, Deliver]:
+        """Return the kinds of delivery. Raises `ConfigurationError` for a repository that is not on the forge."""
+        pull_requests = PullRequests(
+            self.repositories(spec), spec.sections.deliver, self.open_forge, sleep=self.clock.sleep
+        )
+        self._stack.callback(pull_requests.close)
+        if spec.sections.deliver.to == "pull_request" and "pull_request" not in self.settings.targets:
+            pull_requests.check_names(item.repository for item in spec.items)
         folder = (spec.folder or Path()) / (spec.sections.deliver.folder or f"{spec.name}-patches")
-        targets: dict[str, Deliver] = {
+        return {
             "patch": PatchFiles(folder),
             "branch": Branches(self.repositories(spec)),
             "pull_request": pull_requests,
             **self.settings.targets,
         }
-        if (kind := spec.sections.deliver.to) not in targets:
-            raise errors.UnsupportedError(
-                f"changes cannot be delivered as {kind}", remedy=f"set deliver.to to one of {', '.join(targets)}"
-            )
-        return targets
 
 
 def _ignore(_: str) -> None:

@@ -196,6 +196,15 @@ GATES = Migration(
         "ALTER TABLE submission ADD COLUMN template_digest TEXT",
     )
 )
+FLEET_SWEEPS = Migration(
+    statements=(
+        # When the running tasks of an account are polled next, and when that was decided.
+        """CREATE TABLE fleet_sweep (
+            fleet BIGINT NOT NULL, provider TEXT NOT NULL, account TEXT NOT NULL, due_at DOUBLE PRECISION NOT NULL,
+            planned_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (fleet, provider, account)
+        )""",
+    )
+)
 FLEET_ROUNDS = Migration(
     statements=(
         # How often the change of an item was sent back because of a conflict; the prompt of such a candidate, and the
@@ -205,7 +214,7 @@ FLEET_ROUNDS = Migration(
         "ALTER TABLE fleet_candidate ADD COLUMN follows TEXT",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_ROUNDS)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:

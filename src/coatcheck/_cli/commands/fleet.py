@@ -10,6 +10,7 @@ from ... import errors
 from ..console import Styled
 from ..context import CommandContext, command
 from ..exit_codes import ExitCode
+from ..fleet_report import FORMATS, show_report
 from ..json_output import to_object
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ ACTIONS = {
     "list": "",
     "plan": "FILE",
     "run": "FILE",
+    "init": "",
+    "work": "FILE",
     "status": "NAME",
     "watch": "NAME",
     "show": "NAME",
@@ -35,17 +38,21 @@ ACTIONS = {
     "pause": "NAME",
     "resume": "NAME",
     "cancel": "NAME",
+    "report": "NAME",
     "events": "NAME",
 }
-TAKES_KEYS = ("show", "approve", "reject", "retry", "status")
+TAKES_KEYS = ("show", "approve", "reject", "retry", "status", "init", "work")
 # Option -> the actions that take it.
 OPTIONS = {
-    "yes": ("run", "cancel"),
-    "rebase": ("plan", "run"),
+    "yes": ("run", "init", "cancel"),
+    "rebase": ("plan", "run", "init"),
     "wait": ("run",),
     "why": ("approve", "reject", "pause", "cancel"),
     "uncertain": ("retry",),
     "after": ("events",),
+    "kinds": ("work",),
+    "format": ("report",),
+    "output": ("report",),
 }
 
 
@@ -59,18 +66,26 @@ coatcheck fleet status typing
 coatcheck fleet show typing "acme/api core"
 coatcheck fleet approve typing --why "read all of them"
 coatcheck fleet retry typing
+coatcheck fleet report typing --format html --output typing.html
 coatcheck fleet events typing --after 42 --json
+coatcheck fleet init typing.toml
+coatcheck fleet work typing.toml --kinds submit,verify
 """,
 )
 @click.argument("action", type=click.Choice(list(ACTIONS)), default="list")
 @click.argument("target", metavar="[FILE|NAME]", required=False)
-@click.argument("keys", metavar="[KEY]...", nargs=-1)
-@click.option("--yes", is_flag=True, help="run, cancel: Do not ask.")
-@click.option("--rebase", is_flag=True, help="plan, run: Start from the commits that the branches have now.")
+@click.argument("keys", metavar="[KEY|FILE]...", nargs=-1)
+@click.option("--yes", is_flag=True, help="run, init, cancel: Do not ask.")
+@click.option("--rebase", is_flag=True, help="plan, run, init: Start from the commits that the branches have now.")
 @click.option("--wait", is_flag=True, help="run: Go on until all is done, also while a person or a quota is needed.")
 @click.option("--why", metavar="TEXT", help="approve, reject, pause, cancel: The reason, which is recorded.")
 @click.option("--uncertain", is_flag=True, help="retry: Send again what may have been sent; look at the service first.")
+@click.option("--format", type=click.Choice(FORMATS), help="report: markdown (the default), html, or json.")
+@click.option("--output", metavar="FILE", help="report: Write it to this file; - is standard output.")
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="ID", help="events: Begin after this event.")
+@click.option(
+    "--kinds", metavar="KINDS", help="work: The jobs to take: some of submit, sweep, verify and deliver (default: all)."
+)
 def fleet_command(
     run: CommandContext, *, action: str, target: str | None, keys: tuple[str, ...], **options: Any
 ) -> int | None:
@@ -79,7 +94,12 @@ def fleet_command(
     FILE is a fleet file. plan shows what would be sent, to whom, and how long it takes; it writes nothing. run plans,
     asks, and works until a person or a quota is needed, or all is done; run again, also after a crash, it continues and
     sends nothing twice. show lists the items, with a KEY one of them. approve and reject decide about the items that wait (all, or those with a KEY), and approve
-    begins the next wave. retry sends failed items back to work. pause starts nothing more until resume.
+    begins the next wave. retry sends failed items back to work. pause starts nothing more until resume. report has what
+    was sent, why each change was chosen or rejected, where it was delivered, and what is unfinished.
+
+    Many machines share a PostgreSQL database, which COATCHECK_DATABASE names. init creates its tables, and stores the
+    plan of each FILE. work is one of many workers: it takes jobs of the fleets of its FILEs until they are done, and runs
+    only the checks of these files.
 
     The exit code is 0 where everything was delivered, 10 where a decision is needed, 12 where a quota is, 13 where
     the fleet was stopped, and 14 where some items failed.
@@ -87,6 +107,11 @@ def fleet_command(
     _check(action, target, keys, options)
     if action in ("plan", "run"):
         return _run_file(run, action, target or "", options)
+    if action in ("init", "work"):
+        from .. import fleet_workers
+
+        files = [*filter(None, [target]), *keys]
+        return fleet_workers.init(run, files, options) if action == "init" else fleet_workers.work(run, files, options)
     from ..._app.fleets import fleet_control
 
     with fleet_control(run.workspace, clock=run.process_env.clock) as control:
@@ -106,7 +131,9 @@ def _check(action: str, target: str | None, keys: Sequence[str], options: dict[s
         raise errors.ConfigurationError(
             f"fleet {action} needs {wanted}", remedy=f"run: coatcheck fleet {action} {wanted}"
         )
-    extra = ([target] if target and not wanted else []) + ([*keys] if action not in TAKES_KEYS else [])
+    extra = ([target] if target and not wanted and action != "init" else []) + (
+        [*keys] if action not in TAKES_KEYS else []
+    )
     if extra:
         raise errors.ConfigurationError(f"fleet {action} takes no argument {extra[0]!r}", remedy="leave it out")
     if action == "show" and len(keys) > 1:
@@ -138,7 +165,7 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
 
     def confirm(plan: FleetPlan) -> bool:
         plans.append(plan)
-        return _confirm(run, plan, is_confirmed=options["yes"])
+        return confirm_plan(run, plan, is_confirmed=options["yes"], question=f"Run {plan.name}?")
 
     run.process_env.interruption.expect(f"continue with: {run.hint('fleet', 'run', 'FILE')}")
     with progress:
@@ -153,16 +180,14 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
         raise errors.ConfigurationError(
             f"the fleet {fleet.name} was not run", remedy="read its plan, then pass --yes to run it"
         )
-    run.answer(
-        lambda: {"status": to_object(status), "problems": [to_object(each) for each in plans[0].problems]},
-        lambda: status_lines(status),
-    )
+    problems = [to_object(each) for each in plans[0].problems]
+    _show_end(run, status, {"status": to_object(status), "problems": problems})
     _show_next(run, status)
     code = code_of(status)
     return ExitCode.FAILURES if code == ExitCode.DONE and plans[0].problems else code
 
 
-def _confirm(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool) -> bool:
+def confirm_plan(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool, question: str) -> bool:
     """Show a plan that would store or send something, and ask; problems are shown in any case."""
     for item in plan.problems:
         run.warn(Styled(f"{item.key}: {item.problem}", "yellow"))
@@ -170,7 +195,7 @@ def _confirm(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool) -> boo
         return True
     if not run.is_json:
         run.note(*plan_lines(plan))
-    return is_confirmed or run.confirm(f"Run {plan.name}?")
+    return is_confirmed or run.confirm(question)
 
 
 def plan_lines(plan: FleetPlan) -> list[Line]:
@@ -286,8 +311,16 @@ def _watch(run: CommandContext, control: FleetControl, name: str, *_: object) ->
         while (status := control.status(name)).outcome is FleetOutcome.RUNNING:
             progress.show(status)
             clock.sleep(1.0)
-    run.answer(lambda: {"status": to_object(status)}, lambda: status_lines(status))
+    _show_end(run, status, {"status": to_object(status)})
     return code_of(status)
+
+
+def _show_end(run: CommandContext, status: FleetStatus, document: dict[str, object]) -> None:
+    """Print the last status: as lines, or as the last line of the documents that `FleetProgress` prints."""
+    if run.is_json:
+        run.print_document(document, is_line=True)
+    else:
+        run.console.show_all(status_lines(status))
 
 
 def _show(run: CommandContext, control: FleetControl, name: str, keys: Sequence[str], _: dict[str, Any]) -> None:
@@ -398,5 +431,6 @@ _ACTIONS: dict[str, Callable[..., int | None]] = {
     "pause": _pause,
     "resume": _resume,
     "cancel": _cancel,
+    "report": show_report,
     "events": _events,
 }
