@@ -103,7 +103,7 @@ def edited(lines: list[str], at: int, kind: str, name: str) -> list[str]:
 def test_each_patch_in_the_order_applies_on_those_before_it(
     tmp_path_factory: pytest.TempPathFactory, edits: list[list[tuple[str, int, str]]]
 ) -> None:
-    """git merges every change that the order has, one after another, to the tree that the trial has made."""
+    """Git merges every change that the order has, one after another, to the tree that the trial has made."""
     base = {name: [f"{name}{number}\n" for number in range(60)] for name in "ab"}
     repository = Repository(
         tmp_path_factory.mktemp("r") / "api", {name: "".join(lines) for name, lines in base.items()}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fleet.forge_fixtures import BRANCH, DIFF, ForgeFixture, delivery, make_repository, serving_github
 
 from coatcheck import errors
 from coatcheck._fleet.branch_push import push_error
@@ -13,7 +14,6 @@ from coatcheck._fleet.delivery import TooManyOpenError
 from coatcheck._fleet.pull_requests import marker_of
 from coatcheck._patches.git import git
 from coatcheck.cloud.faults import ResetAfterAccept, Status
-from tests.fleet.forge_fixtures import BRANCH, DIFF, ForgeFixture, delivery, make_repository, serving_github
 
 
 @pytest.fixture

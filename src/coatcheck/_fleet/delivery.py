@@ -23,7 +23,7 @@ from .. import errors
 from .._model.fleets import FleetDelivery, FleetItem, ItemState
 from .._patches.parse import Patch
 from . import event_values
-from .branch_names import branch_name, slug as slug
+from .branch_names import branch_name
 from .branch_push import TRAILER, one_line
 from .context import FleetContext
 from .engine import Job
@@ -99,19 +99,21 @@ class Deliverer:
         )
         try:
             delivered = await self._delivered(item)
-        except MergeConflictError as error:
-            return send_back(context, item, begun, error) or self._finish(
-                item, begun, ItemState.CONFLICT, error=_line(error)
-            )
-        except errors.PatchConflictError as error:
-            return self._finish(item, begun, ItemState.CONFLICT, error=str(error))
-        except TooManyOpenError as error:
-            return self._hold(item, str(error))
         except errors.CoatcheckError as error:
-            return self._finish(item, begun, ItemState.FAILED, error=_line(error))
+            return self._record(item, begun, error)
         return self._finish(
             item, begun, ItemState.DELIVERED, branch=delivered.branch, commit=delivered.commit, url=delivered.url
         )
+
+    def _record(self, item: FleetItem, begun: FleetDelivery, error: errors.CoatcheckError) -> bool:
+        """Record why an item was not delivered; whether its state has changed."""
+        if isinstance(error, TooManyOpenError):
+            return self._hold(item, str(error))
+        if isinstance(error, MergeConflictError) and send_back(self._context, item, begun, error):
+            return True
+        is_conflict = isinstance(error, errors.PatchConflictError)
+        state = ItemState.CONFLICT if is_conflict else ItemState.FAILED
+        return self._finish(item, begun, state, error=str(error) if is_conflict else _line(error))
 
     @property
     def _kind(self) -> str:

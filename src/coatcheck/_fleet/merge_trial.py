@@ -20,8 +20,10 @@ CONFLICT_LIMIT = 20_000
 
 
 class MergeConflictError(errors.PatchConflictError):
-    """A change conflicts with those before it, at the commit `tip` of the branch; `conflict` is the text of the files
-    with git's markers."""
+    """A change conflicts with those before it.
+
+    `tip` is the commit of the base branch, `conflict` the text of the files with git's markers.
+    """
 
     conflict: str = ""
     tip: str | None = None

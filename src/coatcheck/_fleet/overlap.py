@@ -39,13 +39,13 @@ class OverlapIndex:
             insort(self._intervals.setdefault(path, []), (first, last, number))
 
 
-def widened(lines: Iterable[ChangedLines], by: int = CONTEXT) -> Sequence[ChangedLines]:
-    """Return *lines* widened on both sides; those that meet are one."""
+def widened(intervals: Iterable[ChangedLines], by: int = CONTEXT) -> Sequence[ChangedLines]:
+    """Return *intervals* widened on both sides; those that meet are one."""
     merged: list[ChangedLines] = []
-    for path, first, last in sorted(set(lines)):
-        first, last = max(0, first - by), min(LAST_LINE, last + by)
-        if merged and merged[-1].path == path and first <= merged[-1].last:
-            merged[-1] = ChangedLines(path, merged[-1].first, max(last, merged[-1].last))
+    for path, first, last in sorted(set(intervals)):
+        lines = ChangedLines(path, max(0, first - by), min(LAST_LINE, last + by))
+        if merged and merged[-1].path == path and lines.first <= merged[-1].last:
+            merged[-1] = ChangedLines(path, merged[-1].first, max(lines.last, merged[-1].last))
         else:
-            merged.append(ChangedLines(path, first, last))
+            merged.append(lines)
     return merged

@@ -42,8 +42,8 @@ from .repositories import Repositories
 from .repository_review import RepositoryReview
 from .reviewing import Review
 from .runner import FleetRunner
-from .stored_spec import stored_spec
 from .services import ServiceClient, Services
+from .stored_spec import stored_spec
 
 if TYPE_CHECKING:
     from .._protocol.intents import Journal
@@ -230,13 +230,13 @@ class FleetSession:
         with fleet_lock(str(self.state_folder)):
             async with self.services() as services:
                 fleet = self.control.get(name)
-                runner = self.runner(stored_spec(fleet, self.settings.folder), fleet, services, on_notice or _ignore)
+                runner = self.runner(stored_spec(self.control.store.spec(fleet.id), self.settings.folder), fleet, services, on_notice or _ignore)
                 return await runner.deliver()
 
     async def plan_deliveries(self, name: str) -> MergePlan:
         """Return the merge order of a stored fleet and what conflicts; delivers and stores nothing."""
         fleet = self.control.get(name)
-        spec = stored_spec(fleet, self.settings.folder)
+        spec = stored_spec(self.control.store.spec(fleet.id), self.settings.folder)
         async with self.services(is_plan=True) as services:
             context = self._context(spec, fleet, services, _ignore)
             with closing(MergeQueue(self.repositories(spec))) as queue:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .file import convert
 from .spec import FleetSpec
 
-if TYPE_CHECKING:
-    from .._model.fleets import FleetRecord
 
-
-def stored_spec(fleet: FleetRecord, folder: Path | None = None) -> FleetSpec:
-    """Return the file of a fleet; relative paths in it are relative to *folder*."""
-    document = json.loads(fleet.spec)
+def stored_spec(canonical: str, folder: Path | None = None) -> FleetSpec:
+    """Return the file of a fleet from its canonical JSON; relative paths in it are relative to *folder*."""
+    document = json.loads(canonical)
     document.pop("prompts", None)
-    return FleetSpec(sections=convert(document), items=(), canonical=fleet.spec, folder=folder)
+    return FleetSpec(sections=convert(document), items=(), canonical=canonical, folder=folder)

@@ -63,7 +63,7 @@ def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem
     query = "SELECT id, item_key, prompt_digest, base_commit FROM fleet_item WHERE fleet = ?"
     known = {key: (id, digest, base) for id, key, digest, base in transaction.rows(query, (fleet,))}
     query = "SELECT item, max(round) FROM fleet_candidate WHERE fleet = ? AND round > 0 GROUP BY item"
-    rounds: dict[int, int] = {item: number for item, number in transaction.rows(query, (fleet,))}
+    rounds: dict[int, int] = {row[0]: row[1] for row in transaction.rows(query, (fleet,))}
     for item in items:
         id, digest, base = known.get(item.key, (0, "", None))
         if not id:
@@ -71,8 +71,8 @@ def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem
         elif (digest, base) != (prompt_digest(item.prompt), item.base_commit):
             _update_item(transaction, fleet, id, item, at)
         for candidate in item.candidates:
-            candidate = msgspec.structs.replace(candidate, round=rounds[id]) if id in rounds else candidate
-            add_candidate(transaction, fleet, id, candidate)
+            planned = msgspec.structs.replace(candidate, round=rounds[id]) if id in rounds else candidate
+            add_candidate(transaction, fleet, id, planned)
 
 
 def _insert_item(transaction: Transaction, fleet: int, item: PlannedItem, at: float) -> int:
