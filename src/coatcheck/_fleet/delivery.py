@@ -142,8 +142,6 @@ class Deliverer:
     def _hold(self, item: FleetItem, why: str) -> bool:
         """Leave an item approved until pull requests were merged or closed; nothing is delivered meanwhile."""
         context = self._context
-        if not context.deliveries_held:
-            context.notice(why)
         context.deliveries_held = why
         return context.store.change_item(item.id, ItemState.DELIVERING, ItemState.APPROVED, why=why, is_durable=False)
 

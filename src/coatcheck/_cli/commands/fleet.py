@@ -38,6 +38,7 @@ ACTIONS = {
     "pause": "NAME",
     "resume": "NAME",
     "cancel": "NAME",
+    "deliver": "NAME",
     "report": "NAME",
     "events": "NAME",
 }
@@ -51,6 +52,7 @@ OPTIONS = {
     "uncertain": ("retry",),
     "after": ("events",),
     "kinds": ("work",),
+    "dry_run": ("deliver",),
     "format": ("report",),
     "output": ("report",),
 }
@@ -66,6 +68,7 @@ coatcheck fleet status typing
 coatcheck fleet show typing "acme/api core"
 coatcheck fleet approve typing --why "read all of them"
 coatcheck fleet retry typing
+coatcheck fleet deliver typing --dry-run
 coatcheck fleet report typing --format html --output typing.html
 coatcheck fleet events typing --after 42 --json
 coatcheck fleet init typing.toml
@@ -80,6 +83,7 @@ coatcheck fleet work typing.toml --kinds submit,verify
 @click.option("--wait", is_flag=True, help="run: Go on until all is done, also while a person or a quota is needed.")
 @click.option("--why", metavar="TEXT", help="approve, reject, pause, cancel: The reason, which is recorded.")
 @click.option("--uncertain", is_flag=True, help="retry: Send again what may have been sent; look at the service first.")
+@click.option("--dry-run", is_flag=True, help="deliver: Show the merge order and what conflicts, and deliver nothing.")
 @click.option("--format", type=click.Choice(FORMATS), help="report: markdown (the default), html, or json.")
 @click.option("--output", metavar="FILE", help="report: Write it to this file; - is standard output.")
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="ID", help="events: Begin after this event.")
@@ -94,8 +98,10 @@ def fleet_command(
     FILE is a fleet file. plan shows what would be sent, to whom, and how long it takes; it writes nothing. run plans,
     asks, and works until a person or a quota is needed, or all is done; run again, also after a crash, it continues and
     sends nothing twice. show lists the items, with a KEY one of them. approve and reject decide about the items that wait (all, or those with a KEY), and approve
-    begins the next wave. retry sends failed items back to work. pause starts nothing more until resume. report has what
-    was sent, why each change was chosen or rejected, where it was delivered, and what is unfinished.
+    begins the next wave. retry sends failed items back to work. pause starts nothing more until resume. deliver delivers
+    what was approved, in the merge order of each repository; relative paths of the file are relative to the current
+    folder. report has what was sent, why each change was chosen or rejected, where it was delivered, and what is
+    unfinished.
 
     Many machines share a PostgreSQL database, which COATCHECK_DATABASE names. init creates its tables, and stores the
     plan of each FILE. work is one of many workers: it takes jobs of the fleets of its FILEs until they are done, and runs
@@ -112,6 +118,8 @@ def fleet_command(
 
         files = [*filter(None, [target]), *keys]
         return fleet_workers.init(run, files, options) if action == "init" else fleet_workers.work(run, files, options)
+    if action == "deliver":
+        return _deliver(run, target or "", is_dry=options["dry_run"])
     from ..._app.fleets import fleet_control
 
     with fleet_control(run.workspace, clock=run.process_env.clock) as control:
@@ -140,7 +148,7 @@ def _check(action: str, target: str | None, keys: Sequence[str], options: dict[s
         raise errors.ConfigurationError("fleet show takes one KEY", remedy="run: coatcheck fleet show NAME KEY")
     for name, value in options.items():
         if value and action not in OPTIONS[name]:
-            raise errors.ConfigurationError(f"fleet {action} takes no --{name}", remedy="leave it out")
+            raise errors.ConfigurationError(f"fleet {action} takes no --{name.replace('_', '-')}", remedy="leave it out")
 
 
 # --- plan and run -----------------------------------------------------------------------------------------------------
@@ -231,6 +239,17 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _deliver(run: CommandContext, name: str, *, is_dry: bool) -> int:
+    from .. import fleet_deliveries
+
+    if is_dry:
+        return fleet_deliveries.show_plan(run, name)
+    status = fleet_deliveries.deliver(run, name)
+    run.answer(lambda: {"status": to_object(status)}, lambda: status_lines(status))
+    _show_next(run, status)
+    return code_of(status)
+
+
 # --- the other actions ------------------------------------------------------------------------------------------------
 
 
@@ -292,7 +311,9 @@ def _show_next(run: CommandContext, status: FleetStatus) -> None:
     from ..._model.fleets import FleetOutcome, ItemState
 
     name = status.fleet.name
-    if status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
+    if status.deliveries_held:
+        run.note(f"{status.deliveries_held}: merge or close some, then run it again")
+    elif status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
         count = status.items[ItemState.WAITING]
         run.note(f"{_count(count, 'item')} to decide: coatcheck fleet approve {name} [KEY]..., or reject")
     elif status.waits_for_wave:
