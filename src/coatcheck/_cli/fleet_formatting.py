@@ -107,7 +107,9 @@ def show_next(run: CommandContext, status: FleetStatus) -> None:
     from .._model.fleets import FleetOutcome, ItemState
 
     name = status.fleet.name
-    if status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
+    if status.deliveries_held:
+        run.note(f"{status.deliveries_held}: merge or close some, then run it again")
+    elif status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
         count = status.items[ItemState.WAITING]
         run.note(f"{count_of(count, 'item')} to decide: coatcheck fleet approve {name} [KEY]..., or reject")
     elif status.waits_for_wave:
