@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -300,3 +301,41 @@ def progress_of(cli: Cli) -> tuple[CommandContext, FleetProgress]:
     run = SimpleNamespace(console=console, monotonic=cli.clock.monotonic, is_json=False)
     context = cast("CommandContext", run)
     return context, FleetProgress(context, "typing")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[task]\nprompt", "[task]\nprompts", "there is no key task.prompts; did you mean prompt?"),
+        ("[items]", "[item]", "there is no key item; did you mean items?"),
+        ('"codex"', '"codx"', "there is no provider 'codx'; did you mean codex?"),
+        ("Add types to {package}.", "{pakage}", "pakage"),
+        ("Add types to {package}.", " ", "the prompt of the item 'p0' is blank"),
+        ('"p1"]', '"p0"]', "p0"),
+        ('name = "typing"', 'name = "a b"', "name is not usable"),
+        ("[items]", "[items", "typing.toml"),
+    ],
+)
+def test_a_wrong_file_is_one_line_and_sends_nothing(
+    cli: Cli, tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    """What is wrong in a file is one line that names it, for `plan` and for `run`; nothing is stored or sent."""
+    path = tmp_path / "typing.toml"
+    path.write_text(path.read_text().replace(old, new))
+    done = [cli("fleet", "plan", "typing.toml"), cli("fleet", "run", "typing.toml", "--yes")]
+
+    assert [2, 2] == [each.code for each in done]
+    assert expected in done[0].line
+    assert ([], done[0].line) == (cli.cloud.requests, done[1].line)
+
+
+def test_a_store_of_a_newer_version_is_refused(waiting: Cli, tmp_path: Path) -> None:
+    """A store that only a newer version may write is refused by each action, with the remedy."""
+    with sqlite3.connect(tmp_path / "state/coatcheck.sqlite3") as connection:
+        connection.execute("UPDATE schema SET version = 99, oldest_writer = 99")
+    connection.close()
+    actions = [("run", "typing.toml", "--yes"), ("status", "typing"), ("report", "typing"), ("approve", "typing")]
+    done = [waiting("fleet", *action) for action in actions]
+
+    assert [15] * 4 == [each.code for each in done]
+    assert all("changed by a newer coatcheck" in each.line and "pip install --upgrade" in each.line for each in done)

@@ -53,6 +53,10 @@ class WatchedService:
         self._accepted.append(now)
         return False
 
+    def seed(self, number: int) -> None:
+        """Choose other requests."""
+        self._random = random.Random(number)
+
     def arm(self, call: Callable[[], object], within: int) -> None:
         """Call *call* at one of the next requests."""
         self._left, self._call = self._random.randrange(1, max(2, within)), call

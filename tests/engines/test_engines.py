@@ -117,3 +117,14 @@ def test_pacing(engine: EngineFixture) -> None:
         codes = [worker.wait(240) for worker in workers]
 
     assert (engine.expected, [0, 0], True) == (engine.result(), codes, engine.service.refused <= 2)
+
+
+@pytest.mark.parametrize("engine", [ENGINES[-1]], indirect=True)
+def test_a_run_beside_a_worker(engine: EngineFixture) -> None:
+    """`fleet run` and workers may work on the same fleet at once."""
+    with engine.serving(items=24):
+        worker = engine.start()
+        engine.name = "loop"
+        codes = [engine.start().wait(240), worker.wait(240)]
+
+    assert (engine.expected, [0, 0]) == (engine.result(), codes)
