@@ -36,7 +36,7 @@ def test_a_folder_is_accessible_only_to_its_owner(tmp_path: Path) -> None:
 
 
 def test_a_failed_replacement_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error before the rename keeps the old content and removes the temporary file."""
+    """An error before the rename keeps the old content, removes the temporary file, and names the file."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
 
@@ -44,10 +44,10 @@ def test_a_failed_replacement_leaves_the_old_file(tmp_path: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         private.replace_file(str(path), b"new")
 
-    assert (b"old", ["file"]) == (path.read_bytes(), os.listdir(tmp_path))
+    assert (b"old", ["file"], str(path)) == (path.read_bytes(), os.listdir(tmp_path), caught.value.filename)
 
 
 def test_a_modification_time_can_be_set(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.review.verification import FILES, Repository, Review, checks, git
 from coatcheck import Patch
 from coatcheck._review.candidates import Candidate
 from coatcheck._review.checks import Check, Verdict
+from coatcheck._review.protected_paths import DEFAULT_PROTECTED
 from coatcheck._review.verification_results import VerificationResult
 from coatcheck._store.check_results import CheckKey, CheckResults, StoredCheck
 from coatcheck._store.location import open_database
@@ -83,6 +84,21 @@ def test_a_changed_test_is_restored_and_named(repository: Repository, review: Re
         ("failed", ("tests/more/conftest.py",)),
         ("failed", ("tests/test.sh",)),
     ]
+
+
+def test_a_script_that_a_check_names_is_protected_by_default(repository: Repository, review: Review) -> None:
+    """A candidate that makes a check pass by writing its script fails it, and the script is named."""
+    repository.write({"check.sh": "grep -q EIGHT main.txt\n", "ci/lint.sh": "exit 1\n"})
+    repository.commit()
+    candidate = repository.candidate({"check.sh": "true\n", "ci/lint.sh": "true\n", "other.sh": "true\n"})
+    (found,) = review.verify(
+        candidate, checks=checks("sh ./check.sh", "sh -c 'sh ci/lint.sh && true'"), protected=DEFAULT_PROTECTED
+    )
+
+    assert ({"failed"}, {"check.sh", "ci/lint.sh"}) == (
+        {each.verdict for each in found.checks},
+        set(found.protected_changes),
+    )
 
 
 def test_later_checks_are_skipped_after_a_required_one_has_failed(repository: Repository, review: Review) -> None:

@@ -179,6 +179,18 @@ def test_a_corrupt_file_is_one_clear_error(tmp_path: Path, damage: str) -> None:
     assert (True, str(file), damaged) == (f"mv {file} " in (error.remedy or ""), error.location, file.read_bytes())
 
 
+def test_a_file_with_other_tables_is_one_clear_error(tmp_path: Path) -> None:
+    """A database with a table that is not as ours is keeps its tables; the remedy moves it away."""
+    file = tmp_path / "coatcheck.sqlite3"
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute("CREATE TABLE schema (x)")
+    error = refused(lambda: paths(open_database(str(tmp_path))))
+    with closing(sqlite3.connect(file)) as other:
+        tables = other.execute("SELECT name FROM sqlite_master").fetchall()
+
+    assert (f"mv {file} {file}.corrupt", [("schema",)]) == ((error.remedy or "").rpartition(": ")[2], tables)
+
+
 def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     """What was written before is still there, and writing works once there is space."""
     database = open_database(str(tmp_path))

@@ -6,7 +6,7 @@ Invariants:
 - `replace_file` writes a temporary file in the same folder and renames it: readers see the old or the new content;
 - temporary files are created with ``O_EXCL`` and ``O_NOFOLLOW``, so a link that waits under their name is not followed;
 - a file that is opened again to be filled must be a regular file of this user with one link;
-- functions block and raise `OSError`.
+- functions block and raise `OSError`; that of `replace_file` names the file that was to be replaced.
 """
 
 from __future__ import annotations
@@ -52,9 +52,11 @@ def replace_file(path: str, data: bytes, *, is_durable: bool = True, modified: f
         if modified is not None:
             os.utime(temporary, (modified, modified))
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError):  # a full disk names no file, and the temporary one says nothing to a user
+            error.filename, error.filename2 = path, None
         raise
     if is_durable:
         sync_folder(os.path.dirname(path))

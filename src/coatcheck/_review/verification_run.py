@@ -27,6 +27,7 @@ from ..errors import CoatcheckError
 from .candidate_trees import CandidateTree, Clone, ConflictError, colliding
 from .check_runs import CheckRuns, cheapest_first, command_digest
 from .checks import Check, CheckResult, Verdict, Verification
+from .protected_paths import with_scripts
 from .sandbox import Sandbox, SandboxedCommand
 from .setups import Setup, SetupError, Setups, changed_inputs, current_place
 from .verification_folder import Run, VerificationFolder, discard
@@ -84,13 +85,17 @@ class VerificationRun:
         self._setup: Setup | None = None
         self._on_base: dict[str, CheckResult] = {}
         self._reporting = threading.Lock()
+        checks = tools.verification.checks
+        self._protected = with_scripts(tools.verification.protected, (check.run for check in checks))
 
     def verify(self, candidates: Sequence[Candidate], base: str) -> Sequence[VerificationResult]:
         """Return one result for each candidate, in their order."""
         try:
             known = self._find_base(base)
         except (WorkspaceError, OSError) as error:
-            return [VerificationResult(candidate=each.name, unchecked=each.error or str(error)) for each in candidates]
+            return [
+                VerificationResult(candidate=each.name, unchecked=each.error or _reason(error)) for each in candidates
+            ]
         with self._pool() as pool:
             prepared = list(pool.map(lambda each: self._prepare(each, known), candidates))
             applied = [each for each in prepared if isinstance(each, Applied)]
@@ -135,7 +140,9 @@ class VerificationRun:
             why = f"the patch does not apply: {error}"
             return VerificationResult(candidate=candidate.name, applies=False, conflicts=error.paths, unchecked=why)
         except (WorkspaceError, CoatcheckError, OSError, ValueError) as error:
-            return VerificationResult(candidate=candidate.name, unchecked=f"the patch cannot be applied: {error}")
+            return VerificationResult(
+                candidate=candidate.name, unchecked=f"the patch cannot be applied: {_reason(error)}"
+            )
 
     def _apply(self, candidate: Candidate, base: Base) -> Applied | VerificationResult:
         assert candidate.patch is not None  # noqa: S101 - the caller has checked it
@@ -151,7 +158,7 @@ class VerificationRun:
                     error.paths, f"{error}; its base {candidate.base} is not in the repository"
                 ) from None
             raise
-        protected = clone.protect(tree, base=base.commit, patterns=self._tools.verification.protected)
+        protected = clone.protect(tree, base=base.commit, patterns=self._protected)
         applied = Applied(name=candidate.name, clone=clone, tree=protected)
         if inputs := changed_inputs(self._tools.verification, protected.changed):
             return _result(applied, unchecked=f"it changes {', '.join(inputs)}, which the setup depends on")
@@ -167,7 +174,7 @@ class VerificationRun:
         try:
             self._prepare_setup(clone, base)
         except (SetupError, WorkspaceError, OSError) as error:
-            return {id(each): _result(each, unchecked=str(error)) for each in applied}
+            return {id(each): _result(each, unchecked=_reason(error)) for each in applied}
         groups: dict[str, list[Applied]] = {}
         for each in applied:
             groups.setdefault(each.tree.tree, []).append(each)
@@ -205,7 +212,7 @@ class VerificationRun:
                 return {id(each): _result(each, unchecked=unchecked) for each in group}
             results = self._check_tree(first, names, checks, base)
         except (WorkspaceError, OSError) as error:
-            return {id(each): _result(each, unchecked=str(error)) for each in group}
+            return {id(each): _result(each, unchecked=_reason(error)) for each in group}
         finally:
             discard(first.clone.folder)
         order = [check.name for check in self._tools.verification.checks]
@@ -327,6 +334,13 @@ class _Files:
                 self._share_with_commands(self._clone)
                 self._is_written = True
         return self._clone.work
+
+
+def _reason(error: Exception) -> str:
+    """Return why something could not be done, with the file where the system names one."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the folder of checks'}: {error.strerror}"
+    return str(error)
 
 
 def _result(

@@ -32,17 +32,19 @@ BUSY_SECONDS = 10.0
 BUSY_STEP = 0.05
 
 ANOTHER_FOLDER = "set COATCHECK_STATE_HOME to a folder that you can write"
+MOVE_AWAY = "move the file away, then try again: mv {path} {path}.corrupt"
 # Primary result codes (https://www.sqlite.org/rescode.html): what to do about each.
 REMEDIES = {
+    1: MOVE_AWAY,  # SQLITE_ERROR: a table or a column is not as our statements have it
     3: ANOTHER_FOLDER,  # SQLITE_PERM
     5: "another program holds it: end that program, or try again",  # SQLITE_BUSY
     6: "another program holds it: end that program, or try again",  # SQLITE_LOCKED
     8: ANOTHER_FOLDER,  # SQLITE_READONLY
     10: "check the disk; dmesg shows its errors",  # SQLITE_IOERR
-    11: "move the file away, then try again: mv {path} {path}.corrupt",  # SQLITE_CORRUPT
+    11: MOVE_AWAY,  # SQLITE_CORRUPT
     13: "free space on its disk",  # SQLITE_FULL
     14: ANOTHER_FOLDER,  # SQLITE_CANTOPEN
-    26: "move the file away, then try again: mv {path} {path}.corrupt",  # SQLITE_NOTADB
+    26: MOVE_AWAY,  # SQLITE_NOTADB
 }
 
 
