@@ -1,17 +1,20 @@
-"""Format plans, states and items of fleets for people, and the exit code of a state."""
+"""Format plans, states and items of fleets as lines, and return the exit code of a state."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .console import Line, Styled
+from .console import Styled
 from .exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from .._fleet.control import ItemReport
     from .._fleet.plan import FleetPlan
     from .._model.fleets import FleetItem, FleetStatus
+    from .console import Line
     from .context import CommandContext
+
+# --- plans ------------------------------------------------------------------------------------------------------------
 
 
 def confirm_plan(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool, question: str) -> bool:
@@ -30,7 +33,7 @@ def plan_lines(plan: FleetPlan) -> list[Line]:
     states = [each.state for each in plan.items]
     parts = [f"{states.count(state)} {state}" for state in ("new", "changed", "known", "problem") if state in states]
     lines: list[Line] = [f"{plan.name}: {len(plan.items)} items ({', '.join(parts)})"]
-    lines += [f"  {provider}: {_count(count, 'new task')}" for provider, count in plan.tasks.items() if count]
+    lines += [f"  {provider}: {count_of(count, 'new task')}" for provider, count in plan.tasks.items() if count]
     if len(plan.waves) > 1:
         lines.append(f"  waves: {', '.join(map(str, plan.waves))} items")
     for estimate in plan.estimates[:4]:
@@ -48,6 +51,20 @@ def plan_lines(plan: FleetPlan) -> list[Line]:
     return lines
 
 
+def _hours(hours: float) -> str:
+    if hours < 1:
+        return count_of(max(1, round(hours * 60)), "minute")
+    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number and its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+# --- statuses ---------------------------------------------------------------------------------------------------------
+
+
 def status_lines(status: FleetStatus) -> list[Line]:
     """Return a status as lines."""
     fleet = status.fleet
@@ -60,6 +77,48 @@ def status_lines(status: FleetStatus) -> list[Line]:
             name = f"{account.provider}/{account.name}".rstrip("/")
             lines.append(f"  {name}: no submission before {account.parked_until:%Y-%m-%d %H:%M:%S}Z: {account.reason}")
     return lines
+
+
+def code_of(status: FleetStatus) -> int:
+    """Return the exit code of a fleet's status."""
+    from .._model.fleets import FleetOutcome
+
+    codes = {
+        FleetOutcome.DELIVERED: ExitCode.DONE,
+        FleetOutcome.RUNNING: ExitCode.DONE,
+        FleetOutcome.WAITING: ExitCode.NEEDS_INPUT,
+        FleetOutcome.PARKED: ExitCode.QUOTA,
+        FleetOutcome.STOPPED: ExitCode.STOPPED,
+        FleetOutcome.FAILURES: ExitCode.FAILURES,
+    }
+    return codes[status.outcome]
+
+
+def show_end(run: CommandContext, status: FleetStatus, document: dict[str, object]) -> None:
+    """Print the last status: as lines, or as the last line of the documents that `FleetProgress` prints."""
+    if run.is_json:
+        run.print_document(document, is_line=True)
+    else:
+        run.console.show_all(status_lines(status))
+
+
+def show_next(run: CommandContext, status: FleetStatus) -> None:
+    """Print the commands that continue a fleet in this state."""
+    from .._model.fleets import FleetOutcome, ItemState
+
+    name = status.fleet.name
+    if status.deliveries_held:
+        run.note(f"{status.deliveries_held}: merge or close some, then run it again")
+    elif status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
+        count = status.items[ItemState.WAITING]
+        run.note(f"{count_of(count, 'item')} to decide: coatcheck fleet approve {name} [KEY]..., or reject")
+    elif status.waits_for_wave:
+        run.note(f"The next wave waits: coatcheck fleet approve {name}, then run it again")
+    elif status.outcome is FleetOutcome.FAILURES:
+        run.note(f"Send them back to work: coatcheck fleet retry {name}, then run it again")
+
+
+# --- items ------------------------------------------------------------------------------------------------------------
 
 
 def item_line(item: FleetItem) -> str:
@@ -83,42 +142,3 @@ def item_report_lines(report: ItemReport) -> list[Line]:
         place = report.delivery.url or report.delivery.branch or report.delivery.error or ""
         lines.append(f"  delivery: {report.delivery.state} {place}".rstrip())
     return [*lines, "", report.prompt]
-
-
-def code_of(status: FleetStatus) -> int:
-    """Return the exit code of a fleet's status."""
-    from .._model.fleets import FleetOutcome
-
-    codes = {
-        FleetOutcome.DELIVERED: ExitCode.DONE,
-        FleetOutcome.RUNNING: ExitCode.DONE,
-        FleetOutcome.WAITING: ExitCode.NEEDS_INPUT,
-        FleetOutcome.PARKED: ExitCode.QUOTA,
-        FleetOutcome.STOPPED: ExitCode.STOPPED,
-        FleetOutcome.FAILURES: ExitCode.FAILURES,
-    }
-    return codes[status.outcome]
-
-
-def show_next(run: CommandContext, status: FleetStatus) -> None:
-    """Say what a person can do next."""
-    from .._model.fleets import FleetOutcome, ItemState
-
-    name = status.fleet.name
-    if status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
-        count = status.items[ItemState.WAITING]
-        run.note(f"{_count(count, 'item')} to decide: coatcheck fleet approve {name} [KEY]..., or reject")
-    elif status.waits_for_wave:
-        run.note(f"The next wave waits: coatcheck fleet approve {name}, then run it again")
-    elif status.outcome is FleetOutcome.FAILURES:
-        run.note(f"Send them back to work: coatcheck fleet retry {name}, then run it again")
-
-
-def _hours(hours: float) -> str:
-    if hours < 1:
-        return _count(max(1, round(hours * 60)), "minute")
-    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
