@@ -104,7 +104,7 @@ def test_restart(name: str, tmp_path: Path) -> None:
             code = worker.wait(240)
         result = engine.result()
 
-    assert (engine.expected, 0) == (result, code)
+    assert (engine.expected, 0, False) == (result, code, "Traceback" in engine.log)
 
 
 @pytest.mark.parametrize("engine", [ENGINES[-1]], indirect=True)

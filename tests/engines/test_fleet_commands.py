@@ -72,3 +72,26 @@ def test_what_was_not_prepared_is_named(cli: Cli, tmp_path: Path, monkeypatch: p
     ]
 
     assert [(True, 1)] * 4 == [(part in line, line.count("\n")) for part, line in zip(expected, lines, strict=True)]
+
+
+def test_a_database_that_refuses_is_one_line(cli: Cli, postgres_url: str) -> None:
+    """A user that the server does not know ends `init` with one line, which shows no password."""
+    cli.environ["COATCHECK_DATABASE"] = postgres_url.replace("postgres@", "nobody:hunter2@")
+    done = cli("fleet", "init")
+
+    assert (15, 1, False) == (done.code, done.err.count("\n"), "hunter2" in done.err), done
+
+
+def test_a_queue_that_refuses_is_one_line(cli: Cli) -> None:
+    """Tables of another version of PgQueuer end a worker with one line that names the remedy."""
+    import psycopg
+
+    cli("fleet", "init", "typing.toml", "--yes")
+    with psycopg.connect(cli.environ["COATCHECK_DATABASE"]) as connection:
+        connection.execute("ALTER TABLE pgqueuer DROP COLUMN headers")
+    done = cli("fleet", "work", "typing.toml")
+    cli("fleet", "init")
+    again = cli("fleet", "work", "typing.toml")
+
+    assert (15, 1, 0) == (done.code, done.err.count("\n"), again.code), (done, again)
+    assert "with: coatcheck fleet init" in done.err

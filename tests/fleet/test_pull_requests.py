@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.fleet.forge_fixtures import BRANCH, DIFF, ForgeFixture, delivery, make_repository, serving_github
 
@@ -123,6 +124,18 @@ def test_no_more_are_open_than_allowed(forge: ForgeFixture) -> None:
     target(other)
 
     assert (1, 2) == (pushes, len(forge.service.pulls))
+
+
+def test_workers_count_what_others_have_opened(forge: ForgeFixture) -> None:
+    """What another worker has delivered meanwhile counts against max_open."""
+    ours, theirs = forge.target(max_open=2), forge.target(max_open=2)
+    ours(delivery(forge.base))
+    changes = [delivery(forge.base, key=key, diff=DIFF.replace(b"two", key.encode())) for key in ("http", "web")]
+    theirs(msgspec.structs.replace(changes[0], delivered=1))
+    with pytest.raises(TooManyOpenError):
+        ours(msgspec.structs.replace(changes[1], delivered=2))
+
+    assert 2 == len(forge.service.pulls)
 
 
 def refuse_push(forge: ForgeFixture) -> None:

@@ -39,7 +39,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A change to deliver: `patch` applies on the commit `base`.
 
     `branch` is the name of the branch, `message` that of its commit; `why` says why the change was chosen.
-    `repositories` are those that the fleet has delivered to, and the item's.
+    `repositories` are those that the fleet has delivered to, and the item's; `delivered` is how many it has delivered.
     """
 
     fleet: str
@@ -53,6 +53,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     why: str = ""
     repositories: tuple[str, ...] = ()
+    delivered: int = 0
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +159,7 @@ def delivery_of(context: FleetContext, item: FleetItem) -> Delivery:
     candidate = context.store.candidate(item.chosen or 0)
     key = f"{context.fleet.name}/{item.key}"
     title = one_line(item.title or f"{context.fleet.name}: {item.key}")
+    done = [each.item for each in context.work.deliveries(context.fleet.id) if each.state == "done"]
     return Delivery(
         fleet=context.fleet.name,
         key=key,
@@ -169,12 +171,12 @@ def delivery_of(context: FleetContext, item: FleetItem) -> Delivery:
         task=str(candidate.ref),
         title=title,
         why=item.why or "",
-        repositories=_repositories(context, item),
+        repositories=_repositories(context, item, done),
+        delivered=len(done),
     )
 
 
-def _repositories(context: FleetContext, item: FleetItem) -> tuple[str, ...]:
-    done = [each.item for each in context.work.deliveries(context.fleet.id) if each.state == "done"]
+def _repositories(context: FleetContext, item: FleetItem, done: Sequence[int]) -> tuple[str, ...]:
     names = [context.store.item(number).repository for number in done] if context.spec.sections.deliver.max_open else []
     return tuple(dict.fromkeys(name for name in (*names, item.repository) if name))
 

@@ -16,13 +16,14 @@ PgQueuer, asyncpg and their modules are imported when the engine works.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
-from .._protocol.urls import without_password
+from .._protocol.urls import password_parts, without_password
 from .engine import Due, Handler, Job, Kind, OnError
 from .together import run_together
 
@@ -42,6 +43,7 @@ RECONNECT_SECONDS, READ_SECONDS = 1.0, 0.2
 # used, because its first one may be sent before the listener is ready.
 POLL_SECONDS = 2.0
 BATCH = 8
+NO_LOG = logging.NullHandler()
 REMEDY = "pip install 'coatcheck[workers]'"
 
 
@@ -64,7 +66,7 @@ class PgQueuerEngine:
         self._heartbeat = timedelta(seconds=heartbeat)
         self._queries: Any = None
         self._active = 0
-        self._is_over = False
+        self._is_over = self._is_away = False
         self._changed = asyncio.Event()
         self._failure: BaseException | None = None
         self._shutdown = asyncio.Event()  # of the managers of one pool
@@ -92,8 +94,8 @@ class PgQueuerEngine:
                 raise
             except Exception as error:
                 if not _is_outage(error):
-                    raise
-                self._notice(f"the database is away, and is tried again: {_reason(error)}")
+                    raise _store_error(self._url, error) from error
+                self._report_outage(_reason(error))
             if not self._is_ended:
                 await self._clock.asleep(RECONNECT_SECONDS)
         if self._failure is not None:
@@ -172,6 +174,8 @@ class PgQueuerEngine:
         try:
             if await handler(job):
                 self._changed.set()
+        except errors.StoreError as error:
+            self._report_outage(str(error))
         except errors.CoatcheckError as error:
             self._on_error(job, error)
         except Exception as error:  # noqa: BLE001 - raised by `work`
@@ -184,7 +188,8 @@ class PgQueuerEngine:
         """Queue what is due; stop where nothing is left to do."""
         try:
             is_going = await self._read_due(is_tick=True)
-        except errors.StoreError:
+        except errors.StoreError as error:
+            self._report_outage(str(error))
             return
         except errors.CoatcheckError as error:
             self._failure, is_going = error, False
@@ -204,7 +209,14 @@ class PgQueuerEngine:
     async def _read_due(self, *, is_tick: bool) -> bool:
         jobs, is_going = self._due(is_tick=is_tick)
         await self.ask(jobs)
+        self._is_away = False
         return is_going
+
+    def _report_outage(self, reason: str) -> None:
+        """Report that the database cannot be used, once until it can."""
+        if not self._is_away:
+            self._is_away = True
+            self._notice(f"the database is away, and is tried again: {reason}")
 
     def _name(self, kind: str) -> str:
         return f"coatcheck.{self._namespace}.{kind}"
@@ -233,14 +245,19 @@ async def install(url: str) -> bool:
             await queries.install()
             return True
     except Exception as error:
-        if not _is_outage(error):
-            raise
-        location = without_password(url)
-        raise errors.StoreError(
-            f"the store {location} cannot be used: {_reason(error)}",
-            location=location,
-            remedy=f"check that the server runs and that COATCHECK_DATABASE is right: psql '{location}'",
-        ) from error
+        raise _store_error(url, error) from error
+
+
+def _store_error(url: str, error: Exception) -> errors.StoreError:
+    """Return the error for one of asyncpg or PgQueuer; it shows no part of the password."""
+    location, reason = without_password(url), _reason(error)
+    if any(part in reason for part in password_parts(url)):
+        reason = "its URL is not valid"
+    return errors.StoreError(
+        f"the queue in {location} cannot be used: {reason}",
+        location=location,
+        remedy="check COATCHECK_DATABASE, and bring the tables up to date with: coatcheck fleet init",
+    )
 
 
 @asynccontextmanager
@@ -248,8 +265,10 @@ async def _pool(url: str, connections: int = CONNECTIONS) -> AsyncIterator[Any]:
     """Open connections, and close them without waiting for what is under way."""
     import asyncpg
 
+    for name in ("asyncpg", "pgqueuer"):  # what they log is raised as well; without a handler tracebacks are printed
+        logging.getLogger(name).addHandler(NO_LOG)
     pool = asyncpg.create_pool(
-        url, min_size=1, max_size=connections, server_settings={"application_name": "coatcheck worker"}
+        url, min_size=0, max_size=connections, server_settings={"application_name": "coatcheck worker"}
     )
     try:
         await pool

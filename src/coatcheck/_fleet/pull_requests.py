@@ -59,6 +59,8 @@ class PullRequests:
         self._opened: tuple[Forge, ForgeClient] | None = None
         # How many pull requests of the fleet are open, as they were last counted.
         self._count: int | None = None
+        # How many deliveries of the fleet are in that count: other workers make some of them.
+        self._delivered = 0
 
     def close(self) -> None:
         """Close the client."""
@@ -177,6 +179,7 @@ class PullRequests:
                 if pull is None:
                     raise
             self._count = None if self._count is None else self._count + 1
+            self._delivered += 1
             self._sleep(PAUSE)
         pull = pull or self._find(repository, head, marker)
         if pull is None or pull.number is None:
@@ -200,6 +203,9 @@ class PullRequests:
         limit = self._section.max_open
         if limit is None:
             return
+        if self._count is not None:
+            self._count += max(0, delivery.delivered - self._delivered)
+        self._delivered = max(self._delivered, delivery.delivered)
         if self._count is None or self._count >= limit:
             self._count = self._count_open(delivery)
         if self._count >= limit:
