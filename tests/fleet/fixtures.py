@@ -10,8 +10,9 @@ from typing import Any
 
 from coatcheck._fleet.context import FleetContext, FleetOptions
 from coatcheck._fleet.control import FleetControl
-from coatcheck._fleet.delivery import Delivered, Delivery
+from coatcheck._fleet.delivery import Deliver, Delivered, Delivery
 from coatcheck._fleet.file import convert
+from coatcheck._fleet.merge_queue import MergeQueue
 from coatcheck._fleet.planning import plan_items
 from coatcheck._fleet.reviewing import ItemReview
 from coatcheck._fleet.runner import FleetRunner
@@ -19,7 +20,7 @@ from coatcheck._fleet.services import ServiceClient, Services
 from coatcheck._fleet.spec import FleetSpec, build_spec
 from coatcheck._model.fleets import FleetItem, FleetState, FleetStatus
 from coatcheck._review.candidates import Candidate
-from coatcheck._store.journal import SubmissionJournal
+from coatcheck._store.fleet_journal import FleetJournal
 from coatcheck._store.location import open_database
 from coatcheck._workspaces.cancellation import CancelScope
 from coatcheck.cloud.faults import Fault
@@ -70,6 +71,11 @@ class CountedDeliveries:
 class FleetFixture:
     """A fleet, its store, and the service that its candidates are submitted to."""
 
+    # What a subclass replaces: how bases are pinned, further targets, and what merges.
+    client: type[ServiceClient] = ServiceClient
+    targets: Mapping[str, Deliver] = {}
+    queue: MergeQueue | None = None
+
     def __init__(self, folder: Path, spec: FleetSpec, *, faults: Sequence[Fault] = (), **cloud: Any) -> None:
         self.clock = FakeClock()
         self.spec = spec
@@ -86,23 +92,27 @@ class FleetFixture:
         """Store the items of the file, as a run does."""
         known = self.control.store.find(self.spec.name)
         stored = {each.key: each for each in self.control.store.items(known.id)} if known else {}
-        items, _ = plan_items(self.spec, known=stored, resolve=lambda _name, _base: "c0ffee")
+        items, _ = plan_items(self.spec, known=stored, resolve=self.resolve)
         self.fleet = self.control.store.save(
             self.spec.name, spec=self.spec.canonical, digest=self.spec.digest, items=items
         )
         states = [FleetState.STOPPING, FleetState.DONE]
         self.control.store.change_fleet(self.fleet.id, states, FleetState.RUNNING)
 
+    def resolve(self, name: str, base: str | None) -> str:
+        """Return the commit that a base is pinned to."""
+        return "c0ffee"
+
     def connect(self, provider: str, account: str) -> ServiceClient:
         """Return a client of the service."""
-        return ServiceClient(
+        return self.client(
             provider,
             base_url="http://127.0.0.1:9/backend-api",
             token=self.cloud.tokens.access_token,
             transport=AsyncEmulatorTransport(self.cloud),
             clock=self.clock,
             random=lambda: 0.5,
-            journal=SubmissionJournal(self.database),
+            journal=FleetJournal(self.database),
             environ={"COATCHECK_LEARN": "off", "COATCHECK_STATE_HOME": "/nowhere"},
         )
 
@@ -121,9 +131,11 @@ class FleetFixture:
             options=self.options,
             on_notice=self.notices.append,
         )
-        targets = {"patch": self.deliveries}
+        targets = {"patch": self.deliveries, **self.targets}
         try:
-            return await FleetRunner(context, self.review, targets).run(waits=waits, on_status=self.on_status)
+            return await FleetRunner(context, self.review, targets, self.queue).run(
+                waits=waits, on_status=self.on_status
+            )
         finally:
             await services.aclose()
 

@@ -70,6 +70,8 @@ class FleetContext:
         self.gates = ItemGates(database, clock=clock)
         # Jobs that follow from others; the engine takes them after each job.
         self.follow_ups: list[Job] = []
+        # Why nothing more is delivered now, empty where nothing keeps it from being delivered.
+        self.deliveries_held = ""
 
     def section(self, provider: str) -> CandidateSection:
         """Return what the file says about a service."""

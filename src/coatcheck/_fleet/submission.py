@@ -23,6 +23,7 @@ from .._store.processes import is_submitting
 from . import fleet_events
 from .context import FleetContext
 from .engine import Job
+from .follow_up import send_follow_up
 from .quota import QuotaReader
 from .services import ServiceClient
 
@@ -42,14 +43,21 @@ class Submitter:
         candidate = self._context.store.candidate(int(job.id))
         if candidate.state is CandidateState.PLANNED:
             claimed = await self._claim(candidate)
-            return claimed is not None and await self._submit(claimed)
-        return candidate.state is CandidateState.SUBMITTING and await self._submit(candidate)
+            return claimed is not None and await self._sent(claimed, is_new=True)
+        return candidate.state is CandidateState.SUBMITTING and await self._sent(candidate, is_new=False)
+
+    async def _sent(self, candidate: FleetCandidate, *, is_new: bool) -> bool:
+        if candidate.follows is not None:
+            return await send_follow_up(self._context, candidate, candidate.follows, is_new=is_new)
+        return await self._submit(candidate)
 
     async def _claim(self, candidate: FleetCandidate) -> FleetCandidate | None:
         """Wait for the turn of an account and claim the candidate for it; None where that is not possible now."""
         context, provider = self._context, candidate.provider
         accounts = context.accounts_of(provider)
         start = candidate.id % len(accounts)  # accounts share the work
+        if candidate.follows is not None:  # the task is that of one account
+            accounts, start = (candidate.account or "",), 0
         for account in (*accounts[start:], *accounts[:start]):
             if not context.accounts.may_submit(provider, account):
                 continue
@@ -89,7 +97,7 @@ class Submitter:
         environment = candidate.environment or (item.repository if is_path(item.repository) else None)
         options = client.capabilities.options
         return TaskSpec(
-            prompt=self._context.store.prompt(item.id),
+            prompt=self._context.store.candidate_prompt(candidate.id),
             environment=environment,
             repository=None if environment else item.repository,
             branch=item.base,
