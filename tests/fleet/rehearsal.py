@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from coatcheck import FleetReport, errors
 from coatcheck._fleet.context import FleetOptions
-from coatcheck._fleet.delivery import Delivered, Delivery, PatchFiles
+from coatcheck._fleet.delivery import Delivered, Delivery
+from coatcheck._fleet.delivery_targets import PatchFiles
 from coatcheck._fleet.file import convert
 from coatcheck._fleet.report_building import fleet_report
 from coatcheck._fleet.reviewing import ItemReview
