@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from tests.cli.cli_support import Cli
+from tests.cli.cli_support import Cli, completed
 from tests.fleet.fixtures import ENVIRONMENT, FleetFixture, spec_of
 
 from coatcheck import errors
@@ -64,9 +65,7 @@ def test_a_run_asks_first(cli: Cli, tmp_path: Path) -> None:
 
     assert (2, "typing: 2 items (2 new)", []) == (done.code, done.err.partition("\n")[0], cli.cloud.requests)
     assert "pass --yes" in done.err
-    assert (
-        "No fleets; run one with: coatcheck fleet run FILE\n" == cli("fleet").out or "No fleets.\n" == cli("fleet").out
-    )
+    assert "No fleets; run one with: coatcheck fleet run FILE\n" == cli("fleet").out
 
 
 def test_a_fleet_is_run_and_decided(tmp_path: Path) -> None:
@@ -111,6 +110,28 @@ def test_items_are_listed(waiting: Cli) -> None:
     assert "".join(f"  {why % key}\n" for key in ("p0", "p1")) == waiting("fleet", "show", "typing").out
 
 
+def test_names_and_keys_are_completed(waiting: Cli) -> None:
+    """Commands, fleets, and the items of the fleet that is named are completed."""
+    lines = ("fleet appr", "fleet approve ty", "fleet show typing p", "fleet retry typing p0 ", "help fleet rej")
+
+    assert [["approve"], ["typing"], ["p0", "p1"], ["p1"], ["reject"]] == [
+        completed(waiting, f"coatcheck {line}") for line in lines
+    ]
+
+
+def test_fields_of_items(waiting: Cli) -> None:
+    """`show` has the fields of items, with a KEY those of a report; `list` those of fleets."""
+    assert (
+        [{"key": "p0", "state": "waiting"}, {"key": "p1", "state": "waiting"}],
+        {"prompt", "candidates"},
+        [{"name": "typing"}],
+    ) == (
+        waiting("fleet", "show", "typing", "--json", "key,state").json,
+        set(waiting("fleet", "show", "typing", "p0", "--json", "prompt,candidates").json),
+        waiting("fleet", "--json", "name").json,
+    )
+
+
 def test_decisions_are_events(waiting: Cli) -> None:
     """Who decided, and why, is in the events, which resume by their numbers."""
     waiting("fleet", "reject", "typing", "p0", "--why", "too large")
@@ -125,12 +146,15 @@ def test_decisions_are_events(waiting: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["plan"], "fleet plan needs FILE"),
-        (["status"], "fleet status needs NAME"),
+        (["plan"], "coatcheck fleet plan needs FILE"),
+        (["status"], "coatcheck fleet status needs NAME"),
         (["plan", "none.toml"], "none.toml cannot be read"),
-        (["plan", "typing.toml", "p0"], "fleet plan takes no argument 'p0'"),
-        (["plan", "typing.toml", "--why", "x"], "fleet plan takes no --why"),
-        (["show", "typing", "p0", "p1"], "fleet show takes one KEY"),
+        (["plan", "typing.toml", "p0"], "coatcheck fleet plan does not expect 'p0'"),
+        (
+            ["plan", "typing.toml", "--why", "x"],
+            "coatcheck fleet plan has no option --why; it is an option of: coatcheck fleet approve, coatcheck fleet reject",
+        ),
+        (["show", "typing", "p0", "p1"], "coatcheck fleet show does not expect 'p1'"),
         (["status", "typo"], "there is no fleet 'typo'; did you mean typing?"),
         (["show", "typing", "p9"], "the fleet typing has no item 'p9'; list them with: coatcheck fleet show typing"),
         (["approve", "typing", "p9"], "the fleet typing has no item 'p9'"),
@@ -277,3 +301,41 @@ def progress_of(cli: Cli) -> tuple[CommandContext, FleetProgress]:
     run = SimpleNamespace(console=console, monotonic=cli.clock.monotonic, is_json=False)
     context = cast("CommandContext", run)
     return context, FleetProgress(context, "typing")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[task]\nprompt", "[task]\nprompts", "there is no key task.prompts; did you mean prompt?"),
+        ("[items]", "[item]", "there is no key item; did you mean items?"),
+        ('"codex"', '"codx"', "there is no provider 'codx'; did you mean codex?"),
+        ("Add types to {package}.", "{pakage}", "pakage"),
+        ("Add types to {package}.", " ", "the prompt of the item 'p0' is blank"),
+        ('"p1"]', '"p0"]', "p0"),
+        ('name = "typing"', 'name = "a b"', "name is not usable"),
+        ("[items]", "[items", "typing.toml"),
+    ],
+)
+def test_a_wrong_file_is_one_line_and_sends_nothing(
+    cli: Cli, tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    """What is wrong in a file is one line that names it, for `plan` and for `run`; nothing is stored or sent."""
+    path = tmp_path / "typing.toml"
+    path.write_text(path.read_text().replace(old, new))
+    done = [cli("fleet", "plan", "typing.toml"), cli("fleet", "run", "typing.toml", "--yes")]
+
+    assert [2, 2] == [each.code for each in done]
+    assert expected in done[0].line
+    assert ([], done[0].line) == (cli.cloud.requests, done[1].line)
+
+
+def test_a_store_of_a_newer_version_is_refused(waiting: Cli, tmp_path: Path) -> None:
+    """A store that only a newer version may write is refused by each action, with the remedy."""
+    with sqlite3.connect(tmp_path / "state/coatcheck.sqlite3") as connection:
+        connection.execute("UPDATE schema SET version = 99, oldest_writer = 99")
+    connection.close()
+    actions = [("run", "typing.toml", "--yes"), ("status", "typing"), ("report", "typing"), ("approve", "typing")]
+    done = [waiting("fleet", *action) for action in actions]
+
+    assert [15] * 4 == [each.code for each in done]
+    assert all("changed by a newer coatcheck" in each.line and "pip install --upgrade" in each.line for each in done)

@@ -19,6 +19,8 @@ PAGES = [
     ROOT / "README.md",
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
 ]
+# Page -> the further environments of the local cloud that it starts.
+LABELS = {"fleets.md": [f"acme/site-{number}" for number in range(1, 21)]}
 WITH_EXAMPLES = [
     page for page in PAGES if re.search(r"^```(?:console|python|sh|yaml)$", page.read_text("utf-8"), re.MULTILINE)
 ]
@@ -40,7 +42,8 @@ def test_every_example_runs(
     page: Path, programs: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every example of a page prints what the page shows."""
-    with example_environment(tmp_path, home, monkeypatch, programs=programs), Shell() as shell:
+    labels = LABELS.get(page.name, ())
+    with example_environment(tmp_path, home, monkeypatch, programs=programs, labels=labels), Shell() as shell:
         document = read_page(page)
         document.namespace["shell"] = shell
         for example in document.examples():

@@ -7,7 +7,8 @@ import os
 import random
 import subprocess
 import sys
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from tests.engines import engine_worker
 
 from coatcheck._fleet.session import FleetSession
-from coatcheck._protocol.effects import Request, Response
+from coatcheck._protocol.effects import Clock, Request, Response
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.testing import CloudEnvironment, ScriptedCloud, serving
 
@@ -31,6 +32,30 @@ class WatchedService:
         states = ["in_progress", "completed"]
         self.cloud = ScriptedCloud(states, environments=[environment], clock=SystemClock(), **cloud)
         self._random, self._left, self._call = random.Random(7), 0, None
+        self._limit: tuple[int, float] | None = None
+        self._accepted: deque[float] = deque()
+        self.refused = 0
+
+    def refuse_above(self, count: int, seconds: float) -> None:
+        """Refuse the submissions that exceed so many in so many seconds."""
+        self._limit = (count, seconds)
+
+    def _is_refused(self, request: Request) -> bool:
+        if self._limit is None or request.method != "POST":
+            return False
+        count, seconds = self._limit
+        now = time.monotonic()
+        while self._accepted and self._accepted[0] < now - seconds:
+            self._accepted.popleft()
+        if len(self._accepted) >= count:
+            self.refused += 1
+            return True
+        self._accepted.append(now)
+        return False
+
+    def seed(self, number: int) -> None:
+        """Choose other requests."""
+        self._random = random.Random(number)
 
     def arm(self, call: Callable[[], object], within: int) -> None:
         """Call *call* at one of the next requests."""
@@ -39,6 +64,8 @@ class WatchedService:
     def handle(self, request: Request) -> Response:
         """Answer, and call."""
         self._left -= 1
+        if self._is_refused(request):
+            return Response(status=429, headers={}, body=b"{}")
         is_due, is_before = self._left == 0, self._random.random() < 0.5
         if is_due and is_before:
             self._call()
@@ -78,16 +105,22 @@ class EngineFixture:
         asyncio.run(prepare())
         session.close()
 
-    def session(self) -> FleetSession:
+    def session(self, clock: Clock | None = None) -> FleetSession:
         """Return a session of this process."""
         token = self.service.cloud.tokens.access_token
-        return engine_worker.session_of(self.store, self.folder, self.url, token, heartbeat=self.heartbeat)
+        return engine_worker.session_of(self.store, self.folder, self.url, token, heartbeat=self.heartbeat, clock=clock)
 
-    def start(self) -> subprocess.Popen[str]:
+    def work(self, clock: Clock) -> None:
+        """Work in this process until the fleet is done."""
+        session = self.session(clock)
+        asyncio.run(engine_worker.work(self.name, session, engine_worker.spec_of(self.items)))
+        session.close()
+
+    def start(self, **environ: str) -> subprocess.Popen[str]:
         """Start a worker."""
         token = self.service.cloud.tokens.access_token
         arguments = [self.name, self.store, str(self.folder), self.url, token, str(self.items), str(self.heartbeat)]
-        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environ = {**os.environ, **environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, str(SCRIPT), *arguments]
         with open(self.folder / "worker.log", "a") as log:
             return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, text=True, env=environ)

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from coatcheck._fleet.context import FleetOptions
 from coatcheck._fleet.delivery import Delivered, Delivery, slug
 from coatcheck._fleet.file import convert
@@ -20,6 +22,8 @@ from coatcheck._fleet.session import FleetSession, FleetSettings
 from coatcheck._fleet.spec import FleetSpec, build_spec
 from coatcheck._fleet.worker import FleetWorker
 from coatcheck._model.fleets import FleetItem, FleetStatus
+from coatcheck._protocol.effects import Clock
+from coatcheck._protocol.provider import Capabilities
 from coatcheck._review.candidates import Candidate
 from coatcheck._store.fleet_journal import FleetJournal
 from coatcheck._workspaces.cancellation import CancelScope
@@ -53,25 +57,38 @@ class MarkFiles:
         return Delivered(url=str(path))
 
 
+class PacedClient(ServiceClient):
+    """A client of a service that accepts so many submissions a second as COATCHECK_TEST_RATE names."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The capabilities of the service, with the rate."""
+        rate = os.environ.get("COATCHECK_TEST_RATE")
+        return msgspec.structs.replace(super().capabilities, rate=float(rate) if rate else None)
+
+
 def review(item: FleetItem, candidates: Sequence[Candidate], scope: CancelScope) -> ItemReview:
     """Choose the first candidate."""
     return ItemReview(choice=candidates[0].name, is_automatic=True, why="it passes tests")
 
 
-def session_of(store: str, folder: Path, url: str, token: str, *, heartbeat: float = 2.0) -> FleetSession:
+def session_of(
+    store: str, folder: Path, url: str, token: str, *, heartbeat: float = 2.0, clock: Clock | None = None
+) -> FleetSession:
     """Return the session of a worker."""
     home = folder / f"home-{os.getpid()}" if "://" in store else folder
     environ = {"COATCHECK_LEARN": "off", "COATCHECK_STATE_HOME": str(home), "HOME": str(folder)}
-    options = FleetOptions(quiet=1.0, sweep=(0.1, 0.4), redrive=1.0, tick=0.1, heartbeat=heartbeat)
+    options = FleetOptions(deliveries=4, quiet=1.0, sweep=(0.1, 0.4), redrive=1.0, tick=0.1, heartbeat=heartbeat)
 
     def connect(provider: str, account: str) -> ServiceClient:
         journal = FleetJournal(session.database)
-        return ServiceClient(provider, base_url=url, token=token, journal=journal, environ=environ)
+        return PacedClient(provider, base_url=url, token=token, journal=journal, environ=environ)
 
     session = FleetSession(
         FleetSettings(
             environ=environ,
             store=store,
+            clock=clock,
             options=options,
             review=review,
             connect=connect,

@@ -20,7 +20,7 @@ from coatcheck._fleet.services import ServiceClient, Services
 from coatcheck._fleet.spec import FleetSpec, build_spec
 from coatcheck._model.fleets import FleetItem, FleetState, FleetStatus
 from coatcheck._review.candidates import Candidate
-from coatcheck._store.journal import SubmissionJournal
+from coatcheck._store.fleet_journal import FleetJournal
 from coatcheck._store.location import open_database
 from coatcheck._workspaces.cancellation import CancelScope
 from coatcheck.cloud.faults import Fault
@@ -112,7 +112,7 @@ class FleetFixture:
             transport=AsyncEmulatorTransport(self.cloud),
             clock=self.clock,
             random=lambda: 0.5,
-            journal=SubmissionJournal(self.database),
+            journal=FleetJournal(self.database),
             environ={"COATCHECK_LEARN": "off", "COATCHECK_STATE_HOME": "/nowhere"},
         )
 
@@ -133,7 +133,9 @@ class FleetFixture:
         )
         targets = {"patch": self.deliveries, **self.targets}
         try:
-            return await FleetRunner(context, self.review, targets, self.queue).run(waits=waits, on_status=self.on_status)
+            return await FleetRunner(context, self.review, targets, self.queue).run(
+                waits=waits, on_status=self.on_status
+            )
         finally:
             await services.aclose()
 

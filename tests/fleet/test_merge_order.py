@@ -55,9 +55,7 @@ class Repository:
 
 def in_order(repository: Repository, patches: Sequence[Patch]) -> tuple[list[int], list[int], str]:
     """Merge patches in their order; return which were merged, which conflict, and the result."""
-    ordered = merge_order(
-        Change(number, changed_lines(patch), (number,)) for number, patch in enumerate(patches)
-    )
+    ordered = merge_order(Change(number, changed_lines(patch), (number,)) for number, patch in enumerate(patches))
     trial, merged, conflicts = MergeTrial(repository.folder, repository.base), [], []
     for number in (each.item for each in ordered):
         try:
@@ -79,7 +77,14 @@ def by_git(repository: Repository, patches: Sequence[Patch], order: Sequence[int
         commits[number] = head(folder)
         git("reset", "-q", "--hard", repository.base, folder=folder)
     for number in order:
-        git("cherry-pick", "--allow-empty", "--keep-redundant-commits", commits[number], folder=folder, settings=IDENTITY)
+        git(
+            "cherry-pick",
+            "--allow-empty",
+            "--keep-redundant-commits",
+            commits[number],
+            folder=folder,
+            settings=IDENTITY,
+        )
     tree = git("rev-parse", "HEAD^{tree}", folder=folder).decode().strip()
     git("reset", "-q", "--hard", repository.base, folder=folder)
     return tree

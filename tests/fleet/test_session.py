@@ -83,7 +83,7 @@ def rig(tmp_path: Path) -> Rig:
 
 def test_a_branch_that_moved_sends_nothing_again(rig: Rig) -> None:
     """The first run pins the commit of the base; a later run keeps it, and only a rebase changes it."""
-    fleet = rig.fleet("./api")
+    fleet = rig.fleet("./api", approve={})
     fleet.run()
     first = fleet.items()[0].base_commit
     moved = committed(rig.folder / "api")
@@ -110,7 +110,7 @@ def test_a_rebase_sends_what_was_not_delivered_on_the_new_base(rig: Rig) -> None
     items = waiting.items()
 
     assert (["delivered", "waiting"], moved[1]) == ([each.state for each in items], items[1].base_commit)
-    assert 4 == len(rig.cloud.tasks)
+    assert 3 == len(rig.cloud.tasks)  # one of ./api, one of ./web on each base
 
 
 def test_an_item_with_a_problem_is_left_out(rig: Rig) -> None:
@@ -138,11 +138,24 @@ def test_a_plan_that_is_refused_stores_nothing(rig: Rig) -> None:
 
 def test_a_changed_prompt_is_said_and_sent(rig: Rig) -> None:
     """A changed prompt is a changed item in the plan, and its new candidate is sent."""
-    rig.fleet("./api").run(confirm=lambda _: True)
+    rig.fleet("./api", approve={}).run(confirm=lambda _: True)
     changed = rig.fleet("./api", task={"prompt": "Add docs.", "base": "main"}, rollout={"waves": ["100%"]})
     plan = changed.plan()
 
     assert (["changed"], {"codex": 1}) == ([each.state for each in plan.items], dict(plan.tasks))
+
+
+def test_a_delivered_item_is_not_sent_again(rig: Rig) -> None:
+    """Another prompt, another base and another number of attempts send nothing for an item that was delivered."""
+    rig.fleet("./api").run()
+    committed(rig.folder / "api")
+    candidates = [{"provider": "codex", "environment": "env_1", "attempts": 2}]
+    changed = rig.fleet("./api", task={"prompt": "Add docs.", "base": "main"}, candidates=candidates)
+    plan, status = changed.plan(rebase=True), changed.run(rebase=True)
+
+    assert (["known"], {}, 1) == ([each.state for each in plan.items], dict(plan.tasks), len(rig.cloud.tasks))
+    assert "delivered with another prompt, and not sent again: 1" in plan.notes
+    assert {"verified": 1} == (status and dict(status.candidates))
 
 
 def test_an_unknown_service_ends_the_plan(rig: Rig) -> None:

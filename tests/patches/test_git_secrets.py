@@ -4,7 +4,13 @@ from pathlib import Path
 
 from coatcheck._patches.git import git
 
-ENVIRON = {"GITHUB_TOKEN": "t", "AWS_SECRET_ACCESS_KEY": "s", "PGPASSWORD": "p", "TOKENIZERS": "on", "PATH": "/usr/bin:/bin"}
+ENVIRON = {
+    "GITHUB_TOKEN": "t",
+    "AWS_SECRET_ACCESS_KEY": "s",
+    "PGPASSWORD": "p",
+    "TOKENIZERS": "on",
+    "PATH": "/usr/bin:/bin",
+}
 
 
 def test_local_commands_inherit_no_secret(tmp_path: Path) -> None:
@@ -16,6 +22,12 @@ def test_local_commands_inherit_no_secret(tmp_path: Path) -> None:
         ).decode().splitlines()
         for protocols in ("none", "file", "file:https")
     }  # fmt: skip
-    inherited = {protocols: {"GITHUB_TOKEN=t", "PGPASSWORD=p", "TOKENIZERS=on"} & {*lines} for protocols, lines in seen.items()}
+    inherited = {
+        protocols: {"GITHUB_TOKEN=t", "PGPASSWORD=p", "TOKENIZERS=on"} & {*lines} for protocols, lines in seen.items()
+    }
 
-    assert {"none": {"TOKENIZERS=on"}, "file": {"TOKENIZERS=on"}, "file:https": {"GITHUB_TOKEN=t", "PGPASSWORD=p", "TOKENIZERS=on"}} == inherited
+    assert {
+        "none": {"TOKENIZERS=on"},
+        "file": {"TOKENIZERS=on"},
+        "file:https": {"GITHUB_TOKEN=t", "PGPASSWORD=p", "TOKENIZERS=on"},
+    } == inherited

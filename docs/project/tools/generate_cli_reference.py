@@ -11,7 +11,8 @@ import click
 
 from coatcheck._cli import apply, json_output
 from coatcheck._cli.app import COMMANDS, app
-from coatcheck._cli.commands import providers, submit
+from coatcheck._cli.command_group import all_commands
+from coatcheck._cli.commands import information, providers, submit
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
 from coatcheck._fleet import (
@@ -36,7 +37,7 @@ COMPLETION = """\
 ## Shell completion
 
 Commands, options and their values are completed: providers, environments, branches, models, tasks with their prompts,
-rules, fields of `--json`, settings and files.
+rules, templates, fleets and their items, webhooks, fields of `--json`, settings and files.
 Values come from this machine; environments that were not used before, and tasks where none was submitted or seen from here, are
 requested from the service, for 300 ms at most and without refreshing a login.
 
@@ -54,6 +55,7 @@ CLI = """\
 
 Results are on stdout; notes and progress are on stderr, progress on a terminal only.
 Every command takes `--json` ([what it prints](json.md)) and ends with a [documented exit code](exit-codes.md).
+Commands of a group, such as `history export`, have their own options; a group without one of them runs its default.
 A [`REF`](refs.md) is `PROVIDER:ID` as printed by `submit`, a task's id, or the URL of its page.
 `NO_COLOR` and `FORCE_COLOR` are obeyed; `COATCHECK_DEBUG=1` shows tracebacks.
 
@@ -225,10 +227,15 @@ def help_of(name: str | None) -> str:
     root = click.Context(app, info_name="coatcheck", terminal_width=WIDTH, **app.context_settings)
     if name is None:
         return app.get_help(root)
-    command = app.get_command(root, name)
-    if command is None:
-        raise LookupError(name)
-    return command.get_help(click.Context(command, info_name=name, parent=root, terminal_width=WIDTH))
+    context = information.context_of(name.split(), root)
+    context.terminal_width = WIDTH
+    return context.get_help()
+
+
+def command_names(*, within: str | None = None) -> list[str]:
+    """Return the names of the commands, those of groups with the name of their group; those of one group *within* it."""
+    names = [each.name or "" for each in all_commands(app, click.Context(app))]
+    return [name for name in names if within in (None, name.partition(" ")[0])]
 
 
 def cli() -> Iterator[str]:
@@ -237,6 +244,9 @@ def cli() -> Iterator[str]:
     yield f"```text\n{help_of(None)}\n```\n"
     for name in COMMANDS:
         yield f"## {name}\n\n```text\n{help_of(name)}\n```\n"
+        for full_name in command_names(within=name):
+            if full_name != name:
+                yield f"### {full_name}\n\n```text\n{help_of(full_name)}\n```\n"
     yield COMPLETION
 
 
@@ -274,7 +284,7 @@ def json() -> Iterator[str]:
     states = ", ".join(f"`{state.value}`" for state in TaskState)
     yield JSON.format(schema=json_fields.SCHEMA, states=states)
     yield "## Documents\n"
-    yield table(("Command", "Document"), [(f"`{name}`", json_output.DOCUMENTS[name]) for name in COMMANDS])
+    yield table(("Command", "Document"), [(f"`{name}`", json_output.DOCUMENTS[name]) for name in command_names()])
     yield "## Objects\n"
     for name, fields in OBJECTS.items():
         yield f"### {name}\n"

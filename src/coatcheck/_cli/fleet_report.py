@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import errors
 from .json_output import dump, to_object
@@ -26,16 +26,16 @@ ENDINGS = {".html": "html", ".htm": "html", ".json": "json"}
 
 
 def show_report(
-    run: CommandContext, control: FleetControl, name: str, _: Sequence[str], options: dict[str, Any]
+    run: CommandContext, control: FleetControl, name: str, *, format: str | None, output: str | None
 ) -> None:
     """Print the report of a fleet, or write it to a file."""
     from .._fleet.report_building import fleet_report
 
-    report, output = fleet_report(control, name), options["output"]
-    if output in (None, "-"):
-        _print(run, report, options["format"])
+    report = fleet_report(control, name)
+    if output is None or output == "-":
+        _print(run, report, format)
         return
-    chosen = options["format"] or ENDINGS.get(Path(output).suffix.lower(), "markdown")
+    chosen = format or ENDINGS.get(Path(output).suffix.lower(), "markdown")
     path = Path(run.workspace.folder, output)
     write(path, FORMATS[chosen](report))
     run.answer(lambda: {"path": str(path), "format": chosen}, lambda: [f"wrote {output}"])

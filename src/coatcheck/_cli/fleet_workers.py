@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import errors
 from .._runtime.config import suggestion
-from .commands.fleet import code_of, confirm_plan, status_lines
 from .context import CommandContext
 from .exit_codes import ExitCode
+from .fleet_formatting import code_of, confirm_plan, status_lines
 from .json_output import to_object
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 KINDS: dict[str, Kind] = {"submit": "submit", "sweep": "sweep", "verify": "review", "deliver": "deliver"}
 
 
-def init(run: CommandContext, files: Sequence[str], options: dict[str, Any]) -> int:
+def init(run: CommandContext, files: Sequence[str], *, is_confirmed: bool, rebase: bool) -> int:
     """Create the tables, and store the plans of files."""
     from .._app.fleet_workers import install_tables, store_fleets
 
     location, is_new = install_tables(run.workspace)
 
     def confirm(plan: FleetPlan) -> bool:
-        return confirm_plan(run, plan, is_confirmed=options["yes"], question=f"Store {plan.name}?")
+        return confirm_plan(run, plan, is_confirmed=is_confirmed, question=f"Store {plan.name}?")
 
-    plans = store_fleets(run.workspace, files, confirm=confirm, rebase=options["rebase"])
+    plans = store_fleets(run.workspace, files, confirm=confirm, rebase=rebase)
     if len(plans) < len(files):
         raise errors.ConfigurationError("a fleet was not stored", remedy="read its plan, then pass --yes to store it")
     run.answer(
@@ -43,11 +43,10 @@ def init(run: CommandContext, files: Sequence[str], options: dict[str, Any]) -> 
     return ExitCode.FAILURES if any(plan.problems for plan in plans) else ExitCode.DONE
 
 
-def work(run: CommandContext, files: Sequence[str], options: dict[str, Any]) -> int:
+def work(run: CommandContext, files: Sequence[str], kinds: Sequence[Kind]) -> int:
     """Work on fleets until they are done."""
     from .._app.fleet_workers import work_on_fleets
 
-    kinds = parse_kinds(options["kinds"])
     statuses = work_on_fleets(run.workspace, files, kinds=kinds, on_notice=run.warn, clock=run.process_env.clock)
     run.answer(
         lambda: {"statuses": [to_object(status) for status in statuses]},

@@ -78,9 +78,7 @@ class Deliver(Protocol):
 class Deliverer:
     """The handler of "deliver" jobs; *queue* checks that changes of branches and pull requests merge."""
 
-    def __init__(
-        self, context: FleetContext, targets: Mapping[str, Deliver], queue: MergeQueue | None = None
-    ) -> None:
+    def __init__(self, context: FleetContext, targets: Mapping[str, Deliver], queue: MergeQueue | None = None) -> None:
         self._context, self._targets, self._queue = context, targets, queue
 
     async def __call__(self, job: Job) -> bool:

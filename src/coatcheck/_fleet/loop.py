@@ -13,7 +13,7 @@ import asyncio
 import math
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -32,6 +32,7 @@ class LoopEngine:
     """Runs jobs in one event loop. *due* reads the tables; *on_error* gets what a handler raised.
 
     A store that cannot be read for *patience* seconds ends the loop: a server restarts meanwhile, a folder does not.
+    *on_outage* gets the error of the first attempt.
     """
 
     def __init__(
@@ -42,9 +43,10 @@ class LoopEngine:
         on_error: OnError,
         seconds: float = TICK_SECONDS,
         patience: float = 0.0,
+        on_outage: Callable[[errors.StoreError], None] | None = None,
     ) -> None:
         self._due, self._clock, self._on_error, self._seconds = due, clock, on_error, seconds
-        self._patience, self._failing_since = patience, math.inf
+        self._patience, self._on_outage, self._failing_since = patience, on_outage, math.inf
         self._queues: dict[Kind, deque[Job]] = {}
         self._known: set[Job] = set()
         self._running: dict[asyncio.Future[Any], Job] = {}
@@ -78,8 +80,10 @@ class LoopEngine:
         """Queue what is due; whether anything is left to do."""
         try:
             jobs, is_going = self._due(is_tick=is_tick)
-        except errors.StoreError:
+        except errors.StoreError as error:
             now = self._clock.monotonic()
+            if self._failing_since == math.inf and self._patience and self._on_outage is not None:
+                self._on_outage(error)
             self._failing_since = min(self._failing_since, now)
             if now - self._failing_since >= self._patience:
                 raise

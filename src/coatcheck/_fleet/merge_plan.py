@@ -48,7 +48,10 @@ class MergePlan(Value, frozen=True, kw_only=True):
     fleet: str
     items: tuple[PlannedDelivery, ...] = ()
 
-    _json: ClassVar[JsonFields] = {"fleet": "the name of the fleet", "items": "planned delivery objects, in their order"}
+    _json: ClassVar[JsonFields] = {
+        "fleet": "the name of the fleet",
+        "items": "planned delivery objects, in their order",
+    }
 
 
 def plan_deliveries(context: FleetContext, queue: MergeQueue) -> MergePlan:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .._protocol.effects import Clock
 
-# croniter's sixth field is seconds (https://pypi.org/project/croniter/).
+# croniter's sixth field is seconds (https://github.com/kiorky/croniter).
 EACH_SECOND = "* * * * * *"
 HEARTBEAT_SECONDS = 30.0
 # Connections of a worker: one listens, the others claim and report jobs.

@@ -15,7 +15,7 @@ from .._engine.submit import checked
 from .._model.fleets import FleetItem
 from .._model.tasks import TaskSpec
 from .._protocol.provider import Verb
-from .._store.fleet_planning import PlannedItem, prompt_digest
+from .._store.fleet_planning import DELIVERED, PlannedItem, prompt_digest
 from .._values.value import JsonFields, Value
 from .estimate import Estimate, ServiceLoad, estimate
 from .planning import plan_items
@@ -137,7 +137,7 @@ async def prepare(
             workers=max(1, (os.cpu_count() or 2) // 2),
             pull_requests=len(items) if spec.sections.deliver.to == "pull_request" else 0,
         ),
-        notes=tuple(_notes(spec)),
+        notes=(*_notes(spec), *_kept(items, known)),
     )
     return PreparedFleet(plan=plan, items=items)
 
@@ -221,7 +221,7 @@ def _remaining(window: RateWindow | None) -> float | None:
 def _shown(item: PlannedItem, known: Mapping[str, FleetItem]) -> PlanItem:
     stored = known.get(item.key)
     state = "new" if stored is None else "known"
-    if stored is not None and stored.prompt_digest != prompt_digest(item.prompt):
+    if stored is not None and stored.state not in DELIVERED and stored.prompt_digest != prompt_digest(item.prompt):
         state = "changed"
     return PlanItem(
         key=item.key,
@@ -237,6 +237,13 @@ def _shown(item: PlannedItem, known: Mapping[str, FleetItem]) -> PlanItem:
 def _problem(key: str, error: errors.CoatcheckError) -> PlanItem:
     text = " ".join(filter(None, (f"{error};", error.remedy))).rstrip(";")
     return PlanItem(key=key, state="problem", problem=text)
+
+
+def _kept(items: Sequence[PlannedItem], known: Mapping[str, FleetItem]) -> list[str]:
+    """Say how many items have another prompt than the one whose change was delivered: they are not sent again."""
+    delivered = ((known[each.key], each) for each in items if each.key in known and known[each.key].state in DELIVERED)
+    count = sum(stored.prompt_digest != prompt_digest(item.prompt) for stored, item in delivered)
+    return [f"delivered with another prompt, and not sent again: {count}"] if count else []
 
 
 def _notes(spec: FleetSpec) -> list[str]:

@@ -4,6 +4,7 @@ Invariants:
 
 - the base of an item is pinned to a commit when the item is stored first, and stays that commit in later runs unless a
   person asks for the new one: a branch that moved submits nothing again;
+- an item that was delivered gets no further candidates;
 - the key of a candidate follows from fleet, item, service, number, prompt and base: planning the same file again makes the
   same keys, a changed prompt makes new ones.
 """
@@ -15,9 +16,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from .. import errors
 from .._model.fleets import FleetItem
-from .._store.fleet_planning import PlannedCandidate, PlannedItem
+from .._store.fleet_planning import DELIVERED, PlannedCandidate, PlannedItem
 
 if TYPE_CHECKING:
     from .spec import FleetSpec, ItemSpec
@@ -51,7 +54,9 @@ def plan_items(
         except errors.CoatcheckError as error:
             problems[item.key] = error
             continue
-        items.append(_planned(spec, item, wave, commit))
+        planned = _planned(spec, item, wave, commit)
+        is_delivered = stored is not None and stored.state in DELIVERED
+        items.append(msgspec.structs.replace(planned, candidates=()) if is_delivered else planned)
     return items, problems
 
 

@@ -60,6 +60,7 @@ class FleetRunner:
             clock=context.clock,
             on_error=self.report,
             seconds=context.options.tick,
+            on_outage=lambda error: context.notice(f"{error}; it is tried again"),
             patience=SERVER_PATIENCE if context.store.database.dialect == "postgres" else 0.0,
         )
         await engine.work(self.handlers, self.slots)

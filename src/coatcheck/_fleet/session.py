@@ -230,7 +230,12 @@ class FleetSession:
         with fleet_lock(str(self.state_folder)):
             async with self.services() as services:
                 fleet = self.control.get(name)
-                runner = self.runner(stored_spec(self.control.store.spec(fleet.id), self.settings.folder), fleet, services, on_notice or _ignore)
+                runner = self.runner(
+                    stored_spec(self.control.store.spec(fleet.id), self.settings.folder),
+                    fleet,
+                    services,
+                    on_notice or _ignore,
+                )
                 return await runner.deliver()
 
     async def plan_deliveries(self, name: str) -> MergePlan:

@@ -299,7 +299,12 @@ class FleetStatus(Value, frozen=True, kw_only=True):
         if self.fleet.stopped_because is not None:
             return FleetOutcome.STOPPED
         is_waiting = is_waiting or self.fleet.state is FleetState.PAUSED
-        if is_waiting or self.waits_for_wave or self.deliveries_held or self.candidates.get(CandidateState.INPUT_REQUIRED):
+        if (
+            is_waiting
+            or self.waits_for_wave
+            or self.deliveries_held
+            or self.candidates.get(CandidateState.INPUT_REQUIRED)
+        ):
             return FleetOutcome.WAITING
         if self.candidates.get(CandidateState.PLANNED):
             return FleetOutcome.PARKED if self.parked_until else FleetOutcome.RUNNING

@@ -35,7 +35,12 @@ def changed_lines(patch: Patch) -> Sequence[ChangedLines]:
 
 def _lines_of(change: FileChange) -> Iterator[ChangedLines]:
     hunks = change.hunks
-    is_whole = change.status is not ChangeStatus.MODIFIED or change.old_mode != change.new_mode or change.is_binary or not hunks
+    is_whole = (
+        change.status is not ChangeStatus.MODIFIED
+        or change.old_mode != change.new_mode
+        or change.is_binary
+        or not hunks
+    )
     if is_whole or change.old_path != change.new_path:
         yield from (ChangedLines(path, 0, LAST_LINE) for path in change.paths)
     else:

@@ -199,5 +199,9 @@ def _reasons(response: Response) -> str:
     except msgspec.MsgspecError:
         return ""
     listed = document.get("errors")
-    each = [fields(one).get("message") if isinstance(one, dict) else one for one in listed or ()] if isinstance(listed, list) else []
+    each = (
+        [fields(one).get("message") if isinstance(one, dict) else one for one in listed or ()]
+        if isinstance(listed, list)
+        else []
+    )
     return "; ".join(text(one) or "" for one in (document.get("message"), *each)).lower()
