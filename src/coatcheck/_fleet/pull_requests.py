@@ -19,9 +19,9 @@ from urllib.parse import quote, urlsplit
 
 from .. import errors
 from .branch_push import RETRY, BranchPush, PushError
-from .delivery import Delivered, Delivery, TooManyOpenError
 from .git_token import access_with_token
 from .repositories import Repositories
+from .target import Delivered, Delivery, TooManyOpenError
 
 if TYPE_CHECKING:
     from .._model.outcome import PullRequest
