@@ -163,6 +163,7 @@ DOCUMENTS: Mapping[str, str] = {
     "fleet approve": "`items`: fleet item objects, those that were changed",
     "fleet reject": "as `fleet approve`",
     "fleet retry": "as `fleet approve`",
+    "fleet deliver": "`status`: fleet status; with --dry-run a merge plan",
     "fleet pause": "`fleet`: its name, and `is_changed`",
     "fleet resume": "`fleet`: its name, and `is_changed`",
     "fleet cancel": "`fleet`: its name, and `running`: refs of tasks that still run",
