@@ -178,3 +178,17 @@ def test_a_change_merges_after_those_that_were_delivered(tmp_path: Path) -> None
 
     assert (base, base, base) == (alone.base, equal.base, caught.value.tip)
     assert [] == [path for path in (tmp_path / "private").iterdir() if path.name.startswith("clone-")]
+
+
+def test_a_branch_starts_at_the_present_commit_where_the_base_has_changed_its_files(fleet: ConflictFixture) -> None:
+    """A change that merges by 3-way is rebased; one to other files keeps its base."""
+    assert fleet.queue is not None
+    lines = [f"{number}\n" for number in range(20)]
+    base = fleet.move("".join(lines))
+    tip = fleet.move("".join(["first\n", *lines[1:]]))
+    same = Patch.parse(b"--- a/x.txt\n+++ b/x.txt\n@@ -17,4 +17,4 @@\n 16\n 17\n 18\n-19\n+last\n")
+    other = Patch.parse(b"--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+new\n")
+    fitted = [fleet.queue.fit("acme/api", "main", patch, base, []) for patch in (same, other)]
+
+    assert [tip, base] == [each.base for each in fitted]
+    assert b"-19\n+last\n" in bytes(fitted[0].patch)
