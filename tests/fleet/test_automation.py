@@ -12,8 +12,10 @@ from coatcheck._patches.parse import Patch
     [
         "--- /dev/null\n+++ b/.github/workflows/x.yml\n@@ -0,0 +1 @@\n+on: push\n",
         "--- a/.github/workflows/x.yml\n+++ /dev/null\n@@ -1 +0,0 @@\n-on: push\n",
-        "diff --git a/x.yml b/.github/workflows/x.yml\nsimilarity index 100%\n"
-        "rename from x.yml\nrename to .github/workflows/x.yml\n",
+        (
+            "diff --git a/x.yml b/.github/workflows/x.yml\nsimilarity index 100%\n"
+            "rename from x.yml\nrename to .github/workflows/x.yml\n"
+        ),
         "--- a/AGENTS.md\n+++ b/AGENTS.md\n@@ -1 +1 @@\n-a\n+b\n",
     ],
 )
