@@ -339,3 +339,14 @@ def test_a_store_of_a_newer_version_is_refused(waiting: Cli, tmp_path: Path) -> 
 
     assert [15] * 4 == [each.code for each in done]
     assert all("changed by a newer coatcheck" in each.line and "pip install --upgrade" in each.line for each in done)
+
+
+def test_a_dry_run_shows_the_merge_order_and_delivers_nothing(waiting: Cli) -> None:
+    """The items are shown in their order, as lines and as a merge plan, and stay as they are."""
+    lines = waiting("fleet", "deliver", "typing", "--dry-run")
+    plan = json.loads(waiting("fleet", "deliver", "typing", "--dry-run", "--json").out)
+    done = waiting("fleet", "deliver", "typing")
+
+    assert (0, "   1  waiting   p0\n   2  waiting   p1  (overlaps with p0)\n") == (lines.code, lines.out)
+    assert [None, "p0"] == [each["overlaps"] for each in plan["items"]]
+    assert (10, "2 waiting") == (done.code, done.out.partition("items: ")[2].partition("\n")[0])

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from coatcheck._fleet.branch_names import slug
 from coatcheck._fleet.context import FleetOptions
-from coatcheck._fleet.delivery import Delivered, Delivery
 from coatcheck._fleet.file import convert
 from coatcheck._fleet.reviewing import ItemReview
 from coatcheck._fleet.services import ServiceClient
 from coatcheck._fleet.session import FleetSession, FleetSettings
 from coatcheck._fleet.spec import FleetSpec, build_spec
+from coatcheck._fleet.target import Delivered, Delivery
 from coatcheck._model.fleets import FleetItem
 from coatcheck._review.candidates import Candidate
 from coatcheck._store.fleet_journal import FleetJournal

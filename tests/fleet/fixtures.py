@@ -10,7 +10,6 @@ from typing import Any
 
 from coatcheck._fleet.context import FleetContext, FleetOptions
 from coatcheck._fleet.control import FleetControl
-from coatcheck._fleet.delivery import Deliver, Delivered, Delivery
 from coatcheck._fleet.file import convert
 from coatcheck._fleet.merge_queue import MergeQueue
 from coatcheck._fleet.planning import plan_items
@@ -18,6 +17,7 @@ from coatcheck._fleet.reviewing import ItemReview
 from coatcheck._fleet.runner import FleetRunner
 from coatcheck._fleet.services import ServiceClient, Services
 from coatcheck._fleet.spec import FleetSpec, build_spec
+from coatcheck._fleet.target import Deliver, Delivered, Delivery
 from coatcheck._model.fleets import FleetItem, FleetState, FleetStatus
 from coatcheck._review.candidates import Candidate
 from coatcheck._store.fleet_journal import FleetJournal

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from coatcheck._fleet.delivery import Delivery
 from coatcheck._fleet.forge import open_forge
 from coatcheck._fleet.pull_requests import PullRequests
 from coatcheck._fleet.repositories import Repositories
 from coatcheck._fleet.sections import DeliverSection
+from coatcheck._fleet.target import Delivery
 from coatcheck._model.fleets import FleetItem
 from coatcheck._patches.git import git
 from coatcheck._patches.parse import Patch

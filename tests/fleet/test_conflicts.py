@@ -9,15 +9,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.fleet.fixtures import FirstCandidate, FleetFixture, spec_of
+from tests.fleet.fixtures import CountedDeliveries, FirstCandidate, FleetFixture, spec_of
 from tests.fleet.forge_fixtures import IDENTITY, make_repository
 
 from coatcheck._fleet.delivery_targets import Branches
 from coatcheck._fleet.follow_up import has_message
-from coatcheck._fleet.merge_queue import MergeQueue
+from coatcheck._fleet.merge_queue import DeliveredChange, MergeQueue
+from coatcheck._fleet.merge_trial import MergeConflictError
 from coatcheck._fleet.repositories import Repositories
 from coatcheck._fleet.services import ServiceClient
+from coatcheck._fleet.target import TooManyOpenError
+from coatcheck._model.fleets import FleetOutcome
 from coatcheck._patches.git import git
+from coatcheck._patches.parse import Patch
 from coatcheck.cloud.scripted_cloud import CloudResult
 from coatcheck.provider import Capabilities, Task, TaskState, Verb
 
@@ -141,3 +145,50 @@ def test_a_message_that_was_interrupted_is_not_sent_twice(fleet: ConflictFixture
 
     assert [True, True, False] == [has_message(task, last) for task in tasks]
     assert last.follows == last.ref
+
+
+def test_deliveries_are_held_while_too_many_pull_requests_are_open(tmp_path: Path) -> None:
+    """The item stays approved, the run ends, and a later run delivers it."""
+    fleet = FleetFixture(tmp_path, spec_of(2))
+    fleet.deliveries = CountedDeliveries(TooManyOpenError("1 pull request is open"))
+    held = fleet.run()
+    done = fleet.run()
+
+    assert ({"approved": 2}, FleetOutcome.WAITING, "1 pull request is open") == (
+        dict(held.items), held.outcome, held.deliveries_held,
+    )  # fmt: skip
+    assert {"delivered": 2} == dict(done.items)
+
+
+def test_a_change_merges_after_those_that_were_delivered(tmp_path: Path) -> None:
+    """A change that conflicts with a delivered one is refused, an equal one merges; no clone is left."""
+    root = tmp_path / "github"
+    base = make_repository(root)
+    repositories = Repositories(
+        tmp_path / "private", places={"acme/api": f"file://{root}/acme/api.git"}, checkouts={}, home=tmp_path
+    )
+    queue = MergeQueue(repositories)
+    one, other = (Patch.parse(DIFF.replace("two", word).encode()) for word in ("two", "2"))
+    earlier = [DeliveredChange("typing/p0", base, lambda: one)]
+    alone = queue.fit("acme/api", "main", other, base, [])
+    with pytest.raises(MergeConflictError) as caught:
+        queue.fit("acme/api", "main", other, base, earlier)
+    equal = queue.fit("acme/api", "main", one, base, earlier)
+    queue.close()
+
+    assert (base, base, base) == (alone.base, equal.base, caught.value.tip)
+    assert [] == [path for path in (tmp_path / "private").iterdir() if path.name.startswith("clone-")]
+
+
+def test_a_branch_starts_at_the_present_commit_where_the_base_has_changed_its_files(fleet: ConflictFixture) -> None:
+    """A change that merges by 3-way is rebased; one to other files keeps its base."""
+    assert fleet.queue is not None
+    lines = [f"{number}\n" for number in range(20)]
+    base = fleet.move("".join(lines))
+    tip = fleet.move("".join(["first\n", *lines[1:]]))
+    same = Patch.parse(b"--- a/x.txt\n+++ b/x.txt\n@@ -17,4 +17,4 @@\n 16\n 17\n 18\n-19\n+last\n")
+    other = Patch.parse(b"--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+new\n")
+    fitted = [fleet.queue.fit("acme/api", "main", patch, base, []) for patch in (same, other)]
+
+    assert [tip, base] == [each.base for each in fitted]
+    assert b"-19\n+last\n" in bytes(fitted[0].patch)

@@ -149,6 +149,18 @@ def test_conflicts_renames_and_deletions_are_what_git_finds(tmp_path: Path) -> N
     assert ([0, 2, 3, 5, 7, 9], [1, 4, 6, 8]) == (merged, conflicts)
 
 
+def test_equal_changes_are_merged_once(tmp_path: Path) -> None:
+    """What two changes make alike (a file, a deletion, a line) is no conflict, and the rest of each is merged."""
+    repository = Repository(tmp_path / "api", {"a": "one\n", "b": "one\n"})
+    alike: dict[str, str | None] = {"a": "two\n", "b": None, "c": "new\n"}
+    patches = [repository.change({**alike, f"own{number}": "mine\n"}) for number in range(3)]
+    merged, conflicts, result = in_order(repository, patches)
+    names = git("ls-tree", "--name-only", result, folder=repository.folder).split()
+
+    assert ([0, 1, 2], []) == (merged, conflicts)
+    assert [b"a", b"c", b"own0", b"own1", b"own2"] == names
+
+
 def test_a_change_of_lines_nearby_waits_and_is_merged(tmp_path: Path) -> None:
     """A change close to another one is behind those that are far away, and is merged by 3-way."""
     text = "".join(f"{number}\n" for number in range(60))

@@ -11,8 +11,8 @@ from tests.fleet.forge_fixtures import BRANCH, DIFF, ForgeFixture, delivery, mak
 
 from coatcheck import errors
 from coatcheck._fleet.branch_push import push_error
-from coatcheck._fleet.delivery import TooManyOpenError
 from coatcheck._fleet.pull_requests import marker_of
+from coatcheck._fleet.target import TooManyOpenError
 from coatcheck._patches.git import git
 from coatcheck.cloud.faults import ResetAfterAccept, Status
 

@@ -18,6 +18,7 @@ from coatcheck._credentials import login_status
 from coatcheck._fleet import (
     control as fleet_control,
     estimate as fleet_estimate,
+    merge_plan as fleet_merge_plan,
     plan as fleet_plan,
     report as fleet_report,
     report_values as fleet_report_values,
@@ -185,6 +186,8 @@ OBJECTS = {
     "Reported item": declared(fleet_report_values.ReportedItem),
     "Rejected candidate": declared(fleet_report_values.RejectedCandidate),
     "Unfinished": declared(fleet_report_values.Unfinished),
+    "Merge plan": declared(fleet_merge_plan.MergePlan),
+    "Planned delivery": declared(fleet_merge_plan.PlannedDelivery),
     "Fleet plan": declared(fleet_plan.FleetPlan),
     "Plan item": declared(fleet_plan.PlanItem),
     "Estimate": declared(fleet_estimate.Estimate),

@@ -10,7 +10,6 @@ from .json_output import to_object
 
 if TYPE_CHECKING:
     from .._fleet.merge_plan import MergePlan
-    from .._model.fleets import FleetStatus
     from .console import Line
     from .context import CommandContext
 
@@ -24,11 +23,15 @@ def show_plan(run: CommandContext, name: str) -> int:
     return ExitCode.FAILURES if any(each.problem for each in plan.items) else ExitCode.DONE
 
 
-def deliver(run: CommandContext, name: str) -> FleetStatus:
-    """Deliver the approved items; return the status of the fleet."""
+def deliver(run: CommandContext, name: str) -> int:
+    """Deliver the approved items; return the exit code of the fleet's status."""
     from .._app.fleet_deliveries import deliver_fleet
+    from .fleet_formatting import code_of, show_next, status_lines
 
-    return deliver_fleet(run.workspace, name, on_notice=run.warn, clock=run.process_env.clock)
+    status = deliver_fleet(run.workspace, name, on_notice=run.warn, clock=run.process_env.clock)
+    run.answer(lambda: {"status": to_object(status)}, lambda: status_lines(status))
+    show_next(run, status)
+    return code_of(status)
 
 
 def plan_lines(plan: MergePlan) -> list[Line]:

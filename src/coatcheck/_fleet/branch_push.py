@@ -20,7 +20,7 @@ from .git_token import GitAccess
 from .repositories import REACHING
 
 if TYPE_CHECKING:
-    from .delivery import Delivery
+    from .target import Delivery
 
 TRAILER = "Coatcheck-Delivery"
 # What a server says about a refused push, in lower case, and the remedy.

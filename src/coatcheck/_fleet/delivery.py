@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import msgspec
 
@@ -30,50 +29,10 @@ from .engine import Job
 from .merge_queue import DeliveredChange, MergeQueue
 from .merge_trial import MergeConflictError
 from .send_back import send_back
+from .target import Deliver, Delivered, Delivery, TooManyOpenError
 
 # A forge that asks to wait longer than this ends the attempt (seconds).
 MAX_PAUSE = 900.0
-
-
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A change to deliver: `patch` applies on the commit `base`.
-
-    `branch` is the name of the branch, `message` that of its commit; `why` says why the change was chosen.
-    `repositories` are those that the fleet has delivered to, and the item's; `delivered` is how many it has delivered.
-    """
-
-    fleet: str
-    key: str
-    item: FleetItem
-    patch: Patch
-    base: str | None
-    branch: str
-    message: str
-    task: str
-    title: str = ""
-    why: str = ""
-    repositories: tuple[str, ...] = ()
-    delivered: int = 0
-
-
-class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a change was delivered to."""
-
-    branch: str | None = None
-    commit: str | None = None
-    url: str | None = None
-
-
-class TooManyOpenError(errors.CoatcheckError):
-    """As many pull requests of the fleet are open as `deliver.max_open` allows."""
-
-
-class Deliver(Protocol):
-    """A kind of delivery; blocks, and runs in a thread."""
-
-    def __call__(self, delivery: Delivery) -> Delivered:
-        """Deliver a change; one that is there already is left as it is. Raises `PatchConflictError` where it does not fit."""
-        ...
 
 
 class Deliverer:

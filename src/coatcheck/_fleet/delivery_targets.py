@@ -9,9 +9,9 @@ from pathlib import Path
 from .. import errors
 from .branch_names import slug
 from .branch_push import BranchPush
-from .delivery import Delivered, Delivery
 from .git_token import access_of_user
 from .repositories import Repositories
+from .target import Delivered, Delivery
 
 
 class PatchFiles:

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import errors
-from .._patches.git import git
 from .._patches.parse import Patch
-from .merge_trial import MergeConflictError, MergeTrial, diff_of
+from .merge_trial import MergeConflictError, MergeTrial, changed_paths, diff_of
 from .repositories import Repositories
 
 # How many repositories have a clone at a time.
@@ -120,5 +119,4 @@ class _RepositoryQueue:
         return None
 
     def _paths(self, before: str, after: str) -> set[bytes]:
-        listed = git("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after, "--", folder=self._clone)
-        return set(listed.split(b"\0")[:-1])
+        return changed_paths(self._clone, before, after)

@@ -41,9 +41,11 @@ class MergeTrial:
 
     def merge(self, base: str, commit: str) -> str:
         """Merge what *commit* changes on *base* into the result; return the result. Raises `MergeConflictError`."""
-        diff = diff_of(self._clone, base, commit)
-        if not diff:
+        changed, differing = changed_paths(self._clone, base, commit), changed_paths(self._clone, self.result, commit)
+        # What both sides have made alike is merged already; `git apply --3way` refuses a second creation or deletion.
+        if not changed & differing:
             return self.result
+        diff = diff_of(self._clone, base, commit, () if changed <= differing else sorted(changed & differing))
         try:
             self.result = self._commit(Patch.parse(diff), self.result)
         except errors.PatchConflictError as error:
@@ -89,7 +91,13 @@ class MergeTrial:
             return None
 
 
-def diff_of(repository: Path, before: str, after: str) -> bytes:
-    """Return what differs between two commits, with whole names of blobs, for a merge by 3-way."""
+def changed_paths(repository: Path, before: str, after: str) -> set[bytes]:
+    """Return the paths of the files that differ between two commits."""
+    listed = git("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after, "--", folder=repository)
+    return set(listed.split(b"\0")[:-1])
+
+
+def diff_of(repository: Path, before: str, after: str, paths: Sequence[bytes] = ()) -> bytes:
+    """Return what differs between two commits, in *paths* or in all, with whole names of blobs, for a merge by 3-way."""
     arguments = ("--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "-p")
-    return git("diff-tree", *arguments, before, after, "--", folder=repository)
+    return git("diff-tree", *arguments, before, after, "--", *paths, folder=repository)

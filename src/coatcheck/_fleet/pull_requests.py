@@ -19,13 +19,13 @@ from urllib.parse import quote, urlsplit
 
 from .. import errors
 from .branch_push import RETRY, BranchPush, PushError
-from .delivery import Delivered, Delivery, TooManyOpenError
 from .git_token import access_with_token
 from .repositories import Repositories
+from .target import Delivered, Delivery, TooManyOpenError
 
 if TYPE_CHECKING:
     from .._model.outcome import PullRequest
-    from ..providers._github.forge import RepositoryAccess
+    from ..providers._github.forge import PullRequestText, RepositoryAccess
     from .forge import Forge, ForgeClient
     from .sections import DeliverSection
 
@@ -102,7 +102,8 @@ class PullRequests:
         if known is None:
             self._require_room(delivery)
         commit = self._push(delivery, head)
-        pull = self._open(repository, head, base, marker, delivery, known)
+        wanted = self._text(delivery, head, base)
+        pull = self._open(repository, wanted, marker) if known is None else self._updated(repository, known, wanted)
         self._decorate(repository, pull)
         return Delivered(branch=delivery.branch, commit=commit, url=pull.url)
 
@@ -162,34 +163,37 @@ class PullRequests:
     def _token(self) -> str:
         return self._client.tokens.get_token().access_token
 
-    def _open(
-        self, repository: str, head: _Head, base: str, marker: str, delivery: Delivery, known: PullRequest | None
-    ) -> PullRequest:
-        """Return the pull request: a new one, or *known* with the present title and text."""
+    def _text(self, delivery: Delivery, head: _Head, base: str) -> PullRequestText:
         from ..providers._github.forge import PullRequestText
 
-        body = body_of(delivery, marker)
-        wanted = PullRequestText(head=head.name, base=base, title=delivery.title, body=body, draft=self._section.draft)
-        pull = known
+        body = body_of(delivery, marker_of(delivery.key))
+        return PullRequestText(head=head.name, base=base, title=delivery.title, body=body, draft=self._section.draft)
+
+    def _open(self, repository: str, wanted: PullRequestText, marker: str) -> PullRequest:
+        """Open a pull request. One that may have been opened is searched for: a second one is never opened."""
+        find = self._forge.find_pull_request
+        try:
+            pull = self._client.perform(self._forge.create_pull_request(repository, wanted))
+        except errors.TransportError:
+            pull = self._client.perform(find(repository, wanted.head, marker=marker))
+            if pull is None:
+                raise
+        self._count = None if self._count is None else self._count + 1
+        self._delivered += 1
+        self._sleep(PAUSE)
+        pull = pull or self._client.perform(find(repository, wanted.head, marker=marker))
         if pull is None:
-            try:
-                pull = self._client.perform(self._forge.create_pull_request(repository, wanted))
-            except errors.TransportError:  # it may have been opened: search, and never open a second one
-                pull = self._find(repository, head, marker)
-                if pull is None:
-                    raise
-            self._count = None if self._count is None else self._count + 1
-            self._delivered += 1
-            self._sleep(PAUSE)
-        pull = pull or self._find(repository, head, marker)
-        if pull is None or pull.number is None:
             raise errors.ConfigurationError(
-                f"another pull request of the branch {delivery.branch} of {repository} is open",
+                f"another pull request of the branch {wanted.head.partition(':')[2]} of {repository} is open",
                 remedy=f"close it, or set deliver.branch to another name, {RETRY}",
             )
-        if known is not None and (pull.title, pull.body) != (wanted.title, wanted.body):
-            pull = self._client.perform(self._forge.update_pull_request(repository, pull.number, wanted))
         return pull
+
+    def _updated(self, repository: str, pull: PullRequest, wanted: PullRequestText) -> PullRequest:
+        """Return a pull request with the title and the text of now."""
+        if (pull.title, pull.body) == (wanted.title, wanted.body):
+            return pull
+        return self._client.perform(self._forge.update_pull_request(repository, pull.number or 0, wanted))
 
     def _decorate(self, repository: str, pull: PullRequest) -> None:
         number = pull.number or 0

@@ -9,7 +9,7 @@ import msgspec
 from .. import errors
 from .._model.fleets import FleetStatus, ItemState
 from .context import FleetContext
-from .delivery import Deliver, Deliverer
+from .delivery import Deliverer
 from .due_jobs import DueJobs
 from .engine import Handler, Job, Kind
 from .item_order import ordered_items
@@ -18,6 +18,7 @@ from .merge_queue import MergeQueue
 from .reviewing import Review, Reviewer
 from .submission import Submitter
 from .sweep import Sweeper
+from .target import Deliver
 
 # How long a database server may be away (seconds): it is restarted, or another one takes its place.
 SERVER_PATIENCE = 300.0

@@ -30,7 +30,6 @@ from .._store.location import is_missing, open_database
 from . import event_values
 from .context import FleetContext, FleetOptions
 from .control import FleetControl
-from .delivery import Deliver
 from .delivery_targets import Branches, PatchFiles
 from .forge import Forge, ForgeClient, github_forge, open_forge
 from .loop import fleet_lock
@@ -44,6 +43,7 @@ from .reviewing import Review
 from .runner import FleetRunner
 from .services import ServiceClient, Services
 from .stored_spec import stored_spec
+from .target import Deliver
 
 if TYPE_CHECKING:
     from .._protocol.intents import Journal

@@ -69,11 +69,11 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
         ("GET", _REPO + r"/actions/artifacts/(\d+)/zip", "get_artifact", "_artifact"),
         ("GET", _REPO + r"/check-runs/\d+/annotations", "annotations", "_nothing"),
         ("GET", _REPO + r"/pulls", "list_pulls", "_pulls"),
-        ("POST", _REPO + r"/pulls", "create_pull", "_create_pull"),
-        ("PATCH", _REPO + r"/pulls/(\d+)", "update_pull", "_update_pull"),
-        ("POST", _REPO + r"/issues/(\d+)/labels", "add_labels", "_add_labels"),
-        ("POST", _REPO + r"/pulls/(\d+)/requested_reviewers", "request_reviewers", "_request_reviewers"),
-        ("POST", _REPO + r"/forks", "fork", "_fork"),
+        ("POST", _REPO + r"/pulls", "create_pull", "_write_pull"),
+        ("PATCH", _REPO + r"/pulls/(\d+)", "update_pull", "_write_pull"),
+        ("POST", _REPO + r"/issues/(\d+)/labels", "add_labels", "_write_pull"),
+        ("POST", _REPO + r"/pulls/(\d+)/requested_reviewers", "request_reviewers", "_write_pull"),
+        ("POST", _REPO + r"/forks", "fork", "_write_pull"),
         ("GET", _REPO + r"/pulls/(\d+)", "get_pull", "_pull"),
         ("GET", _REPO + r"/compare/(.+)", "compare", "_compare"),
         ("GET", _REPO, "get_repository", "_repository"),
@@ -370,20 +370,8 @@ class GithubEmulator:
         pulls = self.pull_service.list(request, repository)
         return rest.page(request, pulls, key=None, base=self._base(request))
 
-    def _create_pull(self, request: Request, repository: str) -> Response:
-        return self.pull_service.create(rest.read_body(request), repository)
-
-    def _update_pull(self, request: Request, repository: str, number: str) -> Response:
-        return self.pull_service.update(rest.read_body(request), repository, number)
-
-    def _add_labels(self, request: Request, repository: str, number: str) -> Response:
-        return self.pull_service.label(rest.read_body(request), repository, number)
-
-    def _request_reviewers(self, request: Request, repository: str, number: str) -> Response:
-        return self.pull_service.request_reviewers(rest.read_body(request), repository, number)
-
-    def _fork(self, request: Request, repository: str) -> Response:  # noqa: ARG002 - every answer is given the request
-        return self.pull_service.fork(repository)
+    def _write_pull(self, request: Request, repository: str, number: str = "") -> Response:
+        return self.pull_service.write(request, repository, number)
 
     def _pull(self, request: Request, repository: str, number: str) -> Response:
         del repository

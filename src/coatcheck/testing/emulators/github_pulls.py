@@ -49,6 +49,16 @@ class PullService:
             and _repository_of(pull) in (repository, None)
         ]
 
+    def write(self, request: Request, repository: str, number: str) -> Response:
+        """Answer a request that opens or changes a pull request, or makes a fork."""
+        body, last = rest.read_body(request), request.path.rpartition("/")[2]
+        if last == "forks":
+            return self.fork(repository)
+        if last == "pulls":
+            return self.create(body, repository)
+        change = {"labels": self.label, "requested_reviewers": self.request_reviewers}.get(last, self.update)
+        return change(body, repository, number)
+
     def create(self, body: Mapping[str, Any], repository: str) -> Response:
         """Open a pull request."""
         self._require_writable(repository)
