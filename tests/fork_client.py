@@ -3,11 +3,16 @@
 It imports little, because it is started for each command of an example.
 """
 
+from __future__ import annotations
+
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
-from typing import BinaryIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would be a fifth of the time
+    from collections.abc import Mapping, Sequence
+    from typing import BinaryIO
 
 
 def start(

@@ -26,7 +26,6 @@ from .._values.value import JsonFields, Value
 from .cache_rule import is_final
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
-from .gates import GateStore
 from .location import open_database
 from .template_names import template_of
 from .unchanged import mark_recorded, state_of
@@ -34,6 +33,7 @@ from .unchanged import mark_recorded, state_of
 if TYPE_CHECKING:
     from .._model.events import TaskEvent
     from .database import Database, Row, Transaction
+    from .gates import GateStore
 
 # How many tasks a page has by default, and how many are deleted or indexed in one transaction.
 PAGE = 20
@@ -103,7 +103,13 @@ class History:
         self._level: Level = level
         self._time: Callable[[], float] = clock.time if clock else _time
         self.events = EventLog(self._database, time=self._time)
-        self.gates = GateStore(self._database, time=self._time)
+
+    @functools.cached_property
+    def gates(self) -> GateStore:
+        """The gates of the store."""
+        from .gates import GateStore  # 2 ms, and most commands have none
+
+        return GateStore(self._database, time=self._time)
 
     def record(self, task: Task, *, events: Iterable[TaskEvent] | None = None) -> bool:
         """Store what *task* shows; whether that was new.
