@@ -93,7 +93,7 @@ def by_git(repository: Repository, patches: Sequence[Patch], order: Sequence[int
 EDITS = st.lists(
     st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 59), st.sampled_from("+-~")), min_size=1, max_size=3),
     min_size=2,
-    max_size=4,
+    max_size=3,
 )
 
 
@@ -104,7 +104,7 @@ def edited(lines: list[str], at: int, kind: str, name: str) -> list[str]:
 
 
 @given(EDITS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 def test_each_patch_in_the_order_applies_on_those_before_it(
     tmp_path_factory: pytest.TempPathFactory, edits: list[list[tuple[str, int, str]]]
 ) -> None:
