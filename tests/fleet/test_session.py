@@ -35,6 +35,8 @@ class Rig:
         self.cloud = ScriptedCloud(["completed"], environments=[ENVIRONMENT], clock=self.clock)
         self.deliveries = CountedDeliveries()
         self.environ = {"COATCHECK_STATE_HOME": str(folder / "state"), "COATCHECK_LEARN": "off"}
+        self.without: set[str] = set()  # services that cannot be used
+        self.refused = False  # whether the service refuses the login
 
     def settings(self) -> FleetSettings:
         """Return settings whose services are the scripted cloud."""
@@ -42,10 +44,12 @@ class Rig:
         session = FleetSession(settings)
 
         def connect(provider: str, account: str) -> ServiceClient:
+            if provider in self.without:
+                return ServiceClient(provider, environ=self.environ, clock=self.clock)
             return ServiceClient(
                 provider,
                 base_url="http://127.0.0.1:9/backend-api",
-                token=self.cloud.tokens.access_token,
+                token="refused" if self.refused else self.cloud.tokens.access_token,
                 transport=AsyncEmulatorTransport(self.cloud),
                 clock=self.clock,
                 journal=SubmissionJournal(session.database),
@@ -83,7 +87,7 @@ def rig(tmp_path: Path) -> Rig:
 
 def test_a_branch_that_moved_sends_nothing_again(rig: Rig) -> None:
     """The first run pins the commit of the base; a later run keeps it, and only a rebase changes it."""
-    fleet = rig.fleet("./api")
+    fleet = rig.fleet("./api", approve={})
     fleet.run()
     first = fleet.items()[0].base_commit
     moved = committed(rig.folder / "api")
@@ -110,7 +114,7 @@ def test_a_rebase_sends_what_was_not_delivered_on_the_new_base(rig: Rig) -> None
     items = waiting.items()
 
     assert (["delivered", "waiting"], moved[1]) == ([each.state for each in items], items[1].base_commit)
-    assert 4 == len(rig.cloud.tasks)
+    assert 3 == len(rig.cloud.tasks)
 
 
 def test_an_item_with_a_problem_is_left_out(rig: Rig) -> None:
@@ -138,11 +142,74 @@ def test_a_plan_that_is_refused_stores_nothing(rig: Rig) -> None:
 
 def test_a_changed_prompt_is_said_and_sent(rig: Rig) -> None:
     """A changed prompt is a changed item in the plan, and its new candidate is sent."""
-    rig.fleet("./api").run(confirm=lambda _: True)
-    changed = rig.fleet("./api", task={"prompt": "Add docs.", "base": "main"}, rollout={"waves": ["100%"]})
+    rig.fleet("./api", approve={}).run(confirm=lambda _: True)
+    changed = rig.fleet("./api", task={"prompt": "Add docs.", "base": "main"}, approve={})
     plan = changed.plan()
+    changed.run()
+    prompts = [each.rounds[0].prompt for each in rig.cloud.tasks]
 
     assert (["changed"], {"codex": 1}) == ([each.state for each in plan.items], dict(plan.tasks))
+    assert ["Add types.", "Add docs."] == prompts
+
+
+def test_what_was_delivered_is_not_sent_again(rig: Rig) -> None:
+    """A changed prompt, a rebase or another service sends nothing for an item that was delivered, and the plan says it."""
+    rig.fleet("./api").run()
+    committed(rig.folder / "api")
+    changed = rig.fleet("./api", task={"prompt": "Add docs.", "base": "main"})
+    plan = changed.plan(rebase=True)
+    changed.run(rebase=True)
+
+    assert (["known"], {}, 1) == ([each.state for each in plan.items], dict(plan.tasks), len(rig.cloud.tasks))
+    assert "another prompt for what was delivered, not sent: ./api; give these items a new key" in plan.notes
+
+
+@pytest.mark.parametrize("state", ["not running", "no login"])
+def test_a_service_that_cannot_be_used_costs_its_own_candidates(rig: Rig, state: str) -> None:
+    """The plan names such a service with the remedy, the others get their tasks; once it can be used, open items follow."""
+    provider, remedy = {"not running": ("local", "coatcheck serve"), "no login": ("jules", "JULES_API_KEY")}[state]
+    rig.without.add(provider)
+    fleet = rig.fleet("./api", candidates=[{"provider": "codex", "environment": "env_1"}, {"provider": provider}])
+    plan, status = fleet.plan(), fleet.run()
+
+    assert ({"codex": 1}, [provider], {"delivered": 1}) == (
+        dict(plan.tasks),
+        [*plan.unusable],
+        status and dict(status.items),
+    )
+    assert remedy in plan.unusable[provider]
+    assert not fleet.plan().tasks
+
+
+def test_services_none_of_which_can_be_used_end_the_plan(rig: Rig) -> None:
+    """Where no service can be used nothing is stored, and the error names each with its reason."""
+    rig.without |= {"local", "jules"}
+    fleet = rig.fleet("./api", candidates=[{"provider": "local"}, {"provider": "jules"}])
+
+    for action in (fleet.plan, fleet.run):
+        with pytest.raises(
+            errors.ConfigurationError, match="local: no local cloud is running; jules: there is no login"
+        ):
+            action()
+    with pytest.raises(errors.ConfigurationError, match="there is no fleet 'typing'"):
+        fleet.status()
+
+
+def test_an_account_that_can_be_used_again_is_tried_by_the_next_run(rig: Rig) -> None:
+    """A service that lost its login parks its tasks with the reason; the next run after the login sends them."""
+    fleet = rig.fleet("./api")
+    plan = fleet.plan()
+    rig.refused = True
+    parked = fleet.run()
+    rig.refused = False
+    status = fleet.run()
+
+    assert ({"codex": 1}, "parked", "delivered", 1) == (
+        dict(plan.tasks),
+        parked and parked.outcome,
+        status and status.outcome,
+        len(rig.cloud.tasks),
+    )
 
 
 def test_an_unknown_service_ends_the_plan(rig: Rig) -> None:

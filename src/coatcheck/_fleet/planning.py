@@ -4,6 +4,8 @@ Invariants:
 
 - the base of an item is pinned to a commit when the item is stored first, and stays that commit in later runs unless a
   person asks for the new one: a branch that moved submits nothing again;
+- an item that was reviewed gets no further candidate from its file, unless its prompt or its base has changed; one that
+  was delivered gets none at all;
 - the key of a candidate follows from fleet, item, service, number, prompt and base: planning the same file again makes the
   same keys, a changed prompt makes new ones.
 """
@@ -12,15 +14,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from .. import errors
-from .._model.fleets import FleetItem
-from .._store.fleet_planning import PlannedCandidate, PlannedItem
+from .._model.fleets import FleetItem, ItemState
+from .._store.fleet_planning import PlannedCandidate, PlannedItem, prompt_digest
 
 if TYPE_CHECKING:
     from .spec import FleetSpec, ItemSpec
+
+# Items whose prompt and base are not changed any more.
+DELIVERED_ITEMS = (ItemState.DELIVERED, ItemState.DELIVERING)
 
 
 def candidate_key(*, fleet: str, item: str, provider: str, attempt: int, prompt: str, base: str | None) -> str:
@@ -51,8 +58,23 @@ def plan_items(
         except errors.CoatcheckError as error:
             problems[item.key] = error
             continue
-        items.append(_planned(spec, item, wave, commit))
+        planned = _planned(spec, item, wave, commit)
+        items.append(planned if _is_open(planned, stored) else msgspec.structs.replace(planned, candidates=()))
     return items, problems
+
+
+def without_candidates(item: PlannedItem, providers: Container[str]) -> PlannedItem:
+    """Return an item without the candidates of these services."""
+    kept = tuple(each for each in item.candidates if each.provider not in providers)
+    return msgspec.structs.replace(item, candidates=kept)
+
+
+def _is_open(planned: PlannedItem, stored: FleetItem | None) -> bool:
+    """Whether an item gets the candidates of its file."""
+    if stored is None or stored.state is ItemState.OPEN:
+        return True
+    is_same = (stored.prompt_digest, stored.base_commit) == (prompt_digest(planned.prompt), planned.base_commit)
+    return not is_same and stored.state not in DELIVERED_ITEMS
 
 
 def waves(spec: FleetSpec) -> Iterator[int]:

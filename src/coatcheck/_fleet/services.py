@@ -15,6 +15,7 @@ from .._model.tasks import Task, TaskRef, TaskSpec
 from .._runtime.async_client import AsyncClient
 
 if TYPE_CHECKING:
+    from .._credentials.login_status import LoginStatus
     from .._engine.poll_many import BatchPoller
     from .._engine.submit import ResumedSubmission
     from .._protocol.intents import Intent
@@ -50,6 +51,12 @@ class ServiceClient(AsyncClient):
     async def pause(self, age: float) -> float:
         """Return the estimated pause in seconds between two rounds, for tasks of this age."""
         return (await self._open_poller()).interval(age)
+
+    async def login_status(self) -> LoginStatus | None:
+        """Return the status of the login, None where the credentials are not ours. Raises where the service is unknown."""
+        from .._credentials.login_sources import LoginCredentials
+
+        return await self.tokens.get_status() if isinstance(self._session.credentials, LoginCredentials) else None
 
     async def _open_poller(self) -> BatchPoller:
         if self._poller is None:

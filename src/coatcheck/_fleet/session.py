@@ -37,6 +37,7 @@ from .repository_review import RepositoryReview
 from .reviewing import Review
 from .runner import FleetRunner
 from .services import ServiceClient, Services
+from .submission import NOT_REACHED, NOT_USABLE
 
 if TYPE_CHECKING:
     from .._protocol.intents import Journal
@@ -196,7 +197,7 @@ class FleetSession:
                 f"the fleet {spec.name} is paused", remedy=f"continue it with: coatcheck fleet resume {spec.name}"
             )
         store.change_fleet(fleet.id, [FleetState.STOPPING, FleetState.DONE], FleetState.RUNNING)
-        return FleetContext(
+        context = FleetContext(
             spec,
             store.find(spec.name) or fleet,
             self.database,
@@ -205,6 +206,9 @@ class FleetSession:
             options=self.settings.options,
             on_notice=on_notice,
         )
+        providers = [each.provider for each in spec.sections.candidates]
+        context.accounts.end_parking(providers, reasons=(NOT_USABLE, NOT_REACHED))
+        return context
 
     def _review(self, spec: FleetSpec) -> Review:
         return self.settings.review or RepositoryReview(

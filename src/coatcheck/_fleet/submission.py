@@ -25,9 +25,12 @@ from .context import FleetContext
 from .engine import Job
 from .quota import QuotaReader
 from .services import ServiceClient
+from .usable import message_of
 
-# The account is parked for as long where it has no usable login (seconds): a person has to act.
-NO_LOGIN_SECONDS = 600.0
+# The account is parked for as long where it cannot be used (seconds): a person has to act, and the next run tries it.
+NOT_USABLE_SECONDS = 600.0
+NOT_USABLE = "it cannot be used: "
+NOT_REACHED = "it was not reached: "
 
 
 class Submitter:
@@ -54,18 +57,27 @@ class Submitter:
             if not context.accounts.may_submit(provider, account):
                 continue
             client = context.services.client(provider, account)
+            try:
+                capabilities = client.capabilities
+            except errors.CoatcheckError as error:  # a local cloud that is not running; the submission checks the login
+                self._park_unusable(provider, account, error)
+                continue
             if (full := await self._quotas.full_for(client)) is not None:
                 seconds, reason = full
                 now = context.clock.time()
                 context.accounts.park(provider, account, reason=reason, sent_at=now, seconds=seconds)
                 continue
-            capabilities = client.capabilities
             interval = max(capabilities.write_pause, 1 / capabilities.rate if capabilities.rate else 0.0)
             if interval and (pause := context.accounts.take_turn(provider, account, interval=interval)):
                 await context.clock.asleep(pause)
             claim = context.submissions.claim(context.fleet.id, candidate, account, context.budget(provider))
             return context.store.candidate(candidate.id) if claim == "claimed" else None
         return None
+
+    def _park_unusable(self, provider: str, account: str, error: errors.CoatcheckError) -> None:
+        accounts, now = self._context.accounts, self._context.clock.time()
+        reason = NOT_USABLE + message_of(error)
+        accounts.park(provider, account, reason=reason, sent_at=now, seconds=NOT_USABLE_SECONDS)
 
     async def _submit(self, candidate: FleetCandidate) -> bool:
         context, account = self._context, candidate.account or ""
@@ -171,9 +183,9 @@ def parked_by(error: errors.CoatcheckError) -> tuple[float | None, str] | None:
     if isinstance(error, errors.RateLimitError | errors.ProviderUnavailableError):
         return error.retry_after, str(error)
     if isinstance(error, errors.TransportError):
-        return None, str(error)
+        return None, NOT_REACHED + str(error)
     if isinstance(error, errors.CredentialsError | errors.AuthenticationError):
-        return NO_LOGIN_SECONDS, " ".join(filter(None, (f"{error};", error.remedy))).rstrip(";")
+        return NOT_USABLE_SECONDS, NOT_USABLE + message_of(error)
     return None
 
 

@@ -126,7 +126,7 @@ def _run_file(run: CommandContext, action: str, path: str, options: dict[str, An
         if action == "plan":
             plan = fleet.plan(rebase=options["rebase"])
             run.answer(lambda: to_object(plan), lambda: plan_lines(plan), is_long=True)
-            return ExitCode.FAILURES if plan.problems else ExitCode.DONE
+            return ExitCode.FAILURES if plan.problems or plan.unusable else ExitCode.DONE
         return _run(run, fleet, options)
 
 
@@ -159,13 +159,16 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
     )
     _show_next(run, status)
     code = code_of(status)
-    return ExitCode.FAILURES if code == ExitCode.DONE and plans[0].problems else code
+    has_problems = plans[0].problems or plans[0].unusable
+    return ExitCode.FAILURES if code == ExitCode.DONE and has_problems else code
 
 
 def _confirm(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool) -> bool:
     """Show a plan that would store or send something, and ask; problems are shown in any case."""
     for item in plan.problems:
         run.warn(Styled(f"{item.key}: {item.problem}", "yellow"))
+    for provider, reason in plan.unusable.items():
+        run.warn(Styled(f"{provider} gets no tasks: {reason}", "yellow"))
     if not plan.is_changing:
         return True
     if not run.is_json:
@@ -179,6 +182,7 @@ def plan_lines(plan: FleetPlan) -> list[Line]:
     parts = [f"{states.count(state)} {state}" for state in ("new", "changed", "known", "problem") if state in states]
     lines: list[Line] = [f"{plan.name}: {len(plan.items)} items ({', '.join(parts)})"]
     lines += [f"  {provider}: {_count(count, 'new task')}" for provider, count in plan.tasks.items() if count]
+    lines += [f"  {provider}: no tasks: {reason}" for provider, reason in plan.unusable.items()]
     if len(plan.waves) > 1:
         lines.append(f"  waves: {', '.join(map(str, plan.waves))} items")
     for estimate in plan.estimates[:4]:
