@@ -19,6 +19,7 @@ from coatcheck._fleet.services import ServiceClient, Services
 from coatcheck._fleet.spec import FleetSpec, build_spec
 from coatcheck._model.fleets import FleetItem, FleetState, FleetStatus
 from coatcheck._review.candidates import Candidate
+from coatcheck._review.gate_policies import GatePolicy
 from coatcheck._store.journal import SubmissionJournal
 from coatcheck._store.location import open_database
 from coatcheck._workspaces.cancellation import CancelScope
@@ -79,6 +80,7 @@ class FleetFixture:
         self.control = FleetControl(self.database, clock=self.clock)
         self.deliveries, self.review, self.notices = CountedDeliveries(), FirstCandidate(), list[str]()
         self.options = FleetOptions()
+        self.policies: Sequence[GatePolicy] = ()
         self.on_status: Callable[[FleetStatus], None] | None = None
         self.plan()
 
@@ -120,6 +122,7 @@ class FleetFixture:
             clock=self.clock,
             options=self.options,
             on_notice=self.notices.append,
+            policies=self.policies,
         )
         targets = {"patch": self.deliveries}
         try:

@@ -291,3 +291,17 @@ def test_a_new_version_of_a_fleet_continues_one_that_is_done(rig: Rig) -> None:
         status and status.fleet.state,
     )
     assert 3 == len(spec_of(3).items)
+
+
+def test_the_policies_of_the_user_decide(rig: Rig) -> None:
+    """The policies in the user's file of settings decide about items; one that cannot be used is an error before all."""
+    folder = rig.folder / "config"
+    folder.mkdir()
+    rig.environ["COATCHECK_CONFIG_HOME"] = str(folder)
+    (folder / "config.toml").write_text('[gates.policies.small]\ndecision = "approve"\nkinds = ["delivery"]\n')
+    status = rig.fleet("./api", approve={}).run()
+    (folder / "config.toml").write_text('[gates.policies.small]\ndecision = "yes"\n')
+
+    with pytest.raises(errors.ConfigurationError, match="gates.policies.small.decision"):
+        rig.fleet("./api", name="other").run()
+    assert {"delivered": 1} == (status and dict(status.items))

@@ -34,9 +34,11 @@ from .._values.value import JsonFields, Value
 from . import event_values
 from .item_gates import ItemGates, conflict_of
 from .planning import candidate_key
+from .wave_gates import WaveGates
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
+    from .._model.gates import Effect
     from .._protocol.effects import Clock
     from .._store.database import Database
 
@@ -71,6 +73,7 @@ class FleetControl:
         self.work = FleetWork(database, clock=clock)
         self.submissions = SubmissionStore(database, clock=clock)
         self.gates = ItemGates(database, clock=clock)
+        self.waves = WaveGates(database, clock=clock)
         self.log = EventLog(database, time=clock.time)
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -125,11 +128,13 @@ class FleetControl:
     def approve(self, name: str, keys: Sequence[str] = (), *, by: str, why: str | None = None) -> Sequence[FleetItem]:
         """Approve waiting items (all without *keys*), and begin the wave that waits; return the approved items."""
         if not keys:
-            self._approve_wave(name, by=by, why=why)
+            self._decide_wave(name, "approve", by=by, why=why)
         return self._decide(name, keys, ItemState.APPROVED, by=by, why=why)
 
     def reject(self, name: str, keys: Sequence[str] = (), *, by: str, why: str | None = None) -> Sequence[FleetItem]:
-        """Reject waiting items (all without *keys*); return them."""
+        """Reject waiting items (all without *keys*), and stop before the wave that waits; return the rejected items."""
+        if not keys:
+            self._decide_wave(name, "reject", by=by, why=why)
         return self._decide(name, keys, ItemState.REJECTED, by=by, why=why)
 
     def _decide(
@@ -147,12 +152,15 @@ class FleetControl:
                 raise conflict_of(item, known, name)
         return changed
 
-    def _approve_wave(self, name: str, *, by: str, why: str | None) -> None:
+    def _decide_wave(self, name: str, effect: Effect, *, by: str, why: str | None) -> None:
+        """Decide about the wave that waits, where one does; an earlier decision by another way counts."""
         status = self.status(name)
-        if status.waits_for_wave:
-            wave = status.fleet.wave + 1
-            event = self._event(kinds.FleetResumed, name, by=by, why=why or f"wave {wave + 1} was approved")
-            self.store.begin_wave(status.fleet.id, wave, events=[event])
+        if not status.waits_for_wave or self.waves.carry_out(self.store, status.fleet):
+            return
+        if self.waves.decide(status.fleet, effect, by=by, why=why):
+            self.waves.carry_out(self.store, status.fleet)
+        else:
+            self.waves.change(self.store, status.fleet, effect, by=by, why=why)
 
     def retry(self, name: str, keys: Sequence[str] = (), *, uncertain: bool = False, by: str) -> Sequence[FleetItem]:
         """Send items back to work: those named, or all that failed; with *uncertain* those with an unknown submission."""
@@ -265,6 +273,7 @@ class FleetControl:
             self.store.change_item(item.id, item.state, ItemState.CANCELLED, why=reason)
             if item.state is ItemState.WAITING:
                 self.gates.withdraw(name, item.key, why=reason)
+        self.waves.withdraw(name, why=reason)
         running = (CandidateState.RUNNING, CandidateState.INPUT_REQUIRED)
         return self.store.candidates(fleet.id, states=running)
 

@@ -134,10 +134,21 @@ class DueJobs:
                 events=[stopped],
             )
         self._carry_out()
-        if context.spec.sections.rollout.between == "auto" and self.status.waits_for_wave:
-            context.store.begin_wave(context.fleet.id, context.fleet.wave + 1)
-            context.fleet = context.store.find(context.fleet.name) or context.fleet
+        if self.status.waits_for_wave:
+            self._decide_wave()
         self._end()
+
+    def _decide_wave(self) -> None:
+        """Begin the next wave, or open its gate and carry out what was decided about it."""
+        context = self._context
+        if context.spec.sections.rollout.between == "auto":
+            context.store.begin_wave(context.fleet.id, context.fleet.wave + 1)
+            context.waves.withdraw(context.fleet.name, why="waves follow one another")
+        elif not context.waves.carry_out(context.store, context.fleet):
+            context.waves.open(self.status, context.spec.wave_sizes(), context.policies)
+            context.waves.carry_out(context.store, context.fleet)
+        self.status = context.store.status(context.fleet)
+        context.fleet = self.status.fleet
 
     def _stop_reason(self) -> str | None:
         """Return why the fleet may submit nothing more, None where it may."""

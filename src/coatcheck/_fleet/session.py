@@ -9,7 +9,7 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from .. import errors
 from .._model import fleet_events as kinds
 from .._model.fleets import FleetState, FleetStatus
 from .._protocol.effects import Clock
+from .._review.user_policies import user_policies
 from .._runtime.config import Config, config_dir, state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.check_results import CheckResults
@@ -41,6 +42,7 @@ from .submission import NOT_REACHED, NOT_USABLE
 
 if TYPE_CHECKING:
     from .._protocol.intents import Journal
+    from .._review.gate_policies import GatePolicy
     from .._store.database import Database
     from .items import Variables
     from .spec import FleetSpec
@@ -176,17 +178,23 @@ class FleetSession:
         on_notice: Callable[[str], None] | None = None,
     ) -> tuple[FleetPlan, FleetStatus | None]:
         """Plan a fleet, store it and work on it; return the plan and the status, None where *confirm* returned False."""
+        policies = user_policies(self.environ)
         with fleet_lock(str(self.state_folder)):
             async with self.services() as services:
                 prepared = await self.prepare(spec, services, rebase=rebase)
                 if confirm is not None and not confirm(prepared.plan):
                     return prepared.plan, None
-                context = self._store(spec, prepared, services, on_notice or _ignore)
+                context = self._store(spec, prepared, services, on_notice or _ignore, policies)
                 runner = FleetRunner(context, self._review(spec), self._targets(spec))
                 return prepared.plan, await runner.run(waits=waits, on_status=on_status)
 
     def _store(
-        self, spec: FleetSpec, prepared: PreparedFleet, services: Services, on_notice: Callable[[str], None]
+        self,
+        spec: FleetSpec,
+        prepared: PreparedFleet,
+        services: Services,
+        on_notice: Callable[[str], None],
+        policies: Sequence[GatePolicy],
     ) -> FleetContext:
         """Store the plan, and continue a fleet that had stopped or ended. Raises `ConfigurationError` for a paused one."""
         store, now = self.control.store, self.clock.time()
@@ -205,6 +213,7 @@ class FleetSession:
             clock=self.clock,
             options=self.settings.options,
             on_notice=on_notice,
+            policies=policies,
         )
         providers = [each.provider for each in spec.sections.candidates]
         context.accounts.end_parking(providers, reasons=(NOT_USABLE, NOT_REACHED))

@@ -331,12 +331,13 @@ def _decide(verb: str, word: str) -> Callable[..., None]:
         from ..._app.fleets import person
 
         own = {"uncertain": options["uncertain"]} if verb == "retry" else {"why": options["why"]}
+        before = control.status(name)
         items = getattr(control, verb)(name, keys, by=person(run.workspace), **own)
-        run.answer(
-            lambda: {"items": [to_object(each) for each in items]},
-            lambda: [f"{word} {each.key}" for each in items] or [f"Nothing was {word}."],
-        )
-        if items:
+        is_wave = before.waits_for_wave and not control.status(name).waits_for_wave
+        lines = [f"{word} {each.key}" for each in items]
+        lines += [f"{word} wave {before.fleet.wave + 2}"] if is_wave and verb != "retry" else []
+        run.answer(lambda: {"items": [to_object(each) for each in items]}, lambda: [*lines] or [f"Nothing was {word}."])
+        if lines:
             run.note("Run the fleet again to go on: coatcheck fleet run FILE")
 
     return act
