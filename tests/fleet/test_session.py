@@ -181,6 +181,28 @@ def test_a_service_that_cannot_be_used_costs_its_own_candidates(rig: Rig, state:
     assert not fleet.plan().tasks
 
 
+def test_an_environment_that_a_service_does_not_know_is_a_problem(rig: Rig) -> None:
+    """An item that no service can run is left out with the reason; where there is none other, nothing is stored."""
+    fleet = rig.fleet("./api", candidates=[{"provider": "codex"}])
+    (item,) = fleet.plan().items
+
+    assert item.problem is not None
+    assert "there is no environment './api'; there are: acme/api" in item.problem
+    assert 'repositories."OWNER/NAME" = "./api"' in item.problem
+    with pytest.raises(errors.ConfigurationError, match=r"no item of the fleet typing can be run: \./api"):
+        fleet.run()
+
+
+def test_a_service_without_an_environment_costs_its_own_candidates(rig: Rig) -> None:
+    """Where one service does not know an item's environment, the plan says so, and the other service gets its task."""
+    good, unknown = ({"provider": "codex", "environment": name} for name in ("env_1", "env_2"))
+    fleet = rig.fleet("./api", candidates=[good, unknown])
+    plan, status = fleet.plan(), fleet.run()
+
+    assert ({"codex": 1}, {"delivered": 1}) == (dict(plan.tasks), status and dict(status.items))
+    assert any("codex gets no task there: there is no environment 'env_2'" in note for note in plan.notes)
+
+
 def test_services_none_of_which_can_be_used_end_the_plan(rig: Rig) -> None:
     """Where no service can be used nothing is stored, and the error names each with its reason."""
     rig.without |= {"local", "jules"}
@@ -302,6 +324,6 @@ def test_the_policies_of_the_user_decide(rig: Rig) -> None:
     status = rig.fleet("./api", approve={}).run()
     (folder / "config.toml").write_text('[gates.policies.small]\ndecision = "yes"\n')
 
-    with pytest.raises(errors.ConfigurationError, match="gates.policies.small.decision"):
+    with pytest.raises(errors.ConfigurationError, match=r"gates\.policies\.small\.decision"):
         rig.fleet("./api", name="other").run()
     assert {"delivered": 1} == (status and dict(status.items))

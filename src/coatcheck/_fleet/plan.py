@@ -17,6 +17,7 @@ from .._model.tasks import TaskSpec
 from .._protocol.provider import Verb
 from .._store.fleet_planning import PlannedItem, prompt_digest
 from .._values.value import JsonFields, Value
+from .environments import Target, target_of, unknown_targets
 from .estimate import Estimate, ServiceLoad, estimate
 from .planning import DELIVERED_ITEMS, plan_items, without_candidates
 from .repositories import Repositories
@@ -134,6 +135,9 @@ async def prepare(
     commits = await _resolve_all(repositories, needed)
     items, problems = plan_items(spec, known=known, resolve=lambda *place: _result(commits[place]), rebase=rebase)
     items = [without_candidates(item, unusable) for item in items]
+    accounts = dict(reversed(_accounts(spec)))
+    unknown = await unknown_targets(services, accounts, items, keys)
+    items = _with_known_targets(items, unknown, known, problems)
     tasks = Counter(each.provider for item in items for each in item.candidates if each.key not in keys)
     loads = [await _load(spec, services, provider, count) for provider, count in tasks.items()]
     plan = FleetPlan(
@@ -150,7 +154,7 @@ async def prepare(
             workers=max(1, (os.cpu_count() or 2) // 2),
             pull_requests=len(items) if spec.sections.deliver.to == "pull_request" else 0,
         ),
-        notes=tuple(_notes(spec, items, known)),
+        notes=(*_notes(spec, items, known), *_target_notes(unknown, problems)),
     )
     return PreparedFleet(plan=plan, items=items)
 
@@ -184,6 +188,33 @@ def _result(commit: str | errors.CoatcheckError) -> str:
     if isinstance(commit, errors.CoatcheckError):
         raise commit
     return commit
+
+
+def _with_known_targets(
+    items: Sequence[PlannedItem],
+    unknown: Mapping[Target, errors.CoatcheckError],
+    known: Mapping[str, FleetItem],
+    problems: dict[str, errors.CoatcheckError],
+) -> list[PlannedItem]:
+    """Return the items without candidates of unknown targets; a new item that is left with none is a problem."""
+    kept = []
+    for item in items:
+        targets = [target_of(each, item.repository) for each in item.candidates]
+        candidates = [each for each, target in zip(item.candidates, targets, strict=True) if target not in unknown]
+        if item.key not in known and targets and not candidates:
+            problems[item.key] = unknown[targets[0]]
+        else:
+            kept.append(msgspec.structs.replace(item, candidates=tuple(candidates)))
+    return kept
+
+
+def _target_notes(
+    unknown: Mapping[Target, errors.CoatcheckError], problems: Mapping[str, errors.CoatcheckError]
+) -> list[str]:
+    """Return why a service gets no task for items that other services get."""
+    shown = {id(error) for error in problems.values()}
+    others = [(target, error) for target, error in unknown.items() if id(error) not in shown]
+    return [f"{target.provider} gets no task there: {message_of(error)}" for target, error in others[:10]]
 
 
 def _accounts(spec: FleetSpec) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import errors
 from .._engine.pipeline import emitted
 from .._model.tasks import Task, TaskRef, TaskSpec
+from .._protocol.provider import Verb
 from .._runtime.async_client import AsyncClient
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ class ServiceClient(AsyncClient):
         from .._credentials.login_sources import LoginCredentials
 
         return await self.tokens.get_status() if isinstance(self._session.credentials, LoginCredentials) else None
+
+    async def resolve_environment(self, environment: str | None, repository: str | None) -> None:
+        """Raise `ConfigurationError` for an environment or a repository that the service does not know."""
+        if Verb.RESOLVE_ENVIRONMENT in self.capabilities.verbs and (environment or repository):
+            exchange = self._session.provider.resolve_environment(environment, repository=repository)
+            await self._do(self._session.verbs.run(exchange), "while resolving")
 
     async def _open_poller(self) -> BatchPoller:
         if self._poller is None:

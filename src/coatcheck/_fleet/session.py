@@ -184,6 +184,7 @@ class FleetSession:
                 prepared = await self.prepare(spec, services, rebase=rebase)
                 if confirm is not None and not confirm(prepared.plan):
                     return prepared.plan, None
+                _require_items(prepared)
                 context = self._store(spec, prepared, services, on_notice or _ignore, policies)
                 runner = FleetRunner(context, self._review(spec), self._targets(spec))
                 return prepared.plan, await runner.run(waits=waits, on_status=on_status)
@@ -241,6 +242,16 @@ class FleetSession:
                 f"changes cannot be delivered as {kind}", remedy=f"set deliver.to to one of {', '.join(targets)}"
             )
         return targets
+
+
+def _require_items(prepared: PreparedFleet) -> None:
+    """Raise `ConfigurationError` for a new fleet of which every item has a problem."""
+    plan = prepared.plan
+    if plan.is_new and not prepared.items:
+        raise errors.ConfigurationError(
+            f"no item of the fleet {plan.name} can be run: {plan.problems[0].key}: {plan.problems[0].problem}",
+            remedy="see all with: coatcheck fleet plan FILE",
+        )
 
 
 def _ignore(_: str) -> None:

@@ -23,6 +23,7 @@ from .._store.processes import is_submitting
 from . import fleet_events
 from .context import FleetContext
 from .engine import Job
+from .environments import target_of
 from .quota import QuotaReader
 from .services import ServiceClient
 from .usable import message_of
@@ -98,12 +99,12 @@ class Submitter:
 
     def _spec(self, candidate: FleetCandidate, item: FleetItem, client: ServiceClient) -> TaskSpec:
         section = self._context.section(candidate.provider)
-        environment = candidate.environment or (item.repository if is_path(item.repository) else None)
+        target = target_of(candidate, item.repository)
         options = client.capabilities.options
         return TaskSpec(
             prompt=self._context.store.prompt(item.id),
-            environment=environment,
-            repository=None if environment else item.repository,
+            environment=target.environment,
+            repository=target.repository,
             branch=item.base,
             mode=self._context.spec.sections.task.mode,
             model=section.model,
@@ -187,8 +188,3 @@ def parked_by(error: errors.CoatcheckError) -> tuple[float | None, str] | None:
     if isinstance(error, errors.CredentialsError | errors.AuthenticationError):
         return NOT_USABLE_SECONDS, NOT_USABLE + message_of(error)
     return None
-
-
-def is_path(repository: str | None) -> bool:
-    """Whether a repository is given by its path on this machine."""
-    return repository is not None and repository.startswith(("/", "./", "../", "~"))
