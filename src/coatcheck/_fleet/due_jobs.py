@@ -48,7 +48,7 @@ class DueJobs:
     def __call__(self, *, is_tick: bool) -> tuple[Sequence[Job], bool]:
         """Return jobs, and whether anything is left to do without a person or a quota."""
         context = self._context
-        jobs = [*context.follow_ups]
+        jobs = [] if context.fleet.state is FleetState.PAUSED else [*context.follow_ups]
         context.follow_ups.clear()
         if is_tick:
             self.status = context.store.status(context.fleet)
@@ -104,6 +104,7 @@ class DueJobs:
         """Yield what is due although no job asked for it; at the start, and every `FleetOptions.redrive` seconds."""
         context, now = self._context, self._context.clock.monotonic()
         if context.fleet.state is FleetState.PAUSED:
+            self._redriven_at = None  # everything is found again when the fleet is resumed
             return
         for state in (ItemState.APPROVED, ItemState.DELIVERING):
             if self.status.items.get(state):

@@ -127,10 +127,10 @@ def _run_file(run: CommandContext, action: str, path: str, options: dict[str, An
             plan = fleet.plan(rebase=options["rebase"])
             run.answer(lambda: to_object(plan), lambda: plan_lines(plan), is_long=True)
             return ExitCode.FAILURES if plan.problems or plan.unusable else ExitCode.DONE
-        return _run(run, fleet, options)
+        return _run(run, fleet, path, options)
 
 
-def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
+def _run(run: CommandContext, fleet: Fleet, path: str, options: dict[str, Any]) -> int:
     from ..fleet_progress import FleetProgress
 
     plans: list[FleetPlan] = []
@@ -140,7 +140,7 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
         plans.append(plan)
         return _confirm(run, plan, is_confirmed=options["yes"])
 
-    run.process_env.interruption.expect(f"continue with: {run.hint('fleet', 'run', 'FILE')}")
+    run.process_env.interruption.expect(f"continue with: {run.hint('fleet', 'run', path)}")
     with progress:
         status = fleet.run(
             confirm=confirm,
@@ -165,8 +165,8 @@ def _run(run: CommandContext, fleet: Fleet, options: dict[str, Any]) -> int:
 
 def _confirm(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool) -> bool:
     """Show a plan that would store or send something, and ask; problems are shown in any case."""
-    for item in plan.problems:
-        run.warn(Styled(f"{item.key}: {item.problem}", "yellow"))
+    for line in _problem_lines(plan):
+        run.warn(Styled(line, "yellow"))
     for provider, reason in plan.unusable.items():
         run.warn(Styled(f"{provider} gets no tasks: {reason}", "yellow"))
     if not plan.is_changing:
@@ -174,6 +174,17 @@ def _confirm(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool) -> boo
     if not run.is_json:
         run.note(*plan_lines(plan))
     return is_confirmed or run.confirm(f"Run {plan.name}?")
+
+
+def _problem_lines(plan: FleetPlan) -> list[str]:
+    """Return a line for each problem, with the items that have it."""
+    keys: dict[str, list[str]] = {}
+    for item in plan.problems:
+        keys.setdefault(item.problem or "", []).append(item.key)
+    return [
+        ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "") + f": {problem}"
+        for problem, named in keys.items()
+    ]
 
 
 def plan_lines(plan: FleetPlan) -> list[Line]:
@@ -268,10 +279,12 @@ def code_of(status: FleetStatus) -> int:
 
 def _show_next(run: CommandContext, status: FleetStatus) -> None:
     """Say what a person can do next."""
-    from ..._model.fleets import FleetOutcome, ItemState
+    from ..._model.fleets import FleetOutcome, FleetState, ItemState
 
     name = status.fleet.name
-    if status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
+    if status.fleet.state is FleetState.PAUSED:
+        run.note(f"{name} is paused; continue with: coatcheck fleet resume {name}")
+    elif status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
         count = status.items[ItemState.WAITING]
         run.note(f"{_count(count, 'item')} to decide: coatcheck fleet approve {name} [KEY]..., or reject")
     elif status.waits_for_wave:
@@ -365,14 +378,16 @@ def _resume(run: CommandContext, control: FleetControl, name: str, *_: object) -
 
 def _cancel(run: CommandContext, control: FleetControl, name: str, _: object, options: dict[str, Any]) -> None:
     from ..._app.fleets import person
+    from ..._model.fleets import FleetState
 
     control.get(name)
     if not options["yes"] and not run.confirm(f"Cancel {name}?"):
         raise errors.ConfigurationError(f"the fleet {name} was not cancelled", remedy="pass --yes to cancel it")
+    has_ended = control.get(name).state is FleetState.DONE
     running = control.cancel(name, by=person(run.workspace), why=options["why"])
     run.answer(
         lambda: {"fleet": name, "running": [str(each.ref) for each in running]},
-        lambda: [f"{name} is cancelled."],
+        lambda: [f"{name} had ended: nothing was cancelled." if has_ended else f"{name} is cancelled."],
     )
     for each in running:
         run.note(f"still running: coatcheck cancel {each.ref}")
