@@ -70,6 +70,8 @@ class FleetContext:
         self.gates = ItemGates(database, clock=clock)
         self.waves = WaveGates(database, clock=clock)
         self.policies = policies
+        # Whether a task has failed since the rate of failures was computed.
+        self.has_failed = False
         # Jobs that follow from others; the engine takes them after each job.
         self.follow_ups: list[Job] = []
 

@@ -50,10 +50,12 @@ class DueJobs:
         context = self._context
         jobs = [] if context.fleet.state is FleetState.PAUSED else [*context.follow_ups]
         context.follow_ups.clear()
-        if is_tick:
+        if is_tick or context.has_failed:
+            context.has_failed = False
             self.status = context.store.status(context.fleet)
             context.fleet = self.status.fleet
             self._advance()
+        if is_tick:
             if self._on_status is not None:
                 self._on_status(self.status)
             jobs += self._sweeps()

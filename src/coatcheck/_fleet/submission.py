@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 
 from .. import errors
+from .._engine.submit import LateSubmissionError
 from .._model.fleets import CandidateState, FleetCandidate, FleetItem
 from .._model.tasks import TaskSpec
 from .._store.journal import SubmissionState
@@ -148,6 +149,8 @@ class Submitter:
             return self._record(candidate, known)
         if isinstance(error, errors.SubmissionUncertainError) or (known is not None and known.state == "open"):
             return self._record_open(candidate, error)
+        if isinstance(error, LateSubmissionError):  # this machine was suspended; the service refuses nothing
+            return self._give_back(candidate)
         if (parked := parked_by(error)) is not None:
             seconds, reason = parked
             if seconds is None and isinstance(error, errors.RateLimitError):
@@ -175,6 +178,7 @@ class Submitter:
         context = self._context
         events = fleet_events.ended(context, candidate, state, reason)
         is_changed = context.submissions.record_end(context.fleet.id, candidate, state, error=reason, events=events)
+        context.has_failed = True
         context.follow_ups.append(Job("review", candidate.item))
         return is_changed
 
