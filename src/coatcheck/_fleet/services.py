@@ -62,7 +62,7 @@ class ServiceClient(AsyncClient):
     async def resolve_environment(self, environment: str | None, repository: str | None) -> None:
         """Raise `ConfigurationError` for an environment or a repository that the service does not know."""
         if Verb.RESOLVE_ENVIRONMENT in self.capabilities.verbs and (environment or repository):
-            exchange = self._session.provider.resolve_environment(environment, repository=repository)
+            exchange = self._session.verbs.provider.resolve_environment(environment, repository=repository)
             await self._do(self._session.verbs.run(exchange), "while resolving")
 
     async def _open_poller(self) -> BatchPoller:
