@@ -6,6 +6,7 @@
 #   TESTS=tests/patches                 only these tests
 #   CRASH=40,2                          so many attempts and killed servers in `make crash`
 #   FLEET=5000,10                       so many items of a fleet and kills of it in `make crash`
+#   ENGINE=pgqueuer                     kill and stop workers on PostgreSQL instead; installs what `make peers` does
 
 PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$python -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$python; done))
@@ -17,6 +18,7 @@ UNMEASURED := tests/patches/test_disk_errors.py::test_a_full_disk_is_not_a_confl
               tests/cli/test_start.py::test_a_list_imports_nothing_of_waits \
               tests/runtime/test_transport.py::test_import_is_light
 CRASH ?= 200,20
+ENGINE ?= loop
 
 IS_NEW_ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
 BIN := $(VENV)/bin
@@ -66,11 +68,13 @@ coverage: $(VENV)/.test ## the tests with branch coverage, which must not fall b
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --skip-empty
 
-crash: $(VENV)/.test ## 200 hostile agents, 20 killed servers, a killed fleet (CRASH=attempts,kills FLEET=items,kills)
-	@COATCHECK_CRASH=$(CRASH) COATCHECK_FLEET=$(FLEET) $(BIN)/python -m pytest -n $(JOBS) -m crash tests/crash
+crash: $(VENV)/.test $(if $(filter loop,$(ENGINE)),,$(VENV)/.peers) ## 200 hostile agents, 20 killed servers, a killed fleet (CRASH=attempts,kills FLEET=items,kills ENGINE=loop)
+	@COATCHECK_CRASH=$(CRASH) COATCHECK_FLEET=$(FLEET) COATCHECK_ENGINE=$(ENGINE) \
+		$(BIN)/python -m pytest -n $(JOBS) -m crash \
+		$(if $(filter loop,$(ENGINE)),tests/crash,tests/engines)
 
 peers: $(VENV)/.peers ## the tests against real programs, which it installs
-	@PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python -m pytest -m peer tests/peers tests/store
+	@PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python -m pytest -m "peer and not crash" tests/peers tests/store tests/engines
 
 bench: $(VENV)/.peers ## every measurement in bench/
 	@set -e; for script in $$(grep -l __main__ bench/*.py); do \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
+import signal
 import ssl
 import sys
 from collections.abc import Iterator
@@ -61,6 +62,10 @@ def is_loopback(host: str) -> bool:
 
 
 sys.addaudithook(refuse_the_network)
+
+# A background job of a script ignores SIGINT (POSIX, "Asynchronous Lists"), and what it starts inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from ._fleet.estimate import Estimate as Estimate
     from ._fleet.fleet import AsyncFleet as AsyncFleet, Fleet as Fleet
     from ._fleet.plan import FleetPlan as FleetPlan, PlanItem as PlanItem
+    from ._fleet.report import FleetReport as FleetReport
+    from ._fleet.report_values import (
+        RatePoint as RatePoint,
+        RejectedCandidate as RejectedCandidate,
+        ReportedItem as ReportedItem,
+        ServiceReport as ServiceReport,
+        Unfinished as Unfinished,
+        WaveReport as WaveReport,
+    )
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.comparison import (
         AttemptChange as AttemptChange,
@@ -163,8 +172,6 @@ if TYPE_CHECKING:
     from ._version import __version__ as __version__
 
 _HOMES = {
-    "Repair": "_patches.repair_rows",
-    "RepairedPatch": "_patches.repair_rows",
     "__version__": "_version",
     "AnyEvent": "_model.events",
     "AppliedPatch": "_patches.apply_results",
@@ -213,6 +220,7 @@ _HOMES = {
     "FleetPaused": "_model.fleet_events",
     "FleetPlan": "_fleet.plan",
     "FleetRecord": "_model.fleets",
+    "FleetReport": "_fleet.report",
     "FleetResumed": "_model.fleet_events",
     "FleetStarted": "_model.fleet_events",
     "FleetState": "_model.fleets",
@@ -271,7 +279,12 @@ _HOMES = {
     "Ranking": "_review.ranking",
     "RankingStep": "_review.ranking",
     "RateLimit": "_model.usage",
+    "RatePoint": "_fleet.report_values",
     "RateWindow": "_model.usage",
+    "RejectedCandidate": "_fleet.report_values",
+    "Repair": "_patches.repair_rows",
+    "RepairedPatch": "_patches.repair_rows",
+    "ReportedItem": "_fleet.report_values",
     "ResumedSubmission": "_engine.submit",
     "RetryPolicy": "_engine.backoff",
     "Review": "_review.review",
@@ -279,6 +292,7 @@ _HOMES = {
     "SandboxKind": "_review.checks",
     "ScoreCard": "_review.score_card",
     "Seconds": "_runtime.base_client",
+    "ServiceReport": "_fleet.report_values",
     "Setting": "_runtime.config",
     "SpendControl": "_model.usage",
     "StoredEvent": "_store.events",
@@ -310,12 +324,14 @@ _HOMES = {
     "Transport": "_runtime.transport",
     "undo": "_patches.undo_journal",
     "UndoResult": "_patches.undo_journal",
+    "Unfinished": "_fleet.report_values",
     "UnknownEvent": "_model.events",
     "Usage": "_model.usage",
     "Verdict": "_review.checks",
     "Verification": "_review.checks",
     "VerifiedPatch": "_patches.verify",
     "WakeSource": "_protocol.wake_source",
+    "WaveReport": "_fleet.report_values",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one list, kept once

@@ -79,3 +79,12 @@ class Cli:
         done = self("submit", "--environment", "owner/repo", *options, prompt)
         assert done.code == 0, done
         return done.out.strip()
+
+
+def completed(cli: Cli, line: str) -> list[str]:
+    """Return the values that complete *line*."""
+    cli.environ |= {"_COATCHECK_COMPLETE": "bash", "_COATCHECK_LINE": line}
+    answers = [each.split("\t") for each in cli().out.splitlines()]
+    for name in ("_COATCHECK_COMPLETE", "_COATCHECK_LINE"):
+        del cli.environ[name]
+    return [value if kind == "plain" else kind for kind, value, *_ in answers]

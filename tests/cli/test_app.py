@@ -4,13 +4,18 @@ import io
 import os
 from pathlib import Path
 
+import click
 import pytest
 from tests.cli.cli_support import Cli
 
 import coatcheck
 from coatcheck import errors
 from coatcheck._cli import app
+from coatcheck._cli.command_group import CommandGroup, all_commands
+from coatcheck._cli.completion_types import KINDS_OF_COMMANDS
 from coatcheck._cli.console import Console
+from coatcheck._cli.json_output import DOCUMENTS
+from coatcheck._cli.json_selection import CLASSES, LISTS_OF_COMMANDS, NAMES as FIELDS, options_with_value
 from coatcheck._cli.process_env import ProcessEnv
 from coatcheck._protocol.effects import Request, Response
 
@@ -22,16 +27,93 @@ class Broken:
         raise ZeroDivisionError("made up")
 
 
-@pytest.mark.parametrize("name", app.COMMANDS)
-def test_every_command_has_help_and_examples(cli: Cli, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each command has a sentence of help, examples that call it, and ``--json``."""
-    done = cli(name, "-h")
-    text = capsys.readouterr().out
+ROOT = click.Context(app.app)
+NAMES = [each.name or "" for each in all_commands(app.app, ROOT)]
+GROUPS = [name for name in app.COMMANDS if isinstance(app.app.get_command(ROOT, name), CommandGroup)]
 
-    assert done.code == 0
-    assert "Examples:" in text
-    assert f"coatcheck {name}" in text.partition("Examples:")[2]
-    assert "--json" in text
+
+def test_every_command_has_help_and_examples(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command, those of groups included, has a sentence of help, examples that call it, and ``--json``."""
+    wrong = []
+    for name in NAMES:
+        code = cli(*name.split(), "-h").code
+        text, _, examples = capsys.readouterr().out.partition("Examples:")
+        calls = (f"coatcheck {name}", f"coatcheck {name.partition(' ')[0]}\n")
+        if code or "--json" not in text or not any(call in f"{examples}\n" for call in calls):
+            wrong.append(name)
+
+    assert [] == wrong
+
+
+def test_every_command_has_a_document() -> None:
+    """The JSON of each command is described, and nothing else is: documents, classes, fields and values to complete."""
+    described = [*CLASSES, *FIELDS, *LISTS_OF_COMMANDS, *(command for command, _ in KINDS_OF_COMMANDS)]
+
+    assert (set(NAMES), set()) == ({*DOCUMENTS}, {*described} - {*NAMES})
+
+
+def test_the_help_of_a_group_lists_its_commands(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command of a group is in its help with an example, and without the options of the commands."""
+    wrong = []
+    for group in GROUPS:
+        cli(group, "--help")
+        text, _, examples = capsys.readouterr().out.partition("Examples:")
+        names = [name for name in NAMES if name.startswith(f"{group} ")]
+        listed = [line.split()[0] for line in text.partition("Commands:")[2].splitlines() if line[2:3].strip()]
+        if (
+            [name.split()[1] for name in names] != listed
+            or "--json" in text
+            or len(names) > examples.count("coatcheck ")
+        ):
+            wrong.append(group)
+
+    assert ([], True) == (wrong, len(GROUPS) > 5)
+
+
+def test_a_group_prints_its_help(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    """A group without a default prints its help where no command is named."""
+    cli("workflow", "--help")
+    expected = capsys.readouterr().out
+    cli("workflow")
+
+    assert (expected, expected) == (capsys.readouterr().out, cli("help", "workflow").out)
+
+
+def test_an_option_takes_a_value_in_all_commands_of_a_group() -> None:
+    """Options may precede the command of a group, so that an option must not take a value in one of them alone."""
+    wrong = []
+    for group in GROUPS:
+        commands = [each for each in all_commands(app.app, ROOT) if (each.name or "").startswith(f"{group} ")]
+        valued = {option for each in commands for option in options_with_value(each)}
+        options = {(name, name in options_with_value(each)) for each in commands for param in each.params
+                   for name in param.opts if name in valued}  # fmt: skip
+        wrong += [name for name, is_valued in options if not is_valued and name.startswith("-")]
+
+    assert [] == wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "others"),
+    [
+        ("config --json set attempts 2", "config set attempts 2 --json"),
+        ("config --project --json unset attempts", "config unset --project --json attempts"),
+        ("history --json --limit 2", "history list --json --limit 2"),
+        ("history --limit=2 --search x list --json", "history list --limit 2 --search x --json"),
+        ("history --search list --json", "history list --search list --json"),
+        ("history --json ref,title", "history list --json ref,title"),
+        ("history --json ref --limit 3 list", "history list --limit 3 --json ref"),
+        ("history --json list", "history list --json"),
+        ("hooks -q --json", "hooks list --json -q"),
+        ("history --json ref -- x", "history list --json ref x"),
+        ("providers --json new", "providers new --json"),
+    ],
+)
+def test_options_may_precede_the_command_of_a_group(cli: Cli, arguments: str, others: str) -> None:
+    """The order of options and the command of a group changes nothing, and the default may be left out."""
+    (cli.folder / ".git").mkdir()
+    first, second = cli(*arguments.split()), cli(*others.split())
+
+    assert (first.code, first.out, first.err) == (second.code, second.out, second.err)
 
 
 def test_help_names_every_command(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,19 +144,30 @@ def test_help_is_the_same_by_every_way(
     assert expected == done.out + capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["submit", "config", "open"])
+@pytest.mark.parametrize("name", ["submit", "config", "open", "history export"])
 def test_help_of_a_command(cli: Cli, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`help COMMAND` prints what `COMMAND --help` does."""
-    cli(name, "--help")
+    cli(*name.split(), "--help")
+    expected = capsys.readouterr().out
+    document = cli("help", *name.split(), "--json").json
 
-    assert capsys.readouterr().out == cli("help", name).out
+    assert (expected, name, expected) == (cli("help", *name.split()).out, document["command"], document["help"] + "\n")
 
 
-def test_help_of_an_unknown_command(cli: Cli) -> None:
+@pytest.mark.parametrize(
+    ("expected", "name"),
+    [
+        ("there is no command 'sbmit'; did you mean submit?", "sbmit"),
+        ("coatcheck history has no command 'exprot'; did you mean export?", "history exprot"),
+        ("coatcheck list has no commands; run: coatcheck help list", "list x"),
+        ("coatcheck history export has no commands; run: coatcheck help history export", "history export x"),
+    ],
+)
+def test_help_of_an_unknown_command(cli: Cli, expected: str, name: str) -> None:
     """`help` of a misspelled command suggests the right one."""
-    done = cli("help", "sbmit")
+    done = cli("help", *name.split())
 
-    assert (2, "there is no command 'sbmit'; did you mean submit?") == (done.code, done.line)
+    assert (2, expected) == (done.code, done.line)
 
 
 def test_version_is_a_command(cli: Cli) -> None:
@@ -101,7 +194,14 @@ def test_version_is_a_command(cli: Cli) -> None:
             ["list", "--filter", "archivd"],
         ),
         ("coatcheck status needs REF: a task; coatcheck list shows the latest ones", ["status"]),
-        ("coatcheck workflow needs ACTION (one of: init)", ["workflow"]),
+        ("coatcheck workflow has no command 'ini'; did you mean init?", ["workflow", "ini"]),
+        ("coatcheck workflow has no option --xyzzy; see: coatcheck workflow --help", ["workflow", "--xyzzy"]),
+        (
+            "--agent is an option of a command; write it after the command: coatcheck workflow COMMAND --agent",
+            ["workflow", "--agent", "x"],
+        ),
+        ("coatcheck history has no command 'lst'; did you mean list?", ["history", "--limit", "3", "lst"]),
+        ("coatcheck history list has no option --lmit; did you mean --limit?", ["history", "--lmit", "3"]),
         ("coatcheck serve needs --environment OWNER/REPO=PATH", ["serve", "--agent", "x"]),
         ("coatcheck list does not expect 'a b'", ["list", "a", "b"]),
         ("--environment is empty; give it a value, or leave the option out", ["submit", "--environment", "", "x"]),

@@ -94,4 +94,7 @@ def test_a_provider_is_shown(cli: Cli) -> None:
 
 def test_a_provider_must_be_named(cli: Cli) -> None:
     """`show` without a name is an error with the right command."""
-    assert "no provider given; run: coatcheck providers show NAME" == cli("providers", "show").line
+    assert (
+        "coatcheck providers show needs NAME; for examples see: coatcheck providers show --help"
+        == cli("providers", "show").line
+    )

@@ -7,22 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.cli_support import Cli
+from tests.cli.cli_support import Cli, completed
 
 from coatcheck import errors
 from coatcheck._cli.completion import SCRIPTS, split_line
 from coatcheck._cli.completion_values import DeadlineTransport
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.testing.fake_clock import FakeClock
-
-
-def completed(cli: Cli, line: str) -> list[str]:
-    """Return the values that complete *line*."""
-    cli.environ |= {"_COATCHECK_COMPLETE": "bash", "_COATCHECK_LINE": line}
-    answers = [each.split("\t") for each in cli().out.splitlines()]
-    for name in ("_COATCHECK_COMPLETE", "_COATCHECK_LINE"):
-        del cli.environ[name]
-    return [value if kind == "plain" else kind for kind, value, *_ in answers]
 
 
 @pytest.mark.parametrize(
@@ -49,6 +40,23 @@ def completed(cli: Cli, line: str) -> list[str]:
         (["attempts"], "coatcheck config set att"),
         (["jules"], "coatcheck config set provider ju"),
         (["submit"], "coatcheck help sub"),
+        (["export"], "coatcheck help history ex"),
+        ([], "coatcheck help history export "),
+        ([], "coatcheck help nope "),
+        (["list", "show", "export", "import", "forget", "prune"], "coatcheck history "),
+        (["export"], "coatcheck history ex"),
+        (["--since"], "coatcheck history --si"),
+        (["--since"], "coatcheck history list --si"),
+        ([], "coatcheck history show --si"),
+        (["--before"], "coatcheck history prune --b"),
+        (["is_current"], "coatcheck history --json is_cu"),
+        (["is_current"], "coatcheck history show --json is_cu"),
+        ([], "coatcheck history prune --json is_cu"),
+        (["github"], "coatcheck hooks secret git"),
+        (["github"], "coatcheck hooks log git"),
+        ([], "coatcheck hooks remove "),
+        (["init"], "coatcheck workflow "),
+        (["--file", "--force"], "coatcheck workflow init --f"),
         (["jules"], "coatcheck history --provider ju"),
         (["failed"], "coatcheck history --state fa"),
         (["file"], "coatcheck history import ./tasks"),

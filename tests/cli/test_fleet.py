@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
-from tests.cli.cli_support import Cli
+from tests.cli.cli_support import Cli, completed
 from tests.fleet.fixtures import ENVIRONMENT, FleetFixture, spec_of
 
 from coatcheck import errors
+from coatcheck._cli.console import Console, parts_of
+from coatcheck._cli.context import CommandContext
+from coatcheck._cli.fleet_progress import FleetProgress
+from coatcheck._model.fleets import FleetAccount, FleetRecord, FleetState, FleetStatus
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.testing import ScriptedCloud, serving
 
@@ -55,9 +65,7 @@ def test_a_run_asks_first(cli: Cli, tmp_path: Path) -> None:
 
     assert (2, "typing: 2 items (2 new)", []) == (done.code, done.err.partition("\n")[0], cli.cloud.requests)
     assert "pass --yes" in done.err
-    assert (
-        "No fleets; run one with: coatcheck fleet run FILE\n" == cli("fleet").out or "No fleets.\n" == cli("fleet").out
-    )
+    assert "No fleets; run one with: coatcheck fleet run FILE\n" == cli("fleet").out
 
 
 def test_a_fleet_is_run_and_decided(tmp_path: Path) -> None:
@@ -73,7 +81,8 @@ def test_a_fleet_is_run_and_decided(tmp_path: Path) -> None:
         last = cli("fleet", "run", "typing.toml", "--json")
 
     assert (10, "approved p0\napproved p1\n", 0) == (first.code, approved.out, last.code), (first, last)
-    assert "delivered" == last.json["status"]["outcome"]
+    *changes, end = map(json.loads, last.out.splitlines())
+    assert ("delivered", [], True) == (end["status"]["outcome"], end["problems"], bool(changes))
     assert ["p0.patch", "p1.patch"] == sorted(path.name for path in (tmp_path / "typing-patches").iterdir())
 
 
@@ -101,6 +110,28 @@ def test_items_are_listed(waiting: Cli) -> None:
     assert "".join(f"  {why % key}\n" for key in ("p0", "p1")) == waiting("fleet", "show", "typing").out
 
 
+def test_names_and_keys_are_completed(waiting: Cli) -> None:
+    """Commands, fleets, and the items of the fleet that is named are completed."""
+    lines = ("fleet appr", "fleet approve ty", "fleet show typing p", "fleet retry typing p0 ", "help fleet rej")
+
+    assert [["approve"], ["typing"], ["p0", "p1"], ["p1"], ["reject"]] == [
+        completed(waiting, f"coatcheck {line}") for line in lines
+    ]
+
+
+def test_fields_of_items(waiting: Cli) -> None:
+    """`show` has the fields of items, with a KEY those of a report; `list` those of fleets."""
+    assert (
+        [{"key": "p0", "state": "waiting"}, {"key": "p1", "state": "waiting"}],
+        {"prompt", "candidates"},
+        [{"name": "typing"}],
+    ) == (
+        waiting("fleet", "show", "typing", "--json", "key,state").json,
+        set(waiting("fleet", "show", "typing", "p0", "--json", "prompt,candidates").json),
+        waiting("fleet", "--json", "name").json,
+    )
+
+
 def test_decisions_are_events(waiting: Cli) -> None:
     """Who decided, and why, is in the events, which resume by their numbers."""
     waiting("fleet", "reject", "typing", "p0", "--why", "too large")
@@ -115,12 +146,15 @@ def test_decisions_are_events(waiting: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["plan"], "fleet plan needs FILE"),
-        (["status"], "fleet status needs NAME"),
+        (["plan"], "coatcheck fleet plan needs FILE"),
+        (["status"], "coatcheck fleet status needs NAME"),
         (["plan", "none.toml"], "none.toml cannot be read"),
-        (["plan", "typing.toml", "p0"], "fleet plan takes no argument 'p0'"),
-        (["plan", "typing.toml", "--why", "x"], "fleet plan takes no --why"),
-        (["show", "typing", "p0", "p1"], "fleet show takes one KEY"),
+        (["plan", "typing.toml", "p0"], "coatcheck fleet plan does not expect 'p0'"),
+        (
+            ["plan", "typing.toml", "--why", "x"],
+            "coatcheck fleet plan has no option --why; it is an option of: coatcheck fleet approve, coatcheck fleet reject",
+        ),
+        (["show", "typing", "p0", "p1"], "coatcheck fleet show does not expect 'p1'"),
         (["status", "typo"], "there is no fleet 'typo'; did you mean typing?"),
         (["show", "typing", "p9"], "the fleet typing has no item 'p9'; list them with: coatcheck fleet show typing"),
         (["approve", "typing", "p9"], "the fleet typing has no item 'p9'"),
@@ -195,3 +229,113 @@ def test_a_fleet_in_an_event_loop_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(errors.ConfigurationError, match="cannot run in an event loop"):
         asyncio.run(plan())
+
+
+def test_a_report_is_printed_or_written(waiting: Cli, tmp_path: Path) -> None:
+    """The report is Markdown, HTML or JSON; a file's ending chooses its format, and the file is complete."""
+    printed = waiting("fleet", "report", "typing")
+    written = waiting("fleet", "report", "typing", "--output", "out.html")
+    document = waiting("fleet", "report", "typing", "--json")
+
+    assert printed.out.startswith("# Fleet typing\n\n- Outcome: waiting\n")
+    assert "coatcheck fleet approve typing p1" in printed.out
+    assert ("wrote out.html\n", "<!doctype html>") == (written.out, (tmp_path / "out.html").read_text()[:15])
+    assert document.json == waiting("fleet", "report", "typing", "--format", "json").json
+    assert ["waiting", "waiting"] == [each["kind"] for each in document.json["unfinished"]]
+
+
+def test_a_report_that_cannot_be_written_is_one_line(waiting: Cli, tmp_path: Path) -> None:
+    """Where the file cannot be written the error names it, and nothing is left."""
+    refused = waiting("fleet", "report", "typing", "--output", "none/out.html")
+    both = waiting("fleet", "report", "typing", "--json", "--format", "html")
+    (tmp_path / "folder.md").mkdir()
+    folder = waiting("fleet", "report", "typing", "--output", "folder.md")
+
+    assert "none/out.html cannot be written: No such file or directory" in refused.line
+    assert "--json and --format html exclude each other" in both.error["message"]
+    assert (2, []) == (folder.code, [*tmp_path.glob(".*tmp")])
+
+
+def status_of(**items: int) -> FleetStatus:
+    """Return the status of a fleet that runs, with so many items in each state, and an account without quota."""
+    at = datetime(2026, 11, 28, 9, tzinfo=UTC)
+    fleet = FleetRecord(id=1, name="typing", digest="", state=FleetState.RUNNING, created_at=at)
+    account = FleetAccount(provider="codex", name="work", parked_until=at + timedelta(hours=1), reason="full")
+    return FleetStatus(fleet=fleet, items=items, candidates={"planned": 4, "running": 2}, accounts=(account,))
+
+
+def test_progress_has_states_rate_quota_and_rest(cli: Cli) -> None:
+    """The table has a row for each state and each account that waits; the line the rate and the rest."""
+    run, progress = progress_of(cli)
+    progress.show(status_of(delivered=2, open=18))
+    cli.clock.advance(60.0)
+    progress.show(status_of(delivered=12, open=8))
+
+    rows = ["".join(getattr(part, "text", part) for part in parts_of(row)) for row in progress.table(20)]
+    assert [
+        "items               tasks",
+        "   12 delivered         4 planned",
+        "    8 open              2 running",
+    ] == rows[:3]
+    assert "codex/work: no submission before 2026-11-28 10:00:00Z" == rows[3]
+    line = "12 of 20 items • 8 open • 2 tasks running • quota of codex/work • 1m • 10.0 a minute • about 48s left"
+    assert ("typing: ", line) == progress.line()
+    assert not run.console.is_interactive
+
+
+def test_progress_without_a_terminal_is_a_line_a_minute(cli: Cli) -> None:
+    """Without a terminal nothing is printed for a minute, and then one line."""
+    run, progress = progress_of(cli)
+    printed = []
+    for _ in range(3):
+        progress.show(status_of(open=3))
+        printed.append(run.console._err.getvalue().count(b"\n"))
+        cli.clock.advance(59.0)
+
+    assert [0, 0, 1] == printed
+
+
+def progress_of(cli: Cli) -> tuple[CommandContext, FleetProgress]:
+    """Return the progress of a fleet on a console without a terminal."""
+    console = Console(io.BytesIO(), io.BytesIO(), environ={})
+    run = SimpleNamespace(console=console, monotonic=cli.clock.monotonic, is_json=False)
+    context = cast("CommandContext", run)
+    return context, FleetProgress(context, "typing")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[task]\nprompt", "[task]\nprompts", "there is no key task.prompts; did you mean prompt?"),
+        ("[items]", "[item]", "there is no key item; did you mean items?"),
+        ('"codex"', '"codx"', "there is no provider 'codx'; did you mean codex?"),
+        ("Add types to {package}.", "{pakage}", "pakage"),
+        ("Add types to {package}.", " ", "the prompt of the item 'p0' is blank"),
+        ('"p1"]', '"p0"]', "p0"),
+        ('name = "typing"', 'name = "a b"', "name is not usable"),
+        ("[items]", "[items", "typing.toml"),
+    ],
+)
+def test_a_wrong_file_is_one_line_and_sends_nothing(
+    cli: Cli, tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    """What is wrong in a file is one line that names it, for `plan` and for `run`; nothing is stored or sent."""
+    path = tmp_path / "typing.toml"
+    path.write_text(path.read_text().replace(old, new))
+    done = [cli("fleet", "plan", "typing.toml"), cli("fleet", "run", "typing.toml", "--yes")]
+
+    assert [2, 2] == [each.code for each in done]
+    assert expected in done[0].line
+    assert ([], done[0].line) == (cli.cloud.requests, done[1].line)
+
+
+def test_a_store_of_a_newer_version_is_refused(waiting: Cli, tmp_path: Path) -> None:
+    """A store that only a newer version may write is refused by each action, with the remedy."""
+    with sqlite3.connect(tmp_path / "state/coatcheck.sqlite3") as connection:
+        connection.execute("UPDATE schema SET version = 99, oldest_writer = 99")
+    connection.close()
+    actions = [("run", "typing.toml", "--yes"), ("status", "typing"), ("report", "typing"), ("approve", "typing")]
+    done = [waiting("fleet", *action) for action in actions]
+
+    assert [15] * 4 == [each.code for each in done]
+    assert all("changed by a newer coatcheck" in each.line and "pip install --upgrade" in each.line for each in done)

@@ -295,11 +295,17 @@ def test_old_tasks_are_pruned(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "arguments"),
     [
-        ("history show needs REF; run: coatcheck history show REF", ("show",)),
-        ("history prune needs --before; run: coatcheck history prune --before 90d", ("prune",)),
-        ("history list takes no argument; leave out 'x'", ("list", "x")),
-        ("history show takes no --limit; leave it out", ("show", "codex:x", "--limit", "3")),
-        ("history list takes no --before; leave it out", ("--before", "1d")),
+        ("coatcheck history show needs REF: a task; coatcheck list shows the latest ones", ("show",)),
+        ("coatcheck history prune needs --before TIME; for examples see: coatcheck history prune --help", ("prune",)),
+        ("coatcheck history list does not expect 'x'; see: coatcheck history list --help", ("list", "x")),
+        (
+            "coatcheck history show has no option --limit; it is an option of: coatcheck history list",
+            ("show", "codex:x", "--limit", "3"),
+        ),
+        (
+            "coatcheck history list has no option --before; it is an option of: coatcheck history prune",
+            ("--before", "1d"),
+        ),
         (
             "codex:nothing is not in the history; get it from its service with: coatcheck show codex:nothing",
             ("show", "codex:nothing"),

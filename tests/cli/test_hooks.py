@@ -78,10 +78,10 @@ def test_the_log_of_a_sender_is_not_an_error(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("add",), "hooks add needs URL; run: coatcheck hooks add URL"),
-        (("remove",), "hooks remove needs HOOK; run: coatcheck hooks remove HOOK"),
-        (("serve", "x"), "hooks serve takes no argument; leave out 'x'"),
-        (("on",), "hooks on needs HOOK; run: coatcheck hooks on HOOK"),
+        (("add",), "coatcheck hooks add needs URL; for examples see: coatcheck hooks add --help"),
+        (("remove",), "coatcheck hooks remove needs HOOK; for examples see: coatcheck hooks remove --help"),
+        (("serve", "x"), "coatcheck hooks serve does not expect 'x'; see: coatcheck hooks serve --help"),
+        (("on",), "coatcheck hooks on needs HOOK; for examples see: coatcheck hooks on --help"),
         (("on", "hook_x"), "there is no hook 'hook_x'; add one with: coatcheck hooks add URL"),
         (("log", "hook_x"), "there is no hook 'hook_x'; add one with: coatcheck hooks add URL"),
         (("remove", "hook_x"), "there is no hook 'hook_x'; add one with: coatcheck hooks add URL"),

@@ -10,9 +10,10 @@ from tests.cli.cli_support import Cli
 from coatcheck import DiffStats, Task, TaskRef, TaskState, errors
 from coatcheck._cli.commands.listing import moment_of
 from coatcheck._cli.console import Console, Line, Styled, parts_of
-from coatcheck._cli.hyperlinks import is_safe_url, shows_links
+from coatcheck._cli.hyperlinks import shows_links
 from coatcheck._cli.task_table import task_table
 from coatcheck._cli.text_width import columns, shorten
+from coatcheck._protocol.safe_links import is_safe_url
 
 NOW = 1_790_000_000.0
 

@@ -193,8 +193,8 @@ def test_a_patch_is_committed(cli: Cli, checkout: Path) -> None:
 
 
 def test_the_message_of_a_mail_is_kept(cli: Cli, checkout: Path) -> None:
-    """A patch of git format-patch gives the commit its subject and text."""
-    (checkout.parent / "mail.patch").write_text(MAIL)
+    """A patch of git format-patch gives the commit its subject and text, also after a byte order mark."""
+    (checkout.parent / "mail.patch").write_text(MAIL, encoding="utf-8-sig")
     cli("apply", "../mail.patch", "--commit")
 
     assert "Greet the world\n\nIt is polite." == last_commit(checkout)

@@ -92,7 +92,10 @@ def test_a_new_provider_in_json(cli: Cli, tmp_path: Path) -> None:
 
 def test_a_new_provider_needs_a_name(cli: Cli) -> None:
     """And a folder that is empty."""
-    assert "no provider given; run: coatcheck providers new NAME" == cli("providers", "new").line
+    assert (
+        "coatcheck providers new needs NAME; for examples see: coatcheck providers new --help"
+        == cli("providers", "new").line
+    )
     assert "is not a valid provider name" in cli("providers", "new", "No").line
     assert 0 == cli("providers", "new", "acme").code
     assert "is not empty; name an empty one with --folder" in cli("providers", "new", "acme").line

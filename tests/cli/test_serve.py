@@ -91,6 +91,7 @@ def test_a_server_ends_cleanly(server: dict[str, str], tmp_path: Path) -> None:
         ("coatcheck serve needs --environment OWNER/REPO=PATH", ["--agent", "x"]),
         ("'nonsense' is not LABEL=PATH", ["-e", "nonsense", "--agent", "x"]),
         ("is not a git repository", ["-e", "owner/repo=.", "--agent", "x"]),
+        ("the agent command 'x | y' has '|', and no shell runs it; write", ["-e", "owner/repo=.", "--agent", "x | y"]),
         ("the agent command cannot be parsed: no closing quotation", ["-e", "owner/repo=.", "--agent", "x '"]),
         ("'soon' is not a duration", ["-e", "owner/repo=.", "--agent", "x", "--timeout", "soon"]),
     ],

@@ -72,3 +72,12 @@ def test_a_list_imports_nothing_of_waits() -> None:
 def test_the_version_imports_no_command(argument: str) -> None:
     """The version is printed before click and the commands are imported."""
     assert set() == modules_after(MAIN.format(argument)) & {"click", "msgspec", "coatcheck._cli.app"}
+
+
+@pytest.mark.parametrize(("command", "expected"), [("history", {"history", "listing"}), ("fleet list", {"fleet"})])
+def test_a_group_imports_its_own_commands(command: str, expected: set[str]) -> None:
+    """A command of a group imports its module, and no other command's."""
+    code = MAIN.format("").replace("['']", repr(command.split()))
+    prefix = "coatcheck._cli.commands."
+
+    assert expected == {name.removeprefix(prefix) for name in modules_after(code) if name.startswith(prefix)}

@@ -176,9 +176,12 @@ def test_a_check_finds_mistakes(cli: Cli, checkout: Path) -> None:
         (("submit", "--template", "empty.md"), "makes an empty prompt"),
         (("submit", "--template", "fix", "--resume"), "--template and --resume"),
         (("submit", "--template", "fix", "--batch", "x.jsonl"), "--template and --batch"),
-        (("templates", "show"), "templates show needs one NAME"),
-        (("templates", "list", "x"), "templates list takes no argument"),
-        (("templates", "check", "--arg", "a=b"), "templates check takes no --arg"),
+        (("templates", "show"), "coatcheck templates show needs NAME"),
+        (("templates", "list", "x"), "coatcheck templates list does not expect 'x'"),
+        (
+            ("templates", "check", "--arg", "a=b"),
+            "coatcheck templates check has no option --arg; it is an option of: coatcheck templates render",
+        ),
         (("templates", "render", "."), "there is no template '.'"),
     ],
 )

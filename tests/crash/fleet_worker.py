@@ -16,7 +16,7 @@ from coatcheck._fleet.session import FleetSession, FleetSettings
 from coatcheck._fleet.spec import FleetSpec, build_spec
 from coatcheck._model.fleets import FleetItem
 from coatcheck._review.candidates import Candidate
-from coatcheck._store.journal import SubmissionJournal
+from coatcheck._store.fleet_journal import FleetJournal
 from coatcheck._workspaces.cancellation import CancelScope
 
 OPTIONS = FleetOptions(quiet=1.0, sweep=(0.05, 0.2), redrive=1.0, tick=0.1)
@@ -58,7 +58,7 @@ def session_of(folder: Path, url: str, token: str) -> FleetSession:
     session = FleetSession(FleetSettings(environ=environ, options=OPTIONS, review=review))
 
     def connect(provider: str, account: str) -> ServiceClient:
-        journal = SubmissionJournal(session.database)
+        journal = FleetJournal(session.database)
         return ServiceClient(provider, base_url=url, token=token, journal=journal, environ=environ)
 
     targets = {"patch": Marks(folder / "delivered")}

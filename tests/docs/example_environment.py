@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from coatcheck._runtime.config import state_dir
@@ -49,19 +50,32 @@ def usage(_: LocalCloud) -> Mapping[str, object]:
 
 @contextmanager
 def example_environment(
-    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch, *, agent: tuple[str, ...] | None = None
+    folder: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    agent: tuple[str, ...] | None = None,
+    programs: Path | None = None,
+    labels: Sequence[str] = (),
 ) -> Iterator[None]:
-    """Change to a checkout of ``owner/repo``, which is an environment of the local cloud and of "Codex"."""
+    """Change to a checkout of ``owner/repo``, which is an environment of the local cloud and of "Codex".
+
+    Commands are those in *programs*, then those beside this Python, then those of PATH. *labels* are further environments
+    of the same checkout.
+    """
     checkout = folder / "repo"
     make_site(checkout, environ=os.environ)
     Git(os.environ).run("-C", checkout, "remote", "add", "origin", "git@github.com:owner/repo.git")
     for provider in ("codex", "local"):
         DurationFile(state_dir(os.environ)).record(provider, [(None, 1.0)] * TASKS_SEEN)
     monkeypatch.setattr(LocalCloud, "get_usage", usage)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    folders = (programs, Path(sys.executable).parent, os.environ["PATH"])
+    monkeypatch.setenv("PATH", os.pathsep.join(str(each) for each in folders if each))
     monkeypatch.chdir(checkout)
+    first = environment(LABEL, checkout, environ=os.environ)
+    further = (msgspec.structs.replace(first, id=label, label=label, repository=label) for label in labels)
     options = ServeOptions(
-        environments=(environment(LABEL, checkout, environ=os.environ),),
+        environments=(first, *further),
         command=agent or agent_command(),
         data=folder / "cloud",
         record=Path(record_path(os.environ)),

@@ -192,6 +192,11 @@ def words_of(line: str) -> list[str]:
     return [word for at, word in enumerate(words) if at not in redirections and at - 1 not in redirections]
 
 
+def save_toml(example: Example) -> None:
+    """Save a TOML block that begins with the name of a file."""
+    save_file(example)
+
+
 def save_file(example: Example) -> bool:
     """Save a block that begins with the name of a file, and return whether it does."""
     match = FILE_NAME.match(example.parsed)
@@ -205,15 +210,18 @@ def save_file(example: Example) -> bool:
 
 
 def read_command_line(arguments: list[str]) -> None:
-    """Raise `click.UsageError` for a command line that the program does not accept."""
+    """Raise `click.UsageError` or `ConfigurationError` for a command line that the program does not accept."""
     root = click.Context(
         app, info_name="coatcheck", **app.context_settings
     )  # commands keep the first help option they make
     if not arguments:
         return  # alone it prints the help
-    _, command, rest = app.resolve_command(root, arguments)
-    assert command is not None
-    command.make_context(arguments[0], rest, parent=root)
+    context, rest = root, arguments
+    while isinstance(context.command, click.Group):
+        name, command, rest = context.command.resolve_command(context, rest)
+        assert command is not None
+        context = command.make_context(name, rest, parent=context)
+        rest = [*context._protected_args, *context.args]
 
 
 def place(example: Example) -> str:
@@ -227,6 +235,7 @@ READERS = {
     "console": run_console,
     "sh": check_sh,
     "yaml": check_yaml,
+    "toml": save_toml,
 }
 SYBIL = Sybil(parsers=[CodeBlockParser(language, reader) for language, reader in READERS.items()])
 

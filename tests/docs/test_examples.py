@@ -2,29 +2,48 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 from tests.docs.example_environment import example_environment
 from tests.docs.examples import Shell, check_output, coatcheck_commands, commands_of, read_command_line, read_page
+from tests.fork_server import ForkServer
 
 from coatcheck import Client
+from coatcheck._cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
 ]
+# Page -> the further environments of the local cloud that it starts.
+LABELS = {"fleets.md": [f"acme/site-{number}" for number in range(1, 21)]}
 WITH_EXAMPLES = [
     page for page in PAGES if re.search(r"^```(?:console|python|sh|yaml)$", page.read_text("utf-8"), re.MULTILINE)
 ]
 
 
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory, bare_environment: None) -> Iterator[Path]:
+    """Return a folder with a `coatcheck` that a fork server runs."""
+    folder = tmp_path_factory.mktemp("bin")
+    modules = (f"coatcheck._cli.commands.{module}" for module in sorted(set(COMMANDS.values())))
+    server = ForkServer("coatcheck._cli.main", "coatcheck._runtime.client", "coatcheck._runtime.transport", *modules)
+    server.write_program(folder / "coatcheck")
+    yield folder
+    server.close()
+
+
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_example_runs(page: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_example_runs(
+    page: Path, programs: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every example of a page prints what the page shows."""
-    with example_environment(tmp_path, home, monkeypatch), Shell() as shell:
+    labels = LABELS.get(page.name, ())
+    with example_environment(tmp_path, home, monkeypatch, programs=programs, labels=labels), Shell() as shell:
         document = read_page(page)
         document.namespace["shell"] = shell
         for example in document.examples():

@@ -488,3 +488,15 @@ def test_a_task_that_could_be_of_another_environments_intent_is_uncertain(varian
         other.create_task("do it", environment="cellar")
 
     assert ["t1"] == [ref.id for ref in caught.value.candidates]
+
+
+def test_a_process_that_was_stopped_at_its_intent_sends_nothing(variant: str) -> None:
+    """Where much time passes while the intent is written, another process may have taken it over: it is closed unsent."""
+    service = ToyService()
+    both = Both(variant, ToyProvider(), service)
+    begin = both.journal.begin
+    both.journal.begin = lambda intent: (begin(intent), both.clock.advance(151.0))[0]  # type: ignore[method-assign]
+    with pytest.raises(errors.TransportTimeoutError):
+        both.create_task("p")
+
+    assert (0, "abandon") == (service.count("POST", "/tasks"), both.journal.entries[-1][0])

@@ -23,7 +23,7 @@ from coatcheck._model.fleets import FleetItem, FleetState, FleetStatus
 from coatcheck._protocol.provider import Capabilities
 from coatcheck._review.candidates import Candidate
 from coatcheck._review.gate_policies import GatePolicy
-from coatcheck._store.journal import SubmissionJournal
+from coatcheck._store.fleet_journal import FleetJournal
 from coatcheck._store.location import open_database
 from coatcheck._workspaces.cancellation import CancelScope
 from coatcheck.cloud.faults import Fault
@@ -128,7 +128,7 @@ class FleetFixture:
             transport=AsyncEmulatorTransport(self.cloud),
             clock=self.clock,
             random=lambda: 0.5,
-            journal=SubmissionJournal(self.database),
+            journal=FleetJournal(self.database),
             environ={"COATCHECK_LEARN": "off", "COATCHECK_STATE_HOME": "/nowhere"},
         )
 

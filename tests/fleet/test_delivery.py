@@ -99,6 +99,29 @@ def test_what_does_not_fit_is_a_conflict(repositories: Repositories, repository:
     assert repositories.branch("acme/api", "coatcheck/core") is None
 
 
+def test_a_branch_that_may_not_be_pushed_names_the_reason(repositories: Repositories, repository: Path) -> None:
+    """Where the repository refuses a branch, git's reason is in the error, with what to do, and no branch is made."""
+    base = repositories.resolve("acme/api", "main")
+    hook = repository / ".git/hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+
+    with pytest.raises(errors.CoatcheckError, match=r"could not be pushed: .*declined") as raised:
+        Branches(repositories)(delivery(base))
+    assert "check that you may push there" in (raised.value.remedy or "")
+    assert repositories.branch("acme/api", "coatcheck/core") is None
+
+
+def test_a_repository_that_vanished_is_named(repositories: Repositories, repository: Path) -> None:
+    """Where a repository is gone when its change is delivered, the error names it."""
+    base = repositories.resolve("acme/api", "main")
+    repository.rename(repository.with_name("gone"))
+
+    with pytest.raises(errors.CoatcheckError, match="does not exist"):
+        Branches(repositories)(delivery(base))
+
+
 def test_clones_are_deleted(repositories: Repositories, tmp_path: Path) -> None:
     """Nothing of a delivery to a repository of this machine is left."""
     Branches(repositories)(delivery(repositories.resolve("acme/api", "main")))

@@ -497,3 +497,23 @@ def test_a_task_that_needs_input_leaves_its_item_open(tmp_path: Path) -> None:
     fleet.control.store.change_candidate(candidate.id, CandidateState.RUNNING, CandidateState.INPUT_REQUIRED)
 
     assert FleetOutcome.WAITING is fleet.control.status("typing").outcome
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_changed_prompt_leaves_former_candidates_out(tmp_path: Path, is_running: bool) -> None:
+    """What was made, or is being made, for a former prompt is never chosen for the new one."""
+    fleet = FleetFixture(tmp_path, spec_of(1, approve={"otherwise": "person"}))
+    if is_running:
+        (candidate,) = fleet.control.store.candidates(fleet.fleet.id)
+        fleet.control.submissions.claim(fleet.fleet.id, candidate, "", SubmissionBudget())
+        ref = TaskRef("codex", "task_e_1")
+        fleet.control.submissions.record_task(candidate.id, ref, before=CandidateState.SUBMITTING)
+    else:
+        fleet.run()
+    fleet.spec = spec_of(1, task={"prompt": "Document {package}."}, approve={"otherwise": "person"})
+    fleet.plan()
+    fleet.run()
+    former, new = fleet.control.store.candidates(fleet.fleet.id)
+    (item,) = fleet.control.items("typing")
+
+    assert (new.id, None, "the prompt or the base of its item was changed") == (item.chosen, former.patch, former.error)

@@ -114,7 +114,7 @@ def test_a_rebase_sends_what_was_not_delivered_on_the_new_base(rig: Rig) -> None
     items = waiting.items()
 
     assert (["delivered", "waiting"], moved[1]) == ([each.state for each in items], items[1].base_commit)
-    assert 3 == len(rig.cloud.tasks)
+    assert 3 == len(rig.cloud.tasks)  # one of ./api, one of ./web on each base
 
 
 def test_an_item_with_a_problem_is_left_out(rig: Rig) -> None:
@@ -150,18 +150,6 @@ def test_a_changed_prompt_is_said_and_sent(rig: Rig) -> None:
 
     assert (["changed"], {"codex": 1}) == ([each.state for each in plan.items], dict(plan.tasks))
     assert ["Add types.", "Add docs."] == prompts
-
-
-def test_what_was_delivered_is_not_sent_again(rig: Rig) -> None:
-    """A changed prompt, a rebase or another service sends nothing for an item that was delivered, and the plan says it."""
-    rig.fleet("./api").run()
-    committed(rig.folder / "api")
-    changed = rig.fleet("./api", task={"prompt": "Add docs.", "base": "main"})
-    plan = changed.plan(rebase=True)
-    changed.run(rebase=True)
-
-    assert (["known"], {}, 1) == ([each.state for each in plan.items], dict(plan.tasks), len(rig.cloud.tasks))
-    assert "another prompt for what was delivered, not sent: ./api; give these items a new key" in plan.notes
 
 
 @pytest.mark.parametrize("state", ["not running", "no login"])
@@ -232,6 +220,19 @@ def test_an_account_that_can_be_used_again_is_tried_by_the_next_run(rig: Rig) ->
         status and status.outcome,
         len(rig.cloud.tasks),
     )
+
+
+def test_a_delivered_item_is_not_sent_again(rig: Rig) -> None:
+    """Another prompt, another base and another number of attempts send nothing for an item that was delivered."""
+    rig.fleet("./api").run()
+    committed(rig.folder / "api")
+    candidates = [{"provider": "codex", "environment": "env_1", "attempts": 2}]
+    changed = rig.fleet("./api", task={"prompt": "Add docs.", "base": "main"}, candidates=candidates)
+    plan, status = changed.plan(rebase=True), changed.run(rebase=True)
+
+    assert (["known"], {}, 1) == ([each.state for each in plan.items], dict(plan.tasks), len(rig.cloud.tasks))
+    assert "delivered with another prompt, and not sent again: 1" in plan.notes
+    assert {"verified": 1} == (status and dict(status.candidates))
 
 
 def test_an_unknown_service_ends_the_plan(rig: Rig) -> None:

@@ -84,6 +84,28 @@ def test_too_high_a_strip_level_says_the_line() -> None:
     assert caught.value.line == 1
 
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"diff --git a/o b/n\nsimilarity index 100%\nrename from o\nrename to n\n",
+        b"diff --git a/n b/n\nold mode 100644\nnew mode 100755\n",
+        b"diff --git a/n b/n\nnew file mode 100644\nindex 0000000..e69de29\n",
+        b"diff --git a/n b/n\ndeleted file mode 100644\nindex e69de29..0000000\n",
+        FIRST,
+        b"From " + b"0" * 40 + b" Mon Sep 17 00:00:00 2001\nSubject: x\n\n+ text\n---\n" + FIRST,
+    ],
+)  # fmt: skip
+def test_a_byte_order_mark_before_a_part_changes_nothing(part: bytes) -> None:
+    """Each part of a diff may begin with a byte order mark, as joined files of PowerShell do."""
+    marked = Patch.parse((BYTE_ORDER_MARK + part) * 2)
+    files = [bytes(each) for each in marked.files]
+
+    assert [bytes(each) for each in Patch.parse(part * 2).files] == files
+
+
 def test_choices_survive_copies_and_selections() -> None:
     """A selected, verified or pickled patch reads its names as the whole did."""
     diff = b"--- i/old/f\n+++ i/new/f\n" + HUNK + b"--- /dev/null\n+++ zz/n\n" + NEW + b"--- z/m\n+++ zz/m\n" + HUNK

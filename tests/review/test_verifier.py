@@ -14,10 +14,10 @@ from coatcheck import Patch
 from coatcheck._review.candidates import Candidate
 from coatcheck._review.checks import Check, Verdict
 from coatcheck._review.verification_results import VerificationResult
-from coatcheck._store.check_results import CheckResults
+from coatcheck._store.check_results import CheckKey, CheckResults, StoredCheck
 from coatcheck._store.location import open_database
 from coatcheck._workspaces.cancellation import Cancelled, CancelScope
-from coatcheck.errors import ConfigurationError
+from coatcheck.errors import ConfigurationError, StoreError
 from coatcheck.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -161,6 +161,27 @@ def test_errors_are_not_kept(repository: Repository, review: Review, results: Ch
     ] * 2
 
 
+class LockedResults(CheckResults):
+    """Results whose store is locked by another program: a write fails after some seconds."""
+
+    writes = 0
+
+    def put(self, key: CheckKey, result: StoredCheck, *, output: bytes) -> None:
+        """Count the try, and fail."""
+        self.writes += 1
+        raise StoreError("the store is locked", location="store")
+
+
+def test_a_locked_store_is_tried_once(repository: Repository, review: Review, tmp_path: Path) -> None:
+    """Results do not depend on the store, and only the first of them waits for it."""
+    database = open_database(str(tmp_path / "state"))
+    results = LockedResults(database, clock=FakeClock())
+    (found,) = review.verify(repository.candidate({"main.txt": GOOD}), checks=checks(TEST, "true"), results=results)
+    database.close()
+
+    assert ([Verdict.PASSED] * 2, 1) == ([each.verdict for each in found.checks], results.writes)
+
+
 def test_the_cheapest_check_runs_first(repository: Repository, review: Review) -> None:
     """Checks of candidates run in the order of their time on the base, and are reported in the order they were given."""
     slow, fast = "sh -c 'test -e quick || sleep 1'", "true"
@@ -186,6 +207,19 @@ def test_a_patch_of_another_base_is_merged(repository: Repository, review: Revie
         (True, (), ["passed", "passed"]),
         (False, ("main.txt",), []),
     ]
+
+
+def test_a_repository_of_sha256_is_checked(tmp_path: Path) -> None:
+    """The object format of a repository is that of its mirror and of its clones."""
+    repository = Repository(tmp_path / "sha256", object_format="sha256")
+    review = Review(repository, tmp_path / "checks")
+    older = git(repository.path, "rev-parse", "HEAD").strip()
+    candidate = Candidate(name="fits", patch=repository.patch({"main.txt": GOOD}), base=older)
+    repository.write({"new.txt": "new\n"})
+    repository.commit()
+    (found,) = review.verify(candidate, checks=checks("grep -q EIGHT main.txt"))
+
+    assert (None, ["passed"]) == (found.unchecked, [check.verdict for check in found.checks])
 
 
 def test_what_is_wrong_with_one_candidate_is_its_result(repository: Repository, review: Review) -> None:

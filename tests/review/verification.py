@@ -47,10 +47,10 @@ def git(where: Path, *arguments: str) -> str:
 class Repository:
     """A repository of a user, with a function for patches of it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, object_format: str = "sha1") -> None:
         self.path = path
         path.mkdir()
-        git(path, "init", "-q", "-b", "main")
+        git(path, "init", "-q", "-b", "main", f"--object-format={object_format}")
         self.write(FILES)
         self.commit()
 

@@ -209,6 +209,11 @@ def test_texts_are_searched(
     assert expected == [entry.task.id for entry in history.search(query).items]
 
 
+def test_an_empty_history_is_searched(history: History) -> None:
+    """Before the first task there is no index, and no match."""
+    assert () == tuple(history.search("before").items)
+
+
 def test_what_was_recorded_without_an_index_is_indexed_later(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process whose SQLite lacks FTS5 loses nothing for the others."""
     history.record(task(1, prompt="before"))

@@ -11,10 +11,17 @@ import click
 
 from coatcheck._cli import apply, json_output
 from coatcheck._cli.app import COMMANDS, app
-from coatcheck._cli.commands import providers, submit
+from coatcheck._cli.command_group import all_commands
+from coatcheck._cli.commands import information, providers, submit
 from coatcheck._cli.exit_codes import CODES, MEANINGS, ExitCode
 from coatcheck._credentials import login_status
-from coatcheck._fleet import control as fleet_control, estimate as fleet_estimate, plan as fleet_plan
+from coatcheck._fleet import (
+    control as fleet_control,
+    estimate as fleet_estimate,
+    plan as fleet_plan,
+    report as fleet_report,
+    report_values as fleet_report_values,
+)
 from coatcheck._model import catalogue, comparison, event_base, events, fleets, gates, outcome, tasks, usage
 from coatcheck._patches import apply_results, file_change, patch_stats, policy, repair_rows, undo_journal
 from coatcheck._review import candidates, checks, ranking, score_card, templates
@@ -30,7 +37,7 @@ COMPLETION = """\
 ## Shell completion
 
 Commands, options and their values are completed: providers, environments, branches, models, tasks with their prompts,
-rules, fields of `--json`, settings and files.
+rules, templates, fleets and their items, webhooks, fields of `--json`, settings and files.
 Values come from this machine; environments that were not used before, and tasks where none was submitted or seen from here, are
 requested from the service, for 300 ms at most and without refreshing a login.
 
@@ -48,6 +55,7 @@ CLI = """\
 
 Results are on stdout; notes and progress are on stderr, progress on a terminal only.
 Every command takes `--json` ([what it prints](json.md)) and ends with a [documented exit code](exit-codes.md).
+Commands of a group, such as `history export`, have their own options; a group without one of them runs its default.
 A [`REF`](refs.md) is `PROVIDER:ID` as printed by `submit`, a task's id, or the URL of its page.
 `NO_COLOR` and `FORCE_COLOR` are obeyed; `COATCHECK_DEBUG=1` shows tracebacks.
 
@@ -170,6 +178,13 @@ OBJECTS = {
     "Fleet account": declared(fleets.FleetAccount),
     "Fleet delivery": declared(fleets.FleetDelivery),
     "Item report": declared(fleet_control.ItemReport),
+    "Fleet report": declared(fleet_report.FleetReport),
+    "Service report": declared(fleet_report_values.ServiceReport),
+    "Wave report": declared(fleet_report_values.WaveReport),
+    "Rate point": declared(fleet_report_values.RatePoint),
+    "Reported item": declared(fleet_report_values.ReportedItem),
+    "Rejected candidate": declared(fleet_report_values.RejectedCandidate),
+    "Unfinished": declared(fleet_report_values.Unfinished),
     "Fleet plan": declared(fleet_plan.FleetPlan),
     "Plan item": declared(fleet_plan.PlanItem),
     "Estimate": declared(fleet_estimate.Estimate),
@@ -212,10 +227,15 @@ def help_of(name: str | None) -> str:
     root = click.Context(app, info_name="coatcheck", terminal_width=WIDTH, **app.context_settings)
     if name is None:
         return app.get_help(root)
-    command = app.get_command(root, name)
-    if command is None:
-        raise LookupError(name)
-    return command.get_help(click.Context(command, info_name=name, parent=root, terminal_width=WIDTH))
+    context = information.context_of(name.split(), root)
+    context.terminal_width = WIDTH
+    return context.get_help()
+
+
+def command_names(*, within: str | None = None) -> list[str]:
+    """Return the names of the commands, those of groups with the name of their group; those of one group *within* it."""
+    names = [each.name or "" for each in all_commands(app, click.Context(app))]
+    return [name for name in names if within in (None, name.partition(" ")[0])]
 
 
 def cli() -> Iterator[str]:
@@ -224,6 +244,9 @@ def cli() -> Iterator[str]:
     yield f"```text\n{help_of(None)}\n```\n"
     for name in COMMANDS:
         yield f"## {name}\n\n```text\n{help_of(name)}\n```\n"
+        for full_name in command_names(within=name):
+            if full_name != name:
+                yield f"### {full_name}\n\n```text\n{help_of(full_name)}\n```\n"
     yield COMPLETION
 
 
@@ -261,7 +284,7 @@ def json() -> Iterator[str]:
     states = ", ".join(f"`{state.value}`" for state in TaskState)
     yield JSON.format(schema=json_fields.SCHEMA, states=states)
     yield "## Documents\n"
-    yield table(("Command", "Document"), [(f"`{name}`", json_output.DOCUMENTS[name]) for name in COMMANDS])
+    yield table(("Command", "Document"), [(f"`{name}`", json_output.DOCUMENTS[name]) for name in command_names()])
     yield "## Objects\n"
     for name, fields in OBJECTS.items():
         yield f"### {name}\n"

@@ -19,7 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import coatcheck
-from coatcheck._fleet import control as fleet_control, estimate as fleet_estimate, plan as fleet_plan
+from coatcheck._fleet import (
+    control as fleet_control,
+    estimate as fleet_estimate,
+    plan as fleet_plan,
+    report as fleet_report,
+    report_values as fleet_report_values,
+)
 from coatcheck._model import catalogue, comparison, events, fleets, gates, outcome, tasks, usage
 from coatcheck._patches import (
     apply_results,
@@ -96,6 +102,13 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "FleetAccount": (fleets.FleetAccount, False),
     "FleetDelivery": (fleets.FleetDelivery, False),
     "ItemReport": (fleet_control.ItemReport, False),
+    "FleetReport": (fleet_report.FleetReport, False),
+    "ServiceReport": (fleet_report_values.ServiceReport, False),
+    "WaveReport": (fleet_report_values.WaveReport, False),
+    "RatePoint": (fleet_report_values.RatePoint, False),
+    "ReportedItem": (fleet_report_values.ReportedItem, False),
+    "RejectedCandidate": (fleet_report_values.RejectedCandidate, False),
+    "Unfinished": (fleet_report_values.Unfinished, False),
     "FleetPlan": (fleet_plan.FleetPlan, False),
     "PlanItem": (fleet_plan.PlanItem, False),
     "Estimate": (fleet_estimate.Estimate, False),

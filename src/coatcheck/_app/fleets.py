@@ -13,6 +13,7 @@ from .task_history import has_store, location_of
 if TYPE_CHECKING:
     from .._fleet.control import FleetControl
     from .._fleet.fleet import Fleet
+    from .._fleet.session import FleetSettings
     from .._protocol.effects import Clock
     from .workspace import Workspace
 
@@ -24,19 +25,25 @@ def open_fleet(workspace: Workspace, path: str, *, clock: Clock | None = None) -
     """
     from .._fleet.file import in_file, read_file
     from .._fleet.fleet import Fleet
-    from .._fleet.session import FleetSettings
 
     file = Path(workspace.folder, path)
+    sections = read_file(file)
+    settings = fleet_settings(workspace, file, clock=clock)
+    return in_file(file, lambda: Fleet.of(sections, settings))
+
+
+def fleet_settings(workspace: Workspace, file: Path, *, clock: Clock | None = None) -> FleetSettings:
+    """Return the settings of the fleet of a file."""
+    from .._fleet.session import FleetSettings
+
     root = workspace.root
-    settings = FleetSettings(
+    return FleetSettings(
         config=workspace.config,
         environ=workspace.environ,
         clock=clock,
         folder=file.absolute().parent,
         checkouts={name.lower(): root for name in repositories(root)} if root else {},
     )
-    sections = read_file(file)
-    return in_file(file, lambda: Fleet.of(sections, settings))
 
 
 @contextmanager

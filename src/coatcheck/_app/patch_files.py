@@ -142,6 +142,7 @@ def _mailed_message(data: bytes) -> str | None:
     """Return subject and text of a mail as ``git format-patch`` writes it, None for anything else and for a series."""
     import re
 
+    data = data.removeprefix(b"\xef\xbb\xbf")
     if (
         not data.startswith(b"From ")
         or len(re.findall(rb"^From [0-9a-f]{40,64} \w{3} \w{3} ", data, re.MULTILINE)) != 1

@@ -2,7 +2,7 @@
 
 Invariants:
 
-* A command's module is imported when the command runs, not before.
+* A command's module is imported when the command or one of its subcommands runs, not before.
 * Every error is one line on stderr, or with ``--json`` one object on stdout, and its exit code. Where stdout cannot be
   written, the line goes to stderr; a closed stdout is reported only where a result would be lost.
 * An error that is not expected is reported as a bug.
@@ -123,6 +123,8 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands in their groups, each with the first sentence of its help."""
+        from .command_group import summary_of  # only the help and groups need it
+
         groups: dict[str, list[tuple[str, str]]] = {}
         title = ""
         for name in self.list_commands(ctx):
@@ -141,17 +143,9 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            from difflib import get_close_matches  # only a misspelling needs it
+            from .command_group import unknown_command  # only a misspelling needs it
 
-            near = get_close_matches(args[0], COMMANDS, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else "see: coatcheck --help"
-            raise errors.ConfigurationError(f"there is no command {args[0]!r}", remedy=hint) from None
-
-
-def summary_of(command: click.Command) -> str:
-    """Return the first sentence of a command's help."""
-    paragraph = " ".join((command.help or "").partition("\n\n")[0].split())
-    return paragraph.partition(". ")[0].rstrip(".")
+            raise unknown_command(args[0], COMMANDS, group="coatcheck") from None
 
 
 @click.command(

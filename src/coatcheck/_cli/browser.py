@@ -1,7 +1,7 @@
 """Open pages of tasks in a browser, and print their URLs.
 
 Invariants: with ``--json``, and where a browser would not be visible (over SSH, without a desktop), only the URL is
-printed; only https URLs and http URLs of this machine are opened (`hyperlinks.is_safe_url`): a service's answer cannot
+printed; only https URLs and http URLs of this machine are opened (`safe_links.is_safe_url`): a service's answer cannot
 start another program.
 """
 
@@ -37,7 +37,7 @@ def open_pages(run: CommandContext, results: Sequence[Result[Task]]) -> ExitCode
 
 def _open(run: CommandContext, task: Task) -> dict[str, str]:
     """Open the page of *task*. Raises `TaskError` where it has none that may be opened."""
-    from .hyperlinks import is_safe_url
+    from .._protocol.safe_links import is_safe_url
 
     if not task.url:
         raise errors.TaskError(f"{task.ref} has no page", ref=task.ref, remedy=f"run: coatcheck show {task.ref}")

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import click
 import msgspec
 from click.shell_completion import CompletionItem
 
@@ -23,8 +24,6 @@ from .. import errors
 from .context import CommandContext
 
 if TYPE_CHECKING:
-    import click
-
     from .._protocol.effects import Request, Response
     from .._runtime.client import Client
     from .._runtime.transport import Transport
@@ -46,7 +45,7 @@ def complete(kind: str, ctx: click.Context, param: click.Parameter, incomplete: 
     run = CommandContext(ctx.obj, is_json=False, **options)
     try:
         if kind == "field":
-            return _fields(ctx.info_name or "", incomplete)
+            return _fields(ctx.command.name or "", incomplete)
         if kind == "patch":
             return _patches(ctx, param, incomplete)
         if kind == "candidate":
@@ -54,8 +53,8 @@ def complete(kind: str, ctx: click.Context, param: click.Parameter, incomplete: 
             return [*(complete("review", ctx, param, incomplete) if is_name else []), *_patches(ctx, param, incomplete)]
         if kind == "setting_value":
             kind = ctx.params.get("name") or ""
-        if kind == "template_argument":
-            pairs = dict(_template_arguments(run, incomplete, ctx))
+        if kind in KINDS_OF_CONTEXT:
+            pairs = dict(KINDS_OF_CONTEXT[kind](run, ctx))
         else:
             pairs = dict(KINDS[kind](run, incomplete)) if kind in KINDS else {}
     except (errors.CoatcheckError, OSError):
@@ -163,11 +162,52 @@ def _settings(run: CommandContext, incomplete: str) -> Pairs:
     return {**dict.fromkeys((*SETTINGS, *run.config.names_in_files()), ""), **declared}.items()
 
 
-def _commands(run: CommandContext, incomplete: str) -> Pairs:
-    del run, incomplete
-    from .app import COMMANDS
+def _commands(run: CommandContext, ctx: click.Context) -> Pairs:
+    """Return the commands, or the subcommands of the group that is named before."""
+    del run
+    from .commands.information import context_of
 
-    return [(name, "") for name in COMMANDS]
+    group = context_of(ctx.params.get("names") or (), ctx.find_root())
+    return [(name, "") for name in group.command.list_commands(group)] if isinstance(group.command, click.Group) else []
+
+
+def _fleets(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._app.fleets import fleet_control
+
+    with fleet_control(run.workspace, clock=run.process_env.clock) as control:
+        return [(each.name, each.state) for each in control.store.list()] if control else []
+
+
+def _fleet_items(run: CommandContext, ctx: click.Context) -> Pairs:
+    """Return the keys of the items of the fleet that is named before."""
+    from .._app.fleets import fleet_control
+
+    with fleet_control(run.workspace, clock=run.process_env.clock) as control:
+        name = ctx.params.get("fleet")
+        return [(each.key, each.state) for each in control.items(name)] if control and name else []
+
+
+def _hooks(run: CommandContext, incomplete: str) -> Pairs:
+    del incomplete
+    from .._webhooks.settings import WebhookSettings
+
+    settings = WebhookSettings(run.workspace, clock=run.process_env.clock)
+    try:
+        return [(hook.id, hook.url) for hook in settings.hooks.list_hooks()]
+    finally:
+        settings.close()
+
+
+def _senders(run: CommandContext, incomplete: str) -> Pairs:
+    del run, incomplete
+    from .._webhooks.senders import SENDERS
+
+    return [(name, "") for name in SENDERS]
+
+
+def _hooks_and_senders(run: CommandContext, incomplete: str) -> Pairs:
+    return [*_hooks(run, incomplete), *_senders(run, incomplete)]
 
 
 def _rules(run: CommandContext, incomplete: str) -> Pairs:
@@ -220,14 +260,12 @@ def _templates(run: CommandContext, incomplete: str) -> Pairs:
     return [(each.name, (each.template and each.template.description) or "") for each in found]
 
 
-def _template_arguments(run: CommandContext, incomplete: str, ctx: click.Context) -> Pairs:
-    del incomplete
+def _template_arguments(run: CommandContext, ctx: click.Context) -> Pairs:
     from .._review.template_files import load_template
     from .templates import folders, located
 
-    # Of `templates` the arguments before an option without its value are not parsed.
-    names = [ctx.params.get("template"), *(ctx.params.get("names") or ()), *ctx.args[1:]]
-    name = next(filter(None, names), None)
+    # The arguments before an option without its value are not parsed.
+    name = next(filter(None, [ctx.params.get("template"), *ctx.args]), None)
     arguments = load_template(located(run, name), folders(run)).arguments if name else ()
     return [(f"{each.name}=", each.description or "") for each in arguments]
 
@@ -235,9 +273,11 @@ def _template_arguments(run: CommandContext, incomplete: str, ctx: click.Context
 KINDS: Mapping[str, Callable[[CommandContext, str], Pairs]] = {
     "account": _accounts,
     "branch": _branches,
-    "command": _commands,
     "environment": _environments,
+    "fleet": _fleets,
     "gate": _gates,
+    "hook": _hooks,
+    "hook_or_sender": _hooks_and_senders,
     "model": _models,
     "provider": _providers,
     "ref": _refs,
@@ -245,8 +285,17 @@ KINDS: Mapping[str, Callable[[CommandContext, str], Pairs]] = {
     "repository": _repositories,
     "review": _reviews,
     "rule": _rules,
+    "sender": _senders,
     "setting": _settings,
     "template": _templates,
+}
+
+
+# The same for values that depend on the words before them.
+KINDS_OF_CONTEXT: Mapping[str, Callable[[CommandContext, click.Context], Pairs]] = {
+    "command": _commands,
+    "fleet_item": _fleet_items,
+    "template_argument": _template_arguments,
 }
 
 

@@ -339,7 +339,8 @@ def _composed_part(part: Part, *, colour: bool, links: bool) -> str:
 
 
 def _link(text: str, url: str) -> str:
-    from .hyperlinks import is_safe_url, linked
+    from .._protocol.safe_links import is_safe_url
+    from .hyperlinks import linked
 
     return linked(text, url) if is_safe_url(url) else text
 

@@ -16,7 +16,8 @@ import click
 from .. import errors
 from .._protocol.registry import DEFAULT_PROVIDER
 from .._runtime.system_clock import SystemClock
-from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER, refuse_empty_options, start_logging
+from .click_command import Command
+from .common_options import ACCOUNT, BASE_URL, OUTPUT, PROVIDER, start_logging
 from .completion_types import completing
 from .console import Styled, clean, paragraph, parts_of
 from .outages import Outages
@@ -65,8 +66,8 @@ class CommandContext:
 
     @property
     def command_name(self) -> str:
-        """The name of the command that runs."""
-        return click.get_current_context().info_name or ""
+        """The name of the command that runs: ``wait``, ``history export``."""
+        return click.get_current_context().command.name or ""
 
     @property
     def console(self) -> Console:
@@ -343,41 +344,6 @@ class CommandContext:
 SERVICE_COMMAND = r"\bcoatcheck (?:list|submit|wait|watch|status)\b[^;,)]*"
 
 
-class Command(click.Command):
-    """A command whose help may contain *notes*, composed when it is printed, and whose ``--json`` may have FIELDS."""
-
-    def __init__(self, name: str, *, notes: Callable[[], Iterable[str]] | None = None, **attributes: Any) -> None:
-        super().__init__(name, **attributes)
-        self._notes = notes
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. Raises `ConfigurationError` for an empty option."""
-        refuse_empty_options(ctx)
-        return super().invoke(ctx)
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help, and a paragraph for each note."""
-        super().format_help_text(ctx, formatter)
-        for note in self._notes() if self._notes else ():
-            formatter.write_paragraph()
-            with formatter.indentation():
-                formatter.write_text(note)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse *args*, with ``--json`` and its FIELDS as one word."""
-        if args == ["--json"]:
-            args = ["--json="]
-        elif any(each == "--json" or each.startswith("--json=") for each in args):
-            from .json_selection import joined
-
-            args = joined(args, self)
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            error.ctx = error.ctx or ctx  # click's parser does not set it, and the message names the command
-            raise
-
-
 def command(
     name: str, *, examples: str, has_provider: bool = True, notes: Callable[[], Iterable[str]] | None = None
 ) -> Callable[[Callable[..., Any]], click.Command]:
@@ -421,9 +387,8 @@ def command(
 
         own = reversed(getattr(function, "__click_params__", ()))
         common = (PROVIDER, ACCOUNT, BASE_URL, *OUTPUT) if has_provider else OUTPUT
-        epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
         params = [completing(each, name) for each in (*own, *common)]
-        return Command(name, callback=invoke, params=params, help=function.__doc__, epilog=epilog, notes=notes)
+        return Command(name, callback=invoke, params=params, help=function.__doc__, examples=examples, notes=notes)
 
     return decorate
 

@@ -21,12 +21,13 @@ from .._values.json_fields import SCHEMA, escaped
 if TYPE_CHECKING:
     import click
 
-# Command -> the class whose JSON fields its document, or the objects in it, have.
+# Command, or group and subcommand -> the class whose JSON fields its document, or the objects in it, have.
 CLASSES: Mapping[str, str] = {
     "list": "_model.tasks:Task",
     "status": "_model.tasks:Task",
     "show": "_model.tasks:Task",
-    "history": "_model.tasks:Task",
+    "history list": "_model.tasks:Task",
+    "history show": "_model.tasks:Task",
     "wait": "_model.tasks:Task",
     "run": "_model.tasks:Task",
     "submit": "_model.tasks:Task",
@@ -34,14 +35,28 @@ CLASSES: Mapping[str, str] = {
     "usage": "_model.usage:Usage",
     "models": "_model.catalogue:Model",
     "environments": "_model.catalogue:Environment",
-    "config": "_runtime.config:Setting",
-    "auth": "_credentials.login_status:LoginStatus",
+    "config list": "_runtime.config:Setting",
+    "config get": "_runtime.config:Setting",
+    "config set": "_runtime.config:Setting",
+    "config unset": "_runtime.config:Setting",
+    "config edit": "_runtime.config:Setting",
+    "auth status": "_credentials.login_status:LoginStatus",
     "login": "_credentials.login_status:LoginStatus",
     "watch": "_model.events:TaskEventBase",
     "apply": "_patches.apply_results:AppliedPatch",
     "review": "_review.ranking:Ranking",
     "gates": "_model.gates:Gate",
-    "templates": "_review.templates:Template",
+    "fleet list": "_model.fleets:FleetRecord",
+    "fleet plan": "_fleet.plan:FleetPlan",
+    "fleet show": "_model.fleets:FleetItem",
+    "fleet approve": "_model.fleets:FleetItem",
+    "fleet reject": "_model.fleets:FleetItem",
+    "fleet retry": "_model.fleets:FleetItem",
+    "fleet report": "_fleet.report:FleetReport",
+    "hooks list": "_store.hooks:Hook",
+    "hooks log": "_store.hooks:HookDelivery",
+    "templates show": "_review.templates:Template",
+    "templates render": "_review.templates:Rendered",
 }
 # The fields of a ranking, which `run` prints for several services.
 RANKING = ("review", "choice", "reason", "cards", "places", "steps", "base", "notes")
@@ -53,7 +68,11 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "watch": ("state", "raw_state", "error", "message", "plan", "is_approved", "stats", "source", "notice", "data"),
     "status": ("recorded_at",),
     "show": ("recorded_at",),
-    "history": ("recorded_at", "is_current", "template", "template_digest"),
+    "history list": ("recorded_at", "is_current", "template", "template_digest"),
+    "history show": ("recorded_at", "is_current", "template", "template_digest"),
+    "history import": ("imported",),
+    "history forget": ("forgotten",),
+    "history prune": ("pruned",),
     "attempts": ("ref", "attempts", "comparison", "recorded_at"),
     "diff": (
         "recorded_at",
@@ -72,17 +91,47 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "approve": ("ref", "action", "gate"),
     "reject": ("ref", "action", "gate"),
     "answer": ("ref", "action", "gate"),
-    "templates": ("path", "is_from_repository", "template", "error", "findings", "prompt"),
+    "templates list": ("name", "path", "is_from_repository", "template", "error"),
+    "templates check": ("name", "path", "is_from_repository", "template", "error", "findings"),
+    "fleet run": ("status", "problems"),
+    "fleet status": ("status", "items"),
+    "fleet watch": ("status",),
+    "fleet show": ("item", "prompt", "candidates", "delivery", "review"),
+    "fleet report": ("path", "format"),
+    "fleet pause": ("fleet", "is_changed"),
+    "fleet resume": ("fleet", "is_changed"),
+    "fleet cancel": ("fleet", "running"),
+    "fleet init": ("store", "is_new", "fleets"),
+    "fleet work": ("statuses",),
+    "hooks add": ("hook", "secret"),
+    "hooks remove": ("hook", "action"),
+    "hooks on": ("hook",),
+    "hooks off": ("hook",),
+    "hooks rotate": ("hook", "secret"),
+    "hooks test": ("delivery",),
+    "hooks replay": ("delivery", "action"),
+    "hooks secret": ("sender", "action"),
     "cancel": ("ref", "action"),
     "archive": ("ref", "action"),
     "unarchive": ("ref", "action"),
     "delete": ("ref", "action"),
     "pr": ("ref", "action"),
     "logout": ("provider", "is_revoked"),
-    "workflow": ("path",),
+    "workflow init": ("path",),
+    "providers new": ("name", "folder", "files"),
 }
 # Keys of documents that hold a list of objects.
 LISTS = ("tasks", "models", "environments", "settings", "providers", "gates", "templates")
+# The same for commands that have one more; other documents have such a key beside others.
+LISTS_OF_COMMANDS: Mapping[str, str] = {
+    "fleet list": "fleets",
+    "fleet show": "items",
+    "fleet approve": "items",
+    "fleet reject": "items",
+    "fleet retry": "items",
+    "hooks list": "hooks",
+    "hooks log": "deliveries",
+}
 # Arguments that hold a person's words.
 FREE_TEXT = frozenset({"prompt", "text", "words"})
 
@@ -118,7 +167,7 @@ def joined(arguments: Sequence[str], command: click.Command) -> list[str]:
     What follows ``--``, and the value of another option, is not the option ``--json``.
     """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
-    with_value = _options_with_value(command)
+    with_value = options_with_value(command)
     words: list[str] = []
     fields: list[str] = []
     position = 0
@@ -136,7 +185,7 @@ def joined(arguments: Sequence[str], command: click.Command) -> list[str]:
     return [f"--json={','.join(filter(None, fields))}", *words, *arguments[end:]]
 
 
-def _options_with_value(command: click.Command) -> set[str]:
+def options_with_value(command: click.Command) -> set[str]:
     """Return the options of *command* that take the next word as their value."""
     options = (each for each in command.params if each.param_type_name == "option")
     valued = (each for each in options if not (each.is_flag or each.count))  # type: ignore[attr-defined]
@@ -149,6 +198,8 @@ class JsonOutput:
     def __init__(self, command: str, fields: str | None, filter: str | None) -> None:
         """Raise `ConfigurationError` for an unknown field, and for a filter that jq cannot compile."""
         self._known = fields_of(command)
+        own = LISTS_OF_COMMANDS.get(command)
+        self._lists = (*LISTS, own) if own else LISTS
         self._fields = [name.strip() for name in fields.split(",")] if fields else []
         if self._known:
             self._require(self._known)
@@ -166,7 +217,7 @@ class JsonOutput:
     def _chosen(self, document: Mapping[str, object]) -> Any:
         if not self._fields:
             return document
-        rows = next((document[name] for name in LISTS if isinstance(document.get(name), list)), None)
+        rows = next((document[name] for name in self._lists if isinstance(document.get(name), list)), None)
         if not isinstance(rows, list):
             return self._row(document)
         return [self._row(row) for row in rows]

@@ -52,19 +52,33 @@ def _unknown_option(error: click.NoSuchOption, path: str) -> tuple[str, str | No
     option = error.option_name
     message = f"{path} has no option {option}"
     if error.ctx is not None and isinstance(error.ctx.command, click.Group):
-        if option in _options_of_commands(error.ctx, error.ctx.command):
-            return f"{option} is an option of a command", f"write it after the command: coatcheck COMMAND {option}"
+        if _commands_with(option, error.ctx, error.ctx.command):
+            return f"{option} is an option of a command", f"write it after the command: {path} COMMAND {option}"
         return message, None
+    if error.ctx is not None and (others := _siblings_with(option, error.ctx)):
+        return message, f"it is an option of: {', '.join(f'coatcheck {name}' for name in others)}"
     from difflib import get_close_matches
 
     near = get_close_matches(option, error.possibilities or (), n=2, cutoff=0.7)
     return message, f"did you mean {' or '.join(near)}?" if near else None
 
 
-def _options_of_commands(context: click.Context, group: click.Group) -> set[str]:
-    """Return the options of all commands; only a misplaced option needs their modules."""
-    commands = filter(None, (group.get_command(context, name) for name in group.list_commands(context)))
-    return {option for command in commands for param in command.params for option in param.opts}
+def _siblings_with(option: str, context: click.Context) -> list[str]:
+    """Return the subcommands of the same group that have *option*; none of commands that are in no group."""
+    from .command_group import CommandGroup
+
+    parent = context.parent
+    if parent is None or not isinstance(parent.command, CommandGroup):
+        return []
+    return _commands_with(option, parent, parent.command)
+
+
+def _commands_with(option: str, context: click.Context, group: click.Group) -> list[str]:
+    """Return the names of the commands that have *option*; only a misplaced option needs their modules."""
+    from .command_group import all_commands
+
+    commands = all_commands(group, context)
+    return [each.name or "" for each in commands if any(option in param.opts for param in each.params)]
 
 
 def _missing(param: click.Parameter, path: str) -> tuple[str, str | None]:

@@ -128,12 +128,13 @@ def submitting(
     key = prepared.key or id
     prepared = msgspec.structs.replace(prepared, key=key)
     intent = intent_of(prepared, id=key, provider=provider.name, at=clock.time(), pid=pid)
+    fresh = _Freshness(clock)
     yield Call(lambda: journal.begin(intent))
     lost: Exception | None = None
     tracker = AcceptanceTracker()
     try:
         exchange = run(tracker.track(provider.create_task(prepared)))
-        task: Task | None = yield from _while_fresh(exchange, clock=clock)
+        task: Task | None = yield from _while_fresh(exchange, fresh)
     except errors.SubmissionUncertainError:  # the provider knows that there is no task to search
         raise
     except Exception as error:  # an accepted submission is not lost by an error about its response
@@ -151,18 +152,29 @@ def submitting(
     return task
 
 
-def _while_fresh(script: Script[T], *, clock: Clock) -> Script[T]:
-    """Run *script*, which begins right after its intent was written; raise before a request that changes something late.
+class _Freshness:
+    """Whether an intent is young enough for its POST, counted from before the intent was written.
 
-    The clock counts the time for which the process or the machine was suspended.
+    The clock counts the time for which the process or the machine was suspended, also while the intent was written.
     """
-    elapsed: Callable[[], float] = getattr(clock, "boottime", clock.monotonic)
-    begun = elapsed()
+
+    def __init__(self, clock: Clock) -> None:
+        self._elapsed: Callable[[], float] = getattr(clock, "boottime", clock.monotonic)
+        self._begun = self._elapsed()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether too much time has passed."""
+        return self._elapsed() - self._begun > FRESH_SECONDS
+
+
+def _while_fresh(script: Script[T], fresh: _Freshness) -> Script[T]:
+    """Run *script*; raise before a request that changes something late."""
     try:
         effect = next(script)
         while True:
             is_change = isinstance(effect, Request) and effect.method not in ("GET", "HEAD")
-            if is_change and elapsed() - begun > FRESH_SECONDS:
+            if is_change and fresh.is_over:
                 message = f"it was not sent: it was to be sent more than {FRESH_SECONDS:g} seconds ago"
                 raise LateSubmissionError(message, request_sent=False, remedy="submit it again")
             try:

@@ -10,10 +10,11 @@ import msgspec
 from .._engine.submit import SEARCH_SECONDS
 from .._protocol.effects import Clock
 from .._store.fleet_accounts import AccountStore
+from .._store.fleet_journal import FleetJournal
 from .._store.fleet_submissions import SubmissionBudget, SubmissionStore
+from .._store.fleet_sweeps import SweepTimes
 from .._store.fleet_work import FleetWork
 from .._store.fleets import FleetStore
-from .._store.journal import SubmissionJournal
 from .engine import Job
 from .item_gates import ItemGates
 from .services import Services
@@ -31,8 +32,8 @@ class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a fleet is worked on: jobs of a kind at once, and times in seconds.
 
     *quiet* is how old an open intent of a process that was killed must be before its task is searched for: longer than
-    a request takes. *redrive* is how often all tables are read for what is due. *sweep* bounds the pause between two
-    rounds of polling.
+    a request takes. Jobs of a worker that is silent for *heartbeat* are given to others. *redrive* is how often all
+    tables are read for what is due. *sweep* bounds the pause between two rounds of polling.
     """
 
     submissions: int = 8
@@ -40,6 +41,7 @@ class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: int = 1
     sweeps: int = 8
     quiet: float = SEARCH_SECONDS
+    heartbeat: float = 30.0
     redrive: float = 30.0
     sweep: tuple[float, float] = (2.0, 60.0)
     tick: float = 1.0
@@ -66,7 +68,8 @@ class FleetContext:
         self.submissions = SubmissionStore(database, clock=clock)
         self.accounts = AccountStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
-        self.journal = SubmissionJournal(database)
+        self.journal = FleetJournal(database)
+        self.sweeps = SweepTimes(database, clock=clock)
         self.gates = ItemGates(database, clock=clock)
         self.waves = WaveGates(database, clock=clock)
         self.policies = policies

@@ -10,6 +10,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from .. import errors
@@ -27,20 +28,20 @@ from .._model.fleets import (
 from .._runtime.config import suggestion
 from .._store.events import EventLog, StoredEvent
 from .._store.fleet_planning import PlannedCandidate
-from .._store.fleet_submissions import SubmissionStore
 from .._store.fleet_work import FleetWork
 from .._store.fleets import FleetStore
 from .._values.value import JsonFields, Value
 from . import event_values
-from .item_gates import ItemGates, conflict_of
 from .planning import candidate_key
-from .wave_gates import WaveGates
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
     from .._model.gates import Effect
     from .._protocol.effects import Clock
     from .._store.database import Database
+    from .._store.fleet_submissions import SubmissionStore
+    from .item_gates import ItemGates
+    from .wave_gates import WaveGates
 
 # States that a person may send back to work.
 RETRIED = (ItemState.EXHAUSTED, ItemState.FAILED, ItemState.CONFLICT, ItemState.REJECTED, ItemState.CANCELLED)
@@ -68,13 +69,31 @@ class FleetControl:
     """The fleets in a database. Methods block."""
 
     def __init__(self, database: Database, *, clock: Clock) -> None:
-        self._clock = clock
+        self._database, self._clock = database, clock
         self.store = FleetStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
-        self.submissions = SubmissionStore(database, clock=clock)
-        self.gates = ItemGates(database, clock=clock)
-        self.waves = WaveGates(database, clock=clock)
         self.log = EventLog(database, time=clock.time)
+
+    @cached_property
+    def submissions(self) -> SubmissionStore:
+        """The submissions of candidates."""
+        from .._store.fleet_submissions import SubmissionStore
+
+        return SubmissionStore(self._database, clock=self._clock)
+
+    @cached_property
+    def gates(self) -> ItemGates:
+        """The gates of items that wait."""
+        from .item_gates import ItemGates  # 13 ms, and a status needs none
+
+        return ItemGates(self._database, clock=self._clock)
+
+    @cached_property
+    def waves(self) -> WaveGates:
+        """The gates of waves that wait."""
+        from .wave_gates import WaveGates
+
+        return WaveGates(self._database, clock=self._clock)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -149,6 +168,8 @@ class FleetControl:
                 self.gates.decide(name, item.key, effect, by=by, why=why)
                 changed.append(item)
             elif keys and (known := self.store.item(item.id).state) is not state:
+                from .item_gates import conflict_of
+
                 raise conflict_of(item, known, name)
         return changed
 

@@ -24,8 +24,9 @@ from .._model.fleets import (
 from . import event_values
 from .context import FleetContext
 from .engine import Job
-from .sweep import Sweeper
 
+# Candidates whose tasks are polled.
+SWEPT_CANDIDATES = (CandidateState.RUNNING, CandidateState.INPUT_REQUIRED)
 # Candidates whose tasks have ended, which the rate of failures is a share of.
 _ENDED = FAILED_CANDIDATES | {CandidateState.ENDED, CandidateState.VERIFIED}
 
@@ -36,12 +37,11 @@ class DueJobs:
     def __init__(
         self,
         context: FleetContext,
-        sweeper: Sweeper,
         *,
         waits: bool = False,
         on_status: Callable[[FleetStatus], None] | None = None,
     ) -> None:
-        self._context, self._sweeper, self._waits, self._on_status = context, sweeper, waits, on_status
+        self._context, self._waits, self._on_status = context, waits, on_status
         self._redriven_at: float | None = None
         self.status: FleetStatus = context.store.status(context.fleet)
 
@@ -98,8 +98,11 @@ class DueJobs:
 
     def _sweeps(self) -> Iterator[Job]:
         context = self._context
+        if not any(self.status.candidates.get(state) for state in SWEPT_CANDIDATES):
+            return
+        waiting = context.sweeps.waiting(context.fleet.id)
         for provider, account in context.work.accounts_in_use(context.fleet.id):
-            if self._sweeper.due(provider, account):
+            if (provider, account) not in waiting:
                 yield Job("sweep", f"{provider}/{account}")
 
     def _redriven(self) -> Iterator[Job]:

@@ -6,13 +6,15 @@ Invariants:
   twice changes nothing, because each change of state is a compare-and-set;
 - jobs of one kind have slots of their own, so that submissions, which wait, do not keep checks from running.
 
-`loop.py` is the engine of one machine.
+`loop.py` is the engine of one machine, `pgqueuer_engine.py` that of many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+from .. import errors
 
 # "submit": a candidate. "sweep": the running tasks of an account, by its name. "review": check, rank and decide an item.
 # "deliver": an item.
@@ -28,6 +30,18 @@ class Job(NamedTuple):
 
 # Whether the job changed something: the next one of its kind may be possible now.
 Handler: TypeAlias = Callable[[Job], Coroutine[Any, Any, bool]]
+
+
+class Due(Protocol):
+    """Returns what is due."""
+
+    def __call__(self, *, is_tick: bool) -> tuple[Iterable[Job], bool]:
+        """Return jobs, and whether anything is left to do; *is_tick* once a second, else after a job has ended."""
+        ...
+
+
+# Gets the error that a handler raised; what the job concerns is tried again when it is due.
+OnError: TypeAlias = Callable[[Job, errors.CoatcheckError], None]
 
 
 class Engine(Protocol):

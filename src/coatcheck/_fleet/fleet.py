@@ -13,6 +13,8 @@ from .._model.fleets import FleetCandidate, FleetItem, FleetStatus, ItemState
 from .control import FleetControl, ItemReport
 from .file import convert, read_file
 from .plan import FleetPlan
+from .report import FleetReport
+from .report_building import fleet_report
 from .sections import FleetSections
 from .session import FleetSession, FleetSettings
 from .spec import build_spec
@@ -132,6 +134,10 @@ class Fleet(BaseFleet):
         """Return an item with its candidates, its review and its delivery."""
         return self._control.show(self.name, key)
 
+    def report(self) -> FleetReport:
+        """Return what was sent, chosen, rejected and delivered, what is unfinished, and the commands that continue."""
+        return fleet_report(self._control, self.name)
+
     def events(self, *, after: int = 0) -> Iterable[StoredEvent]:
         """Yield the events of the fleet with larger numbers than *after*, the oldest first."""
         while events := self._control.events(self.name, after=after):
@@ -207,6 +213,10 @@ class AsyncFleet(BaseFleet):
     async def show(self, key: str) -> ItemReport:
         """Return an item with its candidates, its review and its delivery."""
         return await asyncio.to_thread(self._control.show, self.name, key)
+
+    async def report(self) -> FleetReport:
+        """Return what was sent, chosen, rejected and delivered, what is unfinished, and the commands that continue."""
+        return await asyncio.to_thread(fleet_report, self._control, self.name)
 
     async def events(self, *, after: int = 0) -> Sequence[StoredEvent]:
         """Return up to 500 events of the fleet with larger numbers than *after*, the oldest first."""

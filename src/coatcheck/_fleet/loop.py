@@ -10,42 +10,43 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from itertools import count
+from typing import Any
 
 from .. import errors
 from .._files.locks import try_lock
 from .._protocol.effects import Clock
-from .engine import Handler, Job, Kind
+from .engine import Due, Handler, Job, Kind, OnError
 
 # How often the tables are read for what is due (seconds).
 TICK_SECONDS = 1.0
 LOCK = "fleet.lock"
 
 
-class Due(Protocol):
-    """Returns what is due."""
-
-    def __call__(self, *, is_tick: bool) -> tuple[Iterable[Job], bool]:
-        """Return jobs, and whether anything is left to do; *is_tick* once a second, else after a job has ended."""
-        ...
-
-
 class LoopEngine:
-    """Runs jobs in one event loop. *due* reads the tables; *on_error* gets what a handler raised."""
+    """Runs jobs in one event loop. *due* reads the tables; *on_error* gets what a handler raised.
+
+    A store that cannot be read for *patience* seconds ends the loop: a server restarts meanwhile, a folder does not.
+    *on_outage* gets the error of the first attempt.
+    """
 
     def __init__(
         self,
         due: Due,
         *,
         clock: Clock,
-        on_error: Callable[[Job, errors.CoatcheckError], None],
+        on_error: OnError,
         seconds: float = TICK_SECONDS,
+        patience: float = 0.0,
+        on_outage: Callable[[errors.StoreError], None] | None = None,
     ) -> None:
         self._due, self._clock, self._on_error, self._seconds = due, clock, on_error, seconds
+        self._patience, self._on_outage, self._failing_since = patience, on_outage, math.inf
         self._queues: dict[Kind, deque[Job]] = {}
         self._known: set[Job] = set()
         self._running: dict[asyncio.Future[Any], Job] = {}
@@ -77,7 +78,17 @@ class LoopEngine:
 
     async def _read_due(self, *, is_tick: bool) -> bool:
         """Queue what is due; whether anything is left to do."""
-        jobs, is_going = self._due(is_tick=is_tick)
+        try:
+            jobs, is_going = self._due(is_tick=is_tick)
+        except errors.StoreError as error:
+            now = self._clock.monotonic()
+            if self._failing_since == math.inf and self._patience and self._on_outage is not None:
+                self._on_outage(error)
+            self._failing_since = min(self._failing_since, now)
+            if now - self._failing_since >= self._patience:
+                raise
+            return True
+        self._failing_since = math.inf
         await self.ask(jobs)
         return is_going
 
@@ -109,6 +120,20 @@ class LoopEngine:
             future.cancel()
         await asyncio.gather(*futures, return_exceptions=True)
         self._running.clear()
+
+
+@contextmanager
+def worker_folder(folder: str) -> Iterator[str]:
+    """Hold a folder in *folder* that no other worker uses, the first of ``worker-1``, ``worker-2`` that is free."""
+    for number in count(1):
+        path = os.path.join(folder, f"worker-{number}")
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        if (descriptor := try_lock(os.path.join(path, LOCK))) is not None:
+            try:
+                yield path
+            finally:
+                os.close(descriptor)
+            return
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from .._engine.submit import checked
 from .._model.fleets import FleetItem
 from .._model.tasks import TaskSpec
 from .._protocol.provider import Verb
-from .._store.fleet_planning import PlannedItem, prompt_digest
+from .._store.fleet_planning import DELIVERED, PlannedItem, prompt_digest
 from .._values.value import JsonFields, Value
 from .environments import Target, target_of, unknown_targets
 from .estimate import Estimate, ServiceLoad, estimate
-from .planning import DELIVERED_ITEMS, plan_items, without_candidates
+from .planning import plan_items, without_candidates
 from .repositories import Repositories
 from .services import Services
 from .spec import FleetSpec
@@ -154,7 +154,7 @@ async def prepare(
             workers=max(1, (os.cpu_count() or 2) // 2),
             pull_requests=len(items) if spec.sections.deliver.to == "pull_request" else 0,
         ),
-        notes=(*_notes(spec, items, known), *_target_notes(unknown, problems)),
+        notes=(*_notes(spec), *_kept(items, known), *_target_notes(unknown, problems)),
     )
     return PreparedFleet(plan=plan, items=items)
 
@@ -272,7 +272,7 @@ def _remaining(window: RateWindow | None) -> float | None:
 def _shown(item: PlannedItem, known: Mapping[str, FleetItem]) -> PlanItem:
     stored = known.get(item.key)
     state = "new" if stored is None else "known"
-    if stored is not None and stored.state not in DELIVERED_ITEMS and _has_other_prompt(item, known):
+    if stored is not None and stored.state not in DELIVERED and stored.prompt_digest != prompt_digest(item.prompt):
         state = "changed"
     return PlanItem(
         key=item.key,
@@ -285,23 +285,20 @@ def _shown(item: PlannedItem, known: Mapping[str, FleetItem]) -> PlanItem:
     )
 
 
-def _has_other_prompt(item: PlannedItem, known: Mapping[str, FleetItem]) -> bool:
-    """Whether an item was stored with another prompt."""
-    return item.key in known and known[item.key].prompt_digest != prompt_digest(item.prompt)
-
-
 def _problem(key: str, error: errors.CoatcheckError) -> PlanItem:
     return PlanItem(key=key, state="problem", problem=message_of(error))
 
 
-def _notes(spec: FleetSpec, items: Sequence[PlannedItem], known: Mapping[str, FleetItem]) -> list[str]:
+def _kept(items: Sequence[PlannedItem], known: Mapping[str, FleetItem]) -> list[str]:
+    """Say how many items have another prompt than the one whose change was delivered: they are not sent again."""
+    delivered = ((known[each.key], each) for each in items if each.key in known and known[each.key].state in DELIVERED)
+    count = sum(stored.prompt_digest != prompt_digest(item.prompt) for stored, item in delivered)
+    return [f"delivered with another prompt, and not sent again: {count}"] if count else []
+
+
+def _notes(spec: FleetSpec) -> list[str]:
     sections = spec.sections
     notes = []
-    delivered = [each for each in items if each.key in known and known[each.key].state in DELIVERED_ITEMS]
-    if others := [each.key for each in delivered if _has_other_prompt(each, known)]:
-        notes.append(
-            f"another prompt for what was delivered, not sent: {', '.join(others[:5])}; give these items a new key"
-        )
     if not any(check.required for check in sections.verify.checks):
         notes.append("no required check: nothing is chosen or approved automatically")
     if sections.approve is None:

@@ -21,13 +21,10 @@ import msgspec
 
 from .. import errors
 from .._model.fleets import FleetItem, ItemState
-from .._store.fleet_planning import PlannedCandidate, PlannedItem, prompt_digest
+from .._store.fleet_planning import DELIVERED, PlannedCandidate, PlannedItem, prompt_digest
 
 if TYPE_CHECKING:
     from .spec import FleetSpec, ItemSpec
-
-# Items whose prompt and base are not changed any more.
-DELIVERED_ITEMS = (ItemState.DELIVERED, ItemState.DELIVERING)
 
 
 def candidate_key(*, fleet: str, item: str, provider: str, attempt: int, prompt: str, base: str | None) -> str:
@@ -74,7 +71,7 @@ def _is_open(planned: PlannedItem, stored: FleetItem | None) -> bool:
     if stored is None or stored.state is ItemState.OPEN:
         return True
     is_same = (stored.prompt_digest, stored.base_commit) == (prompt_digest(planned.prompt), planned.base_commit)
-    return not is_same and stored.state not in DELIVERED_ITEMS
+    return not is_same and stored.state not in DELIVERED
 
 
 def waves(spec: FleetSpec) -> Iterator[int]:

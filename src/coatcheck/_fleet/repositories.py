@@ -19,6 +19,7 @@ from threading import Lock
 
 from .. import errors
 from .._patches.git import GitError, git
+from .._workspaces.mirror import object_format_of
 from .environments import is_path
 
 GITHUB = "https://github.com/"
@@ -62,7 +63,7 @@ class Repositories:
         for ref in (f"refs/heads/{wanted}", f"refs/tags/{wanted}^{{}}", f"refs/tags/{wanted}", "HEAD"):
             if ref in commits and (ref != "HEAD" or base is None):
                 return commits[ref]
-        if base is not None and len(base) == 40:
+        if base is not None and len(base) in (40, 64):
             return base
         raise _no_base(name, base)
 
@@ -136,7 +137,7 @@ class Repositories:
     def _fetched(self, name: str, place: str, base: str | None) -> Path:
         mirror = self._root() / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.git"
         if not mirror.is_dir():
-            self._git(name, "init", "--quiet", "--bare", str(mirror), folder=self._root())
+            self._git(name, "init", "--quiet", "--bare", object_format_of(base or ""), str(mirror), folder=self._root())
         if base is None or not _has(mirror, base):
             self._git(name, "fetch", "--quiet", "--prune", "--", place, "+refs/heads/*:refs/heads/*", folder=mirror)
         if base is not None and not _has(mirror, base):

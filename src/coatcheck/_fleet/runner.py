@@ -15,16 +15,18 @@ from .reviewing import Review, Reviewer
 from .submission import Submitter
 from .sweep import Sweeper
 
+# How long a database server may be away (seconds): it is restarted, or another one takes its place.
+SERVER_PATIENCE = 300.0
+
 
 class FleetRunner:
     """Works on one fleet. *review* checks and ranks the candidates of an item, *targets* deliver by kind."""
 
     def __init__(self, context: FleetContext, review: Review, targets: Mapping[str, Deliver]) -> None:
-        self._context = context
-        self.sweeper = Sweeper(context)
+        self.context = context
         self.handlers: Mapping[Kind, Handler] = {
             "submit": Submitter(context),
-            "sweep": self.sweeper,
+            "sweep": Sweeper(context),
             "review": Reviewer(context, review),
             "deliver": Deliverer(context, targets),
         }
@@ -32,7 +34,7 @@ class FleetRunner:
     @property
     def slots(self) -> Mapping[Kind, int]:
         """How many jobs of each kind run at once: submissions wait, and must not keep checks from running."""
-        options = self._context.options
+        options = self.context.options
         return {
             "submit": options.submissions,
             "sweep": options.sweeps,
@@ -45,13 +47,20 @@ class FleetRunner:
 
         *on_status* is called once a second with the status.
         """
-        context = self._context
-        due = DueJobs(context, self.sweeper, waits=waits, on_status=on_status)
-        engine = LoopEngine(due, clock=context.clock, on_error=self._report, seconds=context.options.tick)
+        context = self.context
+        due = DueJobs(context, waits=waits, on_status=on_status)
+        engine = LoopEngine(
+            due,
+            clock=context.clock,
+            on_error=self.report,
+            seconds=context.options.tick,
+            on_outage=lambda error: context.notice(f"{error}; it is tried again"),
+            patience=SERVER_PATIENCE if context.store.database.dialect == "postgres" else 0.0,
+        )
         await engine.work(self.handlers, self.slots)
         return context.store.status(context.fleet)
 
-    def _report(self, job: Job, error: errors.CoatcheckError) -> None:
+    def report(self, job: Job, error: errors.CoatcheckError) -> None:
         """Report the error of a job: what it concerns is tried again when it is due."""
         remedy = f"; {error.remedy}" if error.remedy else ""
-        self._context.notice(f"{job.kind} {job.id}: {error}{remedy}")
+        self.context.notice(f"{job.kind} {job.id}: {error}{remedy}")

@@ -19,13 +19,14 @@ import msgspec
 
 from .. import errors
 from .._model import fleet_events as kinds
-from .._model.fleets import FleetState, FleetStatus
+from .._model.fleets import FleetRecord, FleetState, FleetStatus
 from .._protocol.effects import Clock
 from .._review.user_policies import user_policies
 from .._runtime.config import Config, config_dir, state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.check_results import CheckResults
-from .._store.journal import NoJournal, SubmissionJournal
+from .._store.fleet_journal import FleetJournal
+from .._store.journal import NoJournal
 from .._store.location import is_missing, open_database
 from . import event_values
 from .context import FleetContext, FleetOptions
@@ -53,7 +54,7 @@ Connect = Callable[[str, str], ServiceClient]
 class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a fleet's caller chose. *store* is a folder or the URL of a database; *checkouts* are known by OWNER/NAME.
 
-    *connect* returns the client of a service and an account, *targets* are further kinds of delivery, and *review*
+    *state_folder* replaces the folder of mirrors and clones. *connect* returns the client of a service and an account, *targets* are further kinds of delivery, and *review*
     replaces checking and ranking.
     """
 
@@ -64,6 +65,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None = None
     checkouts: Mapping[str, str] = {}
     options: FleetOptions = FleetOptions()
+    state_folder: Path | None = None
     connect: Connect | None = None
     targets: Mapping[str, Deliver] = {}
     review: Review | None = None
@@ -90,6 +92,8 @@ class FleetSession:
     def state_folder(self) -> Path:
         """The folder of mirrors, clones and the lock."""
         location = self.location
+        if self.settings.state_folder is not None:
+            return self.settings.state_folder
         return Path(state_dir(self.environ) if "://" in location else location)
 
     @cached_property
@@ -101,6 +105,11 @@ class FleetSession:
     def control(self) -> FleetControl:
         """Decisions about the fleets in the store."""
         return FleetControl(self.database, clock=self.clock)
+
+    @cached_property
+    def policies(self) -> Sequence[GatePolicy]:
+        """The user's policies about gates. Raises `ConfigurationError` for one that cannot be used."""
+        return user_policies(self.environ)
 
     @property
     def is_new(self) -> bool:
@@ -135,7 +144,7 @@ class FleetSession:
     @asynccontextmanager
     async def services(self, *, is_plan: bool = False) -> AsyncIterator[Services]:
         """Open the services, and close their connections afterwards; for a plan nothing is written."""
-        journal = NoJournal() if is_plan and self.is_new else SubmissionJournal(self.database)
+        journal = NoJournal() if is_plan and self.is_new else FleetJournal(self.database)
         services = Services(self.settings.connect or partial(self._connect, journal))
         try:
             yield services
@@ -178,25 +187,28 @@ class FleetSession:
         on_notice: Callable[[str], None] | None = None,
     ) -> tuple[FleetPlan, FleetStatus | None]:
         """Plan a fleet, store it and work on it; return the plan and the status, None where *confirm* returned False."""
-        policies = user_policies(self.environ)
+        _ = self.policies  # one that cannot be used is an error before anything is stored
         with fleet_lock(str(self.state_folder)):
             async with self.services() as services:
                 prepared = await self.prepare(spec, services, rebase=rebase)
                 if confirm is not None and not confirm(prepared.plan):
                     return prepared.plan, None
                 _require_items(prepared)
-                context = self._store(spec, prepared, services, on_notice or _ignore, policies)
-                runner = FleetRunner(context, self._review(spec), self._targets(spec))
+                runner = self.runner(spec, self._store(spec, prepared), services, on_notice or _ignore)
                 return prepared.plan, await runner.run(waits=waits, on_status=on_status)
 
-    def _store(
-        self,
-        spec: FleetSpec,
-        prepared: PreparedFleet,
-        services: Services,
-        on_notice: Callable[[str], None],
-        policies: Sequence[GatePolicy],
-    ) -> FleetContext:
+    async def store(
+        self, spec: FleetSpec, *, confirm: Callable[[FleetPlan], bool], rebase: bool = False
+    ) -> tuple[FleetPlan, bool]:
+        """Plan a fleet and store it, for workers; return the plan, and whether *confirm* returned True."""
+        async with self.services() as services:
+            prepared = await self.prepare(spec, services, rebase=rebase)
+        if is_stored := confirm(prepared.plan):
+            _require_items(prepared)
+            self._store(spec, prepared)
+        return prepared.plan, is_stored
+
+    def _store(self, spec: FleetSpec, prepared: PreparedFleet) -> FleetRecord:
         """Store the plan, and continue a fleet that had stopped or ended. Raises `ConfigurationError` for a paused one."""
         store, now = self.control.store, self.clock.time()
         started = event_values.fleet_event(kinds.FleetStarted, spec.name, now)
@@ -206,19 +218,25 @@ class FleetSession:
                 f"the fleet {spec.name} is paused", remedy=f"continue it with: coatcheck fleet resume {spec.name}"
             )
         store.change_fleet(fleet.id, [FleetState.STOPPING, FleetState.DONE], FleetState.RUNNING)
+        return store.find(spec.name) or fleet
+
+    def runner(
+        self, spec: FleetSpec, fleet: FleetRecord, services: Services, on_notice: Callable[[str], None]
+    ) -> FleetRunner:
+        """Return what works on a stored fleet."""
         context = FleetContext(
             spec,
-            store.find(spec.name) or fleet,
+            fleet,
             self.database,
             services,
             clock=self.clock,
             options=self.settings.options,
             on_notice=on_notice,
-            policies=policies,
+            policies=self.policies,
         )
         providers = [each.provider for each in spec.sections.candidates]
         context.accounts.end_parking(providers, reasons=(NOT_USABLE, NOT_REACHED))
-        return context
+        return FleetRunner(context, self._review(spec), self._targets(spec))
 
     def _review(self, spec: FleetSpec) -> Review:
         return self.settings.review or RepositoryReview(

@@ -18,6 +18,7 @@ import msgspec
 
 from .. import errors
 from .._review.checks import Check, Limits, Verification
+from .._review.command_words import require_commands
 from .items import Variables, fill, item_key, read_items
 from .quantities import seconds, share, size
 from .sections import FleetSections, VerifySection
@@ -99,7 +100,7 @@ def verification_of(section: VerifySection) -> Verification:
     names = [check.name for check in section.checks]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise errors.ConfigurationError(f"two checks have the name {twice!r}", remedy="rename one of verify.checks")
-    return Verification(
+    verification = Verification(
         checks=tuple(
             Check(
                 name=check.name,
@@ -117,6 +118,8 @@ def verification_of(section: VerifySection) -> Verification:
         network=section.network,
         limits=_limits(section),
     )
+    require_commands(verification)
+    return verification
 
 
 def _limits(section: VerifySection) -> Limits:

@@ -165,6 +165,8 @@ class Submitter:
 
     def _record_open(self, candidate: FleetCandidate, error: errors.CoatcheckError) -> bool:
         """Record an unknown outcome: the engine has searched already, unless the search itself could not be made."""
+        if isinstance(error, errors.ConflictError):  # another worker has begun it meanwhile
+            return False
         if isinstance(error, errors.SubmissionUncertainError | errors.UnsupportedError):
             return self._end(candidate, CandidateState.UNCERTAIN, str(error))
         self._context.notice(f"{candidate.provider}: the outcome of a submission is searched again: {error}")

@@ -29,16 +29,20 @@ class Sweeper:
 
     def __init__(self, context: FleetContext) -> None:
         self._context = context
-        self._due_at: dict[tuple[str, str], float] = {}
-
-    def due(self, provider: str, account: str) -> bool:
-        """Whether the pause since the last round of an account is over."""
-        return self._context.clock.monotonic() >= self._due_at.get((provider, account), 0.0)
 
     async def __call__(self, job: Job) -> bool:
         """Poll the tasks of an account; whether one has ended."""
-        context = self._context
         provider, _, account = str(job.id).partition("/")
+        pause = self._context.options.sweep[1]  # also where the round fails
+        try:
+            is_changed, pause = await self._poll(provider, account)
+        finally:
+            self._context.sweeps.plan(self._context.fleet.id, provider, account, seconds=pause)
+        return is_changed
+
+    async def _poll(self, provider: str, account: str) -> tuple[bool, float]:
+        """Poll the tasks of an account; whether one has ended, and the pause until the next round."""
+        context = self._context
         running = {
             each.ref: each
             for each in context.store.candidates(
@@ -49,9 +53,8 @@ class Sweeper:
             if each.ref is not None and (each.account or "") == account
         }
         shortest, longest = context.options.sweep
-        self._due_at[provider, account] = context.clock.monotonic() + longest  # also where the round fails
         if not running:
-            return False
+            return False, longest
         client = context.services.client(provider, account)
         sweep = await client.sweep(running)
         changes = [self._record(running[task.ref], task) for task in sweep.ended if task.ref in running]
@@ -60,8 +63,7 @@ class Sweeper:
         for ref in resumed:
             self._resume(running[ref])
         pause = max(min(max(await client.pause(self._age([*running.values()])), shortest), longest), sweep.retry_after)
-        self._due_at[provider, account] = context.clock.monotonic() + pause
-        return any(changes)
+        return any(changes), pause
 
     def _age(self, candidates: Sequence[FleetCandidate]) -> float:
         """Return the median age of tasks, in seconds."""

@@ -41,8 +41,9 @@ _STRAY_SIGNS = 16
 _BLANK = 0x20
 _BODY = re.compile(rb"(?:[ +\-].*+\n|\n|\\ .*+\n)*+")  # this form is matched twice as fast as with `[^\n]*`
 
+# A file, a mail or a hunk begins a line; a byte order mark, which editors and PowerShell write before a text, may be before it.
 _START = re.compile(
-    rb"^(?:diff --git |diff --(?:cc|combined) |--- [^\n]*\n\+\+\+ [^\n]*\n(?=@@ -)"
+    rb"(?:^|(?<=^\xef\xbb\xbf))(?:diff --git |diff --(?:cc|combined) |--- [^\n]*\n\+\+\+ [^\n]*\n(?=@@ -)"
     rb"|Binary files [^\n]* differ\r?$|(?P<mail>From [0-9a-f]{40,64} \w{3} \w{3} [^\n]*\n)|(?P<hunk>@@ -\d))",
     re.MULTILINE,
 )
@@ -52,7 +53,7 @@ _HEADER_LINE = re.compile(
     rb"(?:@@ -|--- |\+\+\+ |old mode|new mode|deleted file|new file|copy |rename |similarity |dissimilarity |index "
     rb"|GIT binary patch|Binary files )"
 )
-_MAIL = re.compile(rb"\nFrom [0-9a-f]{40,64} \w{3} \w{3} ")
+_MAIL = re.compile(rb"\n(?:\xef\xbb\xbf)?From [0-9a-f]{40,64} \w{3} \w{3} ")
 _END_OF_MESSAGE = re.compile(rb"\n---\r?\n")
 
 # base85 in lines that begin with their length (binary.c); an empty line ends each of the two parts.

@@ -24,6 +24,7 @@ from .._workspaces.git import Git, WorkspaceError, git_failure, last_line
 if TYPE_CHECKING:
     from .._patches.file_change import FileChange
     from .._patches.parse import Patch
+    from .._workspaces.mirror import Mirror
 
 # Commits of ours have one date, so that the same change is the same commit.
 _DATES = {"GIT_AUTHOR_DATE": "946684800 +0000", "GIT_COMMITTER_DATE": "946684800 +0000"}
@@ -52,14 +53,14 @@ class ConflictError(Exception):
 class Clone:
     """A clone in *folder*/work that borrows the objects of *mirror*; its tree and its files are made in steps."""
 
-    def __init__(self, folder: Path, mirror: Path, git: Git) -> None:
+    def __init__(self, folder: Path, mirror: Mirror, git: Git) -> None:
         self.folder, self.work = folder, folder / "work"
-        self._mirror = mirror
         self._git = git
         self._inside = ("-C", str(self.work))
         folder.mkdir(parents=True, mode=0o755)
-        git.run("init", "--quiet", "--template=", "--initial-branch=coatcheck", self.work)
-        self._borrow(str(mirror / "objects"))
+        options = ("--quiet", "--template=", "--initial-branch=coatcheck")
+        git.run("init", *options, mirror.object_format, self.work)
+        self._borrow(str(mirror.path / "objects"))
 
     def _borrow(self, objects: str) -> None:
         (self.work / ".git" / "objects" / "info").mkdir(exist_ok=True)

@@ -95,7 +95,8 @@ def _reason(status: int, result: ProcessResult, command: SandboxedCommand) -> st
 class CheckRuns:
     """Results of checks, from the cache in the store or from *run*; errors (limits, timeouts) are not cached.
 
-    A store that cannot be used costs the cache and no result.
+    A store that cannot be used costs the cache and no result. After one error nothing more is stored: each try may wait
+    for a locked database.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class CheckRuns:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._results, self._run, self._monotonic = results, run, monotonic
+        self._can_store = results is not None
 
     def cached(self, check: str, key: CheckKey) -> CheckResult | None:
         """Return the result of an earlier run of the same, None where there is none."""
@@ -138,13 +140,14 @@ class CheckRuns:
         return _result(check, stored)
 
     def _store(self, key: CheckKey, stored: StoredCheck, output: bytes) -> None:
-        if self._results is not None:
+        if self._results is not None and self._can_store:
             try:
                 self._results.put(key, stored, output=output)
             except StoreError as error:
                 import logging  # 5 ms to import, and mostly there is nothing to report
 
-                logging.getLogger("coatcheck.review").warning("a result of a check was not stored: %s", error)
+                self._can_store = False
+                logging.getLogger("coatcheck.review").warning("results of checks are not stored: %s", error)
 
     def seconds(self, command: str) -> float | None:
         """Return how long a command took last, None where that is not known."""

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 
-# Words that only a shell understands (POSIX.1-2024, Shell Command Language, section 2.10.2 and 2.7).
-_OPERATORS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1", "&>"})
+if TYPE_CHECKING:
+    from .checks import Verification
+
+# What only a shell understands, where it is not quoted (POSIX.1-2024, Shell Command Language, sections 2.2, 2.6, 2.7 and
+# 2.10): operators, redirections, expansions and line breaks. ``a; b`` as words is the command ``a`` with two arguments.
+_SHELL_SYNTAX = re.compile(
+    r"""\\[^\n]|'[^']*'|"(?:\\.|[^"\\])*"|(?P<syntax>&&|\|\||\d*(?:&>>?|>>|<<|[<>]&?)[\d-]*|[|;&()`]|\$(?:\w+|[({?$!@*#'"-])|\\?\n)""",
+    re.DOTALL,
+)
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
@@ -25,13 +33,28 @@ def words_of(command: str, what: str) -> list[str]:
         ) from None
     if not words:
         raise ConfigurationError(f"{what} is empty", remedy="pass a command")
-    if operators := [word for word in words if word in _OPERATORS]:
+    if syntax := shell_syntax(command):
         raise ConfigurationError(
-            f"{what} {command!r} has {operators[0]!r}, and no shell runs it",
-            remedy=f"pass: sh -c {shlex.quote(command)}",
+            f"{what} {command!r} has {syntax}, and no shell runs it", remedy=f"pass: sh -c {shlex.quote(command)}"
         )
     if _ASSIGNMENT.match(words[0]):
         raise ConfigurationError(
             f"{what} {command!r} begins with a variable, and no shell runs it", remedy=f"pass: env {command}"
         )
     return words
+
+
+def require_commands(verification: Verification) -> None:
+    """Raise `ConfigurationError` where a check or the setup needs a shell, or is none."""
+    for check in verification.checks:
+        words_of(check.run, "the check")
+    if verification.setup is not None:
+        words_of(verification.setup, "the setup")
+
+
+def shell_syntax(command: str) -> str | None:
+    """Return the first operator, redirection, expansion or line break that is not quoted, as errors name it."""
+    found = next((match["syntax"] for match in _SHELL_SYNTAX.finditer(command.strip()) if match["syntax"]), None)
+    if found is None:
+        return None
+    return "a line break" if "\n" in found else repr(found)

@@ -21,7 +21,7 @@ from ..errors import ConfigurationError
 from .candidate_sources import patch_candidate, task_candidates, unique
 from .candidates import Candidate
 from .checks import Check, Verification
-from .command_words import words_of
+from .command_words import require_commands, words_of
 from .protected_paths import DEFAULT_PROTECTED
 from .ranking import Ranking, rank
 from .score_cards import Rules, checks_that_distinguish_nothing, make_score_cards, with_scores
@@ -188,6 +188,7 @@ class Review:
             raise ConfigurationError(
                 "checks and protected cannot be combined with verification", remedy="set them in the Verification"
             )
+        require_commands(verification)
         self._request = ReviewRequest(
             self.candidates,
             Path(repository),

@@ -104,7 +104,7 @@ class Setups:
         return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
     def _run(self, verification: Verification, place: Path, *, mirror: Mirror, base: str, scope: CancelScope) -> None:
-        clone = Clone(place, mirror.path, self._git)
+        clone = Clone(place, mirror, self._git)
         tracked = clone.paths(base)
         clone.check_out(clone.tree_of(base), base)
         (place / "setup").mkdir(mode=0o755)

@@ -120,7 +120,7 @@ class VerificationRun:
         self._tools.folder.make_readable(self._mirror.path)
 
     def _clone(self) -> Clone:
-        return Clone(self._run.path / f"clone-{next(self._numbers)}", self._mirror.path, self._git)
+        return Clone(self._run.path / f"clone-{next(self._numbers)}", self._mirror, self._git)
 
     def _prepare(self, candidate: Candidate, base: Base) -> Applied | VerificationResult:
         """Apply a candidate's patch; return its result where it cannot be checked."""

@@ -19,7 +19,7 @@ from .._model.fleets import FleetAccount
 
 if TYPE_CHECKING:
     from .._protocol.effects import Clock
-    from .database import Database, Transaction
+    from .database import Database, Row, Transaction
 
 # A row holds wall-clock time: an hour back stopped a fleet for an hour without this limit (seconds).
 LONGEST_TURN = 30.0
@@ -43,9 +43,7 @@ class AccountStore:
         with self._database.writing(is_durable=False) as transaction:
             now = self._clock.time()
             _add(transaction, provider, name)
-            ((next_at,),) = transaction.rows(
-                "SELECT next_at FROM fleet_account WHERE provider = ? AND name = ?", (provider, name)
-            )
+            ((next_at,),) = _locked(transaction, provider, name, "next_at")
             turn = min(max(next_at, now - interval * (burst - 1)), now + LONGEST_TURN)
             transaction.change(
                 "UPDATE fleet_account SET next_at = ? WHERE provider = ? AND name = ?",
@@ -76,10 +74,8 @@ class AccountStore:
         """
         with self._database.writing(is_durable=False) as transaction:
             _add(transaction, provider, name)
-            ((refused, parked_at, until),) = transaction.rows(
-                "SELECT refused_in_a_row, parked_at, parked_until FROM fleet_account WHERE provider = ? AND name = ?",
-                (provider, name),
-            )
+            columns = "refused_in_a_row, parked_at, parked_until"
+            ((refused, parked_at, until),) = _locked(transaction, provider, name, columns)
             if until is not None and parked_at is not None and sent_at <= parked_at:
                 return float(until)
             now = self._clock.time()
@@ -132,6 +128,15 @@ def accounts_of(transaction: Transaction, fleet: int) -> tuple[FleetAccount, ...
         )
         for provider, name, until, refused, reason in rows
     )
+
+
+def _locked(transaction: Transaction, provider: str, name: str, columns: str) -> list[Row]:
+    """Return columns of an account that no other transaction changes until this one has ended.
+
+    On PostgreSQL an update locks the row (https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS).
+    """
+    statement = f"UPDATE fleet_account SET name = name WHERE provider = ? AND name = ? RETURNING {columns}"  # noqa: S608 - ours
+    return transaction.rows(statement, (provider, name))
 
 
 def _add(transaction: Transaction, provider: str, name: str) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .database import Row, Transaction
 
 
+_C = CandidateState
+
+
 class PlannedCandidate(Value, frozen=True, kw_only=True):
     """A candidate that is to be stored."""
 
@@ -45,12 +48,20 @@ class PlannedItem(Value, frozen=True, kw_only=True):
     _hidden: ClassVar[frozenset[str]] = frozenset({"prompt"})
 
 
+# Items that a changed file does not change.
+DELIVERED = frozenset({ItemState.DELIVERED, ItemState.DELIVERING})
+# Why a former candidate of a changed item is not chosen.
+SUPERSEDED = "the prompt or the base of its item was changed"
+
+
 def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem], *, at: float) -> None:
     """Store what is new in *items*."""
-    query = "SELECT id, item_key, prompt_digest, base_commit FROM fleet_item WHERE fleet = ?"
-    known = {key: (id, digest, base) for id, key, digest, base in transaction.rows(query, (fleet,))}
+    query = "SELECT id, item_key, prompt_digest, base_commit, state FROM fleet_item WHERE fleet = ?"
+    known = {key: (id, digest, base, state) for id, key, digest, base, state in transaction.rows(query, (fleet,))}
     for item in items:
-        id, digest, base = known.get(item.key, (0, "", None))
+        id, digest, base, state = known.get(item.key, (0, "", None, ""))
+        if state in DELIVERED:
+            continue
         if not id:
             id = _insert_item(transaction, fleet, item, at)
         elif (digest, base) != (prompt_digest(item.prompt), item.base_commit):
@@ -99,10 +110,15 @@ def _update_item(transaction: Transaction, fleet: int, id: int, item: PlannedIte
             ItemState.DELIVERING.value,
         ),
     )
-    # What was not submitted yet was planned for the old prompt or base.
+    # The former candidates were made for the old prompt or base.
+    waiting = ", ".join(f"'{state.value}'" for state in (_C.PLANNED, _C.RUNNING, _C.INPUT_REQUIRED))
     transaction.change(
-        "UPDATE fleet_candidate SET state = ?, version = version + 1 WHERE item = ? AND state = ?",
-        (CandidateState.CANCELLED.value, id, CandidateState.PLANNED.value),
+        f"UPDATE fleet_candidate SET state = ?, error = ?, version = version + 1 WHERE item = ? AND state IN ({waiting})",  # noqa: S608 - ours
+        (_C.CANCELLED.value, SUPERSEDED, id),
+    )
+    transaction.change(
+        "UPDATE fleet_candidate SET patch = NULL, error = ?, version = version + 1 WHERE item = ? AND patch IS NOT NULL",
+        (SUPERSEDED, id),
     )
 
 

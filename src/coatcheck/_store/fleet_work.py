@@ -102,6 +102,13 @@ class FleetWork:
             document: dict[str, Any] | None = None if number is None else json.loads(get_blob(transaction, number))
         return document
 
+    def reviews(self, fleet: int) -> dict[int, dict[str, Any]]:
+        """Return what the last review of each item has found, by the numbers of the items that were reviewed."""
+        query = "SELECT id, review FROM fleet_item WHERE fleet = ? AND review IS NOT NULL"
+        with self._database.reading() as transaction:
+            rows = transaction.rows(query, (fleet,))
+            return {item: json.loads(get_blob(transaction, number)) for item, number in rows}
+
     # --- deliveries ---------------------------------------------------------------------------------------------------
 
     def begin_delivery(self, fleet: int, item: int, *, key: str, kind: str) -> FleetDelivery:

@@ -180,6 +180,8 @@ class History:
             raise errors.ConfigurationError(f"{text!r} has no word to search for", remedy="give a word")
         self._index_missing()
         with self._database.reading() as transaction:
+            if not transaction.rows("SELECT 1 FROM task LIMIT 1"):  # the first task creates the index
+                return HistoryPage()
             if has_index(transaction):
                 found, parameter = condition(transaction, text)
                 rows = _rows(transaction, [*conditions, found], (*parameters, parameter, limit + 1))

@@ -196,7 +196,16 @@ GATES = Migration(
         "ALTER TABLE submission ADD COLUMN template_digest TEXT",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES)
+FLEET_SWEEPS = Migration(
+    statements=(
+        # When the running tasks of an account are polled next, and when that was decided.
+        """CREATE TABLE fleet_sweep (
+            fleet BIGINT NOT NULL, provider TEXT NOT NULL, account TEXT NOT NULL, due_at DOUBLE PRECISION NOT NULL,
+            planned_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (fleet, provider, account)
+        )""",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:

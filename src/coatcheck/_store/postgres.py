@@ -91,8 +91,13 @@ class PostgresDatabase(Database):
         transaction.rows("SELECT pg_advisory_xact_lock(?)", (SCHEMA_LOCK,))
 
     def has_table(self, transaction: Transaction, name: str) -> bool:
-        """Whether there is a table with this name."""
-        return transaction.rows("SELECT to_regclass(?) IS NOT NULL", (name,)) == [(True,)]
+        """Whether there is a table with this name.
+
+        The catalog is read: `to_regclass` may answer from the cache of the connection, which is older than the lock that
+        was waited for.
+        """
+        query = "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = ? AND pg_table_is_visible(oid)"
+        return transaction.rows(query, (name,)) != [(0,)]
 
     def translate(self, error: Exception) -> Exception | None:
         """Return the `StoreError` for an error of psycopg."""

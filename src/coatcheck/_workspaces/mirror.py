@@ -20,12 +20,19 @@ from .git import Git, WorkspaceError
 
 # Another process may fetch a large repository for the first time meanwhile, in seconds.
 LOCK_TIMEOUT = 600.0
+# The length of a commit's name in a repository whose object format is SHA-256 (git-init(1), --object-format).
+_SHA256_DIGITS = 64
 # Any commit may be fetched, and the repository of another user may be read: its path was given by our user.
 GIT_CONFIG = "[safe]\n\tdirectory = *\n[uploadpack]\n\tallowAnySHA1InWant = true\n"
 
 
 class Mirror:
-    """The mirror of *source* in *folder*, which several mirrors may share."""
+    """The mirror of *source* in *folder*, which several mirrors may share.
+
+    `object_format` is the option of ``git init`` for repositories that borrow its objects, after the first `fetch`.
+    """
+
+    object_format = "--object-format=sha1"
 
     def __init__(self, folder: Path, source: Path, git: Git, *, scope: CancelScope) -> None:
         self._source, self._git, self._scope = source.resolve(), git, scope
@@ -48,9 +55,10 @@ class Mirror:
 
     def fetch(self, commit: str) -> None:
         """Copy a commit with its history into the mirror, if it is not there. Raises `WorkspaceError`."""
+        self.object_format = object_format_of(commit)
         with locked(self._lock, timeout=LOCK_TIMEOUT, scope=self._scope):
             if not (self.path / "HEAD").exists():
-                self._git.run("init", "--quiet", "--bare", "--template=", self.path)
+                self._git.run("init", "--quiet", "--bare", "--template=", self.object_format, self.path)
             if self._git.run(
                 "--git-dir", self.path, "rev-parse", "--verify", "--quiet", _ref(commit), check=False
             ).stdout:
@@ -86,6 +94,11 @@ def _take(locks: LockSet, path: Path, scope: CancelScope) -> None:
             time.sleep(pause)
     except TimeoutError:
         raise WorkspaceError("locked", f"{path} is locked by another process") from None
+
+
+def object_format_of(commit: str) -> str:
+    """Return the option of ``git init`` that makes a repository which can hold *commit*."""
+    return f"--object-format={'sha256' if len(commit) == _SHA256_DIGITS else 'sha1'}"
 
 
 def _ref(commit: str) -> str:

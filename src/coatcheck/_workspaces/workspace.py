@@ -25,6 +25,8 @@ from .command_process import MARK, end_strays, log_warning
 from .git import Git, WorkspaceError, git_failure, last_line
 from .tree_removal import make_writable, remove_tree
 
+# What the configuration of an agent's clone has beside git's own settings.
+AGENT_SETTINGS = ("user.name=coatcheck", "user.email=coatcheck@localhost", "gc.auto=0")
 # So many reasons are logged for a folder that cannot be removed.
 MAX_PROBLEMS = 5
 
@@ -182,11 +184,9 @@ class Workspace:
         # a ref, or the clone would not get a commit that no branch has
         self.git.run("--git-dir", self.base, "update-ref", "refs/heads/coatcheck-start", head)
         copy = ("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--template=")
-        self.git.run(*copy, "--", self.base, self.work)
+        self.git.run(*copy, *(f"--config={setting}" for setting in AGENT_SETTINGS), "--", self.base, self.work)
         inside = ("-C", self.work)
         self.git.run(*inside, "remote", "remove", "origin")
-        for name, value in (("user.name", "coatcheck"), ("user.email", "coatcheck@localhost"), ("gc.auto", "0")):
-            self.git.run(*inside, "config", name, value)
         self.git.run(*inside, "checkout", "--quiet", "--force", "-B", branch, head)
 
     def _apply(self, commit: str, diff: str | None, what: str) -> str:

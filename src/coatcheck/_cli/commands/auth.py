@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from ... import errors
-from ..context import CommandContext, command
+from ..command_group import CommandGroup
+from ..context import CommandContext
 from ..exit_codes import ExitCode
 from ..formatting import login_status
 from ..json_output import to_object
@@ -14,34 +15,36 @@ from ..json_output import to_object
 TWICE = 2
 
 
-@command(
-    "auth",
+auth_command = CommandGroup(
+    "auth", default="status", has_provider=True, help="Print the login that commands use, or its access token."
+)
+service_argument = click.argument("service", required=False)
+
+
+@auth_command.subcommand(
+    "status",
     examples="""
 coatcheck auth status
 coatcheck auth status codex --json
-coatcheck auth print-token --yes --yes
 """,
 )
-@click.argument("action", type=click.Choice(["status", "print-token"]), default="status")
-@click.argument("service", required=False)
-@click.option("-y", "--yes", "consent", count=True, help="print-token: print the token; required twice.")
-def auth_command(run: CommandContext, *, action: str, service: str | None, consent: int) -> int:
-    """Print the source, account, expiry and problems of the login to SERVICE; never a token.
-
-    print-token prints the access token itself, refreshed if it was due. Whoever has it can act as you until it expires.
-    """
-    name = run.service(service)
-    return _print_token(run, name, consent) if action == "print-token" else _status(run, name)
-
-
-def _status(run: CommandContext, name: str) -> int:
-    with run.client(name) as client:
+@service_argument
+def print_status(run: CommandContext, *, service: str | None) -> int:
+    """Print the source, account, expiry and problems of the login to SERVICE; never a token."""
+    with run.client(run.service(service)) as client:
         status = client.tokens.get_status()
     run.answer(lambda: to_object(status), lambda: login_status(status, run.now))
     return ExitCode.DONE if status.is_logged_in else ExitCode.NOT_LOGGED_IN
 
 
-def _print_token(run: CommandContext, name: str, consent: int) -> int:
+@auth_command.subcommand("print-token", examples="coatcheck auth print-token --yes --yes")
+@service_argument
+@click.option("-y", "--yes", "consent", count=True, help="Print the token; required twice.")
+def print_token(run: CommandContext, *, service: str | None, consent: int) -> None:
+    """Print the access token itself, refreshed if it was due.
+
+    Whoever has it can act as you until it expires.
+    """
     if run.is_json:
         raise errors.ConfigurationError("a token is never part of a JSON document", remedy="leave out --json")
     if consent < TWICE:
@@ -49,7 +52,6 @@ def _print_token(run: CommandContext, name: str, consent: int) -> int:
             "whoever reads a token on a terminal or in a log can act as you",
             remedy="confirm it twice: --yes --yes",
         )
-    with run.client(name) as client:
+    with run.client(run.service(service)) as client:
         token = client.tokens.get_token()
     run.console.write(f"{token.access_token}\n".encode())
-    return ExitCode.DONE

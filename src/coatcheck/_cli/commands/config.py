@@ -12,16 +12,15 @@ from msgspec.structs import replace
 from ... import errors
 from ..._protocol.urls import without_password
 from ..._runtime.config import SETTINGS, user_file
+from ..command_group import CommandGroup
 from ..console import Line
-from ..context import CommandContext, command
+from ..context import CommandContext
 from ..json_output import to_object
 from ..tables import table
 from ..time_options import seconds
 
 if TYPE_CHECKING:
     from ..._runtime.config import Setting
-
-ACTIONS = ("list", "get", "set", "unset", "edit")
 
 # Setting -> the values that it can have, where these are a few words.
 CHOICES = {
@@ -43,72 +42,32 @@ TEMPLATE = """\
 """
 
 
-@command(
+config_command = CommandGroup(
     "config",
-    has_provider=False,
+    default="list",
+    help="""Print or change the settings of this folder.
+
+    A setting comes from an option, else from the environment (COATCHECK_ and its name, then the variable of the
+    service's own tools), else from coatcheck.toml in the checkout, else from config.toml in the user's folder.
+    """,
+)
+name_argument = click.argument("name")
+origin_option = click.option("--show-origin", is_flag=True, help="Show where each value comes from.")
+project_option = click.option("--project", is_flag=True, help="The coatcheck.toml of this checkout, not your file.")
+
+
+@config_command.subcommand(
+    "list",
     examples="""
 coatcheck config
 coatcheck config --show-origin
-coatcheck config get timeout
-coatcheck config set attempts 2
-coatcheck config set environment owner/repo --project
-coatcheck config unset attempts
-coatcheck config edit
+coatcheck config --all
 """,
 )
-@click.argument("action", type=click.Choice(ACTIONS), default="list")
-@click.argument("name", required=False)
-@click.argument("value", required=False)
-@click.option("--show-origin", is_flag=True, help="Show where each value comes from.")
+@origin_option
 @click.option("--all", "is_all", is_flag=True, help="Show every setting with its description, also those not set.")
-@click.option("--project", is_flag=True, help="set, unset, edit: the coatcheck.toml of this checkout, not your file.")
-def config_command(
-    run: CommandContext,
-    *,
-    action: str,
-    name: str | None,
-    value: str | None,
-    show_origin: bool,
-    is_all: bool,
-    project: bool,
-) -> None:
-    """Print or change the settings of this folder.
-
-    A setting comes from an option, else from the environment (COATCHECK_ and its name, then the variable of the
-    service's own tools), else from coatcheck.toml in the checkout, else from config.toml in the user's folder. `set`
-    and `unset` change config.toml and keep its comments; `edit` opens it in your editor.
-    """
-    _check_arguments(action, name, value)
-    if action == "list":
-        _list(run, show_origin=show_origin, is_all=is_all)
-    elif action == "get":
-        _get(run, name or "", show_origin=show_origin)
-    elif action == "edit":
-        _edit(run, _path(run, project=project))
-    else:
-        _change(run, name or "", value, _path(run, project=project), project=project)
-
-
-def _check_arguments(action: str, name: str | None, value: str | None) -> None:
-    """Raise `ConfigurationError` unless the action has the arguments that it needs, and no other."""
-    needed = {"set": "NAME VALUE", "get": "NAME", "unset": "NAME"}.get(action, "")
-    given = sum(each is not None for each in (name, value))
-    if given != len(needed.split()):
-        message = f"config {action} needs {needed}" if needed else f"config {action} has no argument {name!r}"
-        hint = f"coatcheck config {action} {needed}".rstrip()
-        raise errors.ConfigurationError(message, remedy=f"write: {hint}")
-
-
-def _path(run: CommandContext, *, project: bool) -> str:
-    """Return the path of the file to change."""
-    from ..._runtime.config import PROJECT_FILE
-
-    if project:
-        return os.path.join(run.workspace.require_root(), PROJECT_FILE)
-    return user_file(run.process_env.environ)
-
-
-def _list(run: CommandContext, *, show_origin: bool, is_all: bool) -> None:
+def list_settings(run: CommandContext, *, show_origin: bool, is_all: bool) -> None:
+    """Print the settings that are set."""
     from ..._runtime.setting_names import check_names
 
     check_names(run.config)
@@ -120,15 +79,17 @@ def _list(run: CommandContext, *, show_origin: bool, is_all: bool) -> None:
     )
 
 
-def _descriptions(run: CommandContext) -> dict[str, str]:
-    """Return every setting by its full name, with its description."""
-    from ..._runtime.provider_lookup import declared_settings
-
-    described = {**SETTINGS} | {name: each.description for name, each in declared_settings(run.config).items()}
-    return described | {name: "" for name in run.config.names_in_files() if name not in described}
-
-
-def _get(run: CommandContext, name: str, *, show_origin: bool) -> None:
+@config_command.subcommand(
+    "get",
+    examples="""
+coatcheck config get timeout
+coatcheck config get timeout --show-origin
+""",
+)
+@name_argument
+@origin_option
+def get_setting(run: CommandContext, *, name: str, show_origin: bool) -> None:
+    """Print the value of a setting."""
     from ..._runtime.setting_names import require_setting
 
     require_setting(name, run.config)
@@ -137,6 +98,59 @@ def _get(run: CommandContext, name: str, *, show_origin: bool) -> None:
         raise errors.ConfigurationError(f"{name} is not set", remedy=f"set it with: coatcheck config set {name} VALUE")
     text = f"{setting.value}  ({setting.origin})" if show_origin else f"{setting.value}"
     run.answer(lambda: {"settings": [to_object(setting)]}, lambda: [text])
+
+
+@config_command.subcommand(
+    "set",
+    examples="""
+coatcheck config set attempts 2
+coatcheck config set environment owner/repo --project
+""",
+)
+@name_argument
+@click.argument("value")
+@project_option
+def set_setting(run: CommandContext, *, name: str, value: str, project: bool) -> None:
+    """Change a setting in config.toml, whose comments are kept."""
+    _change(run, name, value, _path(run, project=project), project=project)
+
+
+@config_command.subcommand("unset", examples="coatcheck config unset attempts")
+@name_argument
+@project_option
+def unset_setting(run: CommandContext, *, name: str, project: bool) -> None:
+    """Remove a setting from config.toml, whose comments are kept."""
+    _change(run, name, None, _path(run, project=project), project=project)
+
+
+@config_command.subcommand(
+    "edit",
+    examples="""
+coatcheck config edit
+coatcheck config edit --project
+""",
+)
+@project_option
+def edit_settings(run: CommandContext, *, project: bool) -> None:
+    """Open config.toml in your editor."""
+    _edit(run, _path(run, project=project))
+
+
+def _path(run: CommandContext, *, project: bool) -> str:
+    """Return the path of the file to change."""
+    from ..._runtime.config import PROJECT_FILE
+
+    if project:
+        return os.path.join(run.workspace.require_root(), PROJECT_FILE)
+    return user_file(run.process_env.environ)
+
+
+def _descriptions(run: CommandContext) -> dict[str, str]:
+    """Return every setting by its full name, with its description."""
+    from ..._runtime.provider_lookup import declared_settings
+
+    described = {**SETTINGS} | {name: each.description for name, each in declared_settings(run.config).items()}
+    return described | {name: "" for name in run.config.names_in_files() if name not in described}
 
 
 def _resolve(run: CommandContext, name: str) -> Setting:
@@ -169,12 +183,12 @@ def _table(run: CommandContext, settings: list[Setting], descriptions: dict[str,
 
 def _change(run: CommandContext, name: str, value: str | None, path: str, *, project: bool) -> None:
     """Set *name* to *value* in the file *path*, or remove it where *value* is None."""
-    from ..._app.settings import set_setting, unset_setting
+    from ..._app import settings
     from ..._runtime.config import require_project_setting
     from ..._runtime.setting_names import require_setting
 
     if value is None:
-        is_changed = unset_setting(path, name)
+        is_changed = settings.unset_setting(path, name)
         if not is_changed:
             require_setting(name, run.config)
         line = f"{name} is no longer set in {path}" if is_changed else f"{name} was not set in {path}"
@@ -183,7 +197,7 @@ def _change(run: CommandContext, name: str, value: str | None, path: str, *, pro
         if project:
             require_project_setting(name, path)
         _check_value(name, value, run)
-        set_setting(path, name, value)
+        settings.set_setting(path, name, value)
         line = f"{name} = {value} in {path}"
     run.answer(lambda: {"path": path, "settings": [{"name": name, "value": value, "origin": path}]}, lambda: [line])
     setting = _printable(run.with_files_read_again().resolve(name))

@@ -1,4 +1,4 @@
-"""`history`: every task that was submitted or seen from here, read without the network."""
+"""`history`: the recorded tasks of this user, read and deleted without the network."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ... import errors
+from ..command_group import CommandGroup
 from ..console import Styled
-from ..context import CommandContext, command
+from ..context import CommandContext
 from ..json_output import jsonable, to_object
 from .listing import DEFAULT_LIMIT, STATES, moment_of
 
@@ -20,99 +21,76 @@ if TYPE_CHECKING:
     from ..._store.history import History, HistoryEntry, HistoryFilter, HistoryPage
     from ..console import Line
 
-# Action -> what follows it, None where nothing does.
-ACTIONS = {"list": None, "show": "REF", "export": "REF", "import": "FILE", "forget": "REF", "prune": None}
-NEEDS_TARGET = ("show", "forget")
-
-
-@command(
+history_command = CommandGroup(
     "history",
-    has_provider=False,
+    default="list",
+    help="""Read and delete what was recorded of the tasks that were submitted or seen from here.
+
+    It needs no network, and the services keep their tasks. The setting history chooses what is recorded: full, metadata
+    (no text) or off.
+    """,
+)
+optional_refs = click.argument("refs", metavar="[REF]...", nargs=-1)
+refs = click.argument("refs", metavar="REF...", nargs=-1, required=True)
+
+
+def opened(run: CommandContext) -> closing[History]:
+    """Return the history of this user as a context manager that closes it."""
+    from ..._app.task_history import open_history
+
+    return closing(open_history(run.config, clock=run.process_env.clock))
+
+
+@history_command.subcommand(
+    "list",
     examples="""
 coatcheck history
 coatcheck history --search "dark mode" --since 7d
 coatcheck history --provider codex --state failed --json ref,title
-coatcheck history show @last
-coatcheck history export > tasks.jsonl
-coatcheck history import tasks.jsonl
-coatcheck history forget codex:task_e_6a0
-coatcheck history prune --before 90d
 """,
 )
-@click.argument("action", type=click.Choice(list(ACTIONS)), default="list")
-@click.argument("targets", metavar="[REF|FILE]...", nargs=-1)
-@click.option("--provider", "service", metavar="NAME", help="list: Only tasks of this service.")
+@click.option("--provider", "service", metavar="NAME", help="Only tasks of this service.")
 @click.option(
     "--state", "states", type=click.Choice(STATES), multiple=True, metavar="STATE",
-    help="list: Only tasks in a state, as `coatcheck list` takes it; may be repeated.",
+    help="Only tasks in a state, as `coatcheck list` takes it; may be repeated.",
 )  # fmt: skip
-@click.option("--search", metavar="TEXT", help="list: Only tasks whose title, prompt or messages have these words.")
-@click.option("--since", metavar="TIME", help="list: Only tasks submitted since: 30m, 2d, or a date.")
-@click.option("--until", metavar="TIME", help="list: Only tasks submitted before: 30m, 2d, or a date.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help=f"list: Show N (default: {DEFAULT_LIMIT}).")
-@click.option("--cursor", help="list: Continue after the end of an earlier list.")
-@click.option("--before", metavar="TIME", help="prune: Tasks that were last recorded before: 90d, or a date.")
-def history_command(run: CommandContext, *, action: str, targets: tuple[str, ...], **options: Any) -> None:
-    """List the tasks that were submitted or seen from here, of all services, without the network.
-
-    show prints a task as it was recorded. export writes tasks as lines of JSON, all without REF, and import reads such
-    lines. forget deletes tasks from the history, prune those that have ended; the services keep them. The setting
-    history chooses what is recorded: full, metadata (no text) or off.
-    """
-    from ..._app.task_history import open_history
-
-    _check(action, targets, options)
-    with closing(open_history(run.config, clock=run.process_env.clock)) as history:
-        if action == "list":
-            _list(run, history, options)
-        elif action == "show":
-            _show(run, history, [run.ref(each) for each in targets])
-        elif action == "export":
-            _export(run, history, [run.ref(each) for each in targets])
-        elif action == "import":
-            _import(run, history, targets)
-        elif action == "forget":
-            _forget(run, history, [run.ref(each) for each in targets])
-        else:
-            _print_count(run, "pruned", history.prune(_moment(run, options["before"], "--before")))
-
-
-def _check(action: str, targets: Sequence[str], options: dict[str, Any]) -> None:
-    """Raise `ConfigurationError` for what the action does not take, and for what it lacks."""
-    if action in NEEDS_TARGET and not targets:
-        raise errors.ConfigurationError(f"history {action} needs REF", remedy=f"run: coatcheck history {action} REF")
-    if targets and ACTIONS[action] is None:
-        raise errors.ConfigurationError(f"history {action} takes no argument", remedy=f"leave out {targets[0]!r}")
-    if action == "prune" and not options["before"]:
-        raise errors.ConfigurationError(
-            "history prune needs --before", remedy="run: coatcheck history prune --before 90d"
-        )
-    own = {"list": set(options) - {"before"}, "prune": {"before"}}.get(action, set())
-    for name, value in options.items():
-        if value and name not in own:
-            option = {"service": "provider", "states": "state"}.get(name, name)
-            raise errors.ConfigurationError(f"history {action} takes no --{option}", remedy="leave it out")
-
-
-def _moment(run: CommandContext, text: str | None, option: str) -> Any:
-    from datetime import UTC, datetime
-
-    return None if text is None else datetime.fromtimestamp(moment_of(text, run.now, option), UTC)
-
-
-def _list(run: CommandContext, history: History, options: dict[str, Any]) -> None:
-    page = history.list(_filter(run, options), limit=options["limit"] or DEFAULT_LIMIT, cursor=options["cursor"])
+@click.option("--search", metavar="TEXT", help="Only tasks whose title, prompt or messages have these words.")
+@click.option("--since", metavar="TIME", help="Only tasks submitted since: 30m, 2d, or a date.")
+@click.option("--until", metavar="TIME", help="Only tasks submitted before: 30m, 2d, or a date.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=DEFAULT_LIMIT,
+    metavar="N",
+    help=f"Show N (default: {DEFAULT_LIMIT}).",
+)
+@click.option("--cursor", help="Continue after the end of an earlier list.")
+def list_tasks(run: CommandContext, **options: Any) -> None:
+    """List the recorded tasks of all services, the latest first."""
+    with opened(run) as history:
+        page = history.list(_filter(run, options), limit=options["limit"], cursor=options["cursor"])
     run.answer(
         lambda: {"tasks": [_document(each, is_summary=True) for each in page.items], "cursor": page.cursor},
         lambda: _table(run, page),
         is_long=True,
     )
     if page.cursor and not run.is_json:
-        words = {f"--{name}": options[name] for name in ("search", "since", "until", "limit")}
-        words["--provider"] = options["service"]
-        given = [word for name, value in words.items() if value is not None for word in (name, str(value))]
-        given += [word for state in options["states"] for word in ("--state", state)]
-        run.note("", f"There are more: {run.hint('history', *given)} --cursor={page.cursor}")
+        run.note("", f"There are more: {run.hint('history', *_words_of(options))} --cursor={page.cursor}")
+
+
+def _words_of(options: dict[str, Any]) -> list[str]:
+    """Return the options of a list as they are written on the command line."""
+    limit = options["limit"] if options["limit"] != DEFAULT_LIMIT else None
+    values = {f"--{name}": options[name] for name in ("search", "since", "until")}
+    values |= {"--limit": limit, "--provider": options["service"]}
+    words = [word for name, value in values.items() if value is not None for word in (name, str(value))]
+    return words + [word for state in options["states"] for word in ("--state", state)]
+
+
+def _moment(run: CommandContext, text: str | None, option: str) -> Any:
+    from datetime import UTC, datetime
+
+    return None if text is None else datetime.fromtimestamp(moment_of(text, run.now, option), UTC)
 
 
 def _filter(run: CommandContext, options: dict[str, Any]) -> HistoryFilter:
@@ -140,11 +118,21 @@ def _document(entry: HistoryEntry, *, is_summary: bool = False) -> dict[str, Any
     return {**task, "recorded_at": jsonable(entry.recorded_at), **origin}
 
 
-def _show(run: CommandContext, history: History, refs: Sequence[TaskRef]) -> None:
+@history_command.subcommand(
+    "show",
+    examples="""
+coatcheck history show @last
+coatcheck history show @last --json
+""",
+)
+@refs
+def show_tasks(run: CommandContext, *, refs: tuple[str, ...]) -> None:
+    """Print tasks as they were recorded, whatever their state."""
     from ..formatting import age
     from ..wait_progress import result
 
-    entries = [_require(history, ref) for ref in dict.fromkeys(refs)]
+    with opened(run) as history:
+        entries = [_require(history, ref) for ref in unique_refs(run, refs)]
     documents = [_document(entry) for entry in entries]
     blocks = [
         [*([""] if place else []), *result(each.task, None, run), *_template_lines(each)]
@@ -176,22 +164,47 @@ def _require(history: History, ref: TaskRef) -> HistoryEntry:
     return entry
 
 
-def _export(run: CommandContext, history: History, refs: Sequence[TaskRef]) -> None:
+def unique_refs(run: CommandContext, texts: Sequence[str]) -> list[TaskRef]:
+    """Return the tasks that *texts* name, each once."""
+    return list(dict.fromkeys(run.ref(each) for each in texts))
+
+
+@history_command.subcommand(
+    "export",
+    examples="""
+coatcheck history export > tasks.jsonl
+coatcheck history export @last @2
+""",
+)
+@optional_refs
+def export_tasks(run: CommandContext, *, refs: tuple[str, ...]) -> None:
+    """Print tasks with their events and texts as lines of JSON. Without REF these are all tasks."""
     if run.has_chosen_fields:
         raise errors.ConfigurationError(
             "history export writes whole lines of JSON", remedy="leave out the FIELDS of --json, and --jq"
         )
-    for line in history.export_lines(refs or None):
-        run.console.write(line)
+    with opened(run) as history:
+        for line in history.export_lines([run.ref(each) for each in refs] or None):
+            run.console.write(line)
 
 
-def _import(run: CommandContext, history: History, names: Sequence[str]) -> None:
+@history_command.subcommand(
+    "import",
+    examples="""
+coatcheck history import tasks.jsonl
+coatcheck history export | ssh other coatcheck history import
+""",
+)
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+def import_tasks(run: CommandContext, *, files: tuple[str, ...]) -> None:
+    """Record the tasks of exported lines that are new or newer. Without FILE, and for -, it reads standard input."""
     from ..._app.task_history import level_of
 
     if level_of(run.config) == "off":
         raise errors.ConfigurationError("history is off, so nothing is imported", remedy="set COATCHECK_HISTORY=full")
-    lines = (line for name in names or ("-",) for line in _lines_of(run, name))
-    _print_count(run, "imported", history.import_lines(lines))
+    lines = (line for name in files or ("-",) for line in _lines_of(run, name))
+    with opened(run) as history:
+        _print_count(run, "imported", history.import_lines(lines))
 
 
 def _lines_of(run: CommandContext, name: str) -> Iterator[bytes]:
@@ -209,11 +222,23 @@ def _lines_of(run: CommandContext, name: str) -> Iterator[bytes]:
         ) from None
 
 
-def _forget(run: CommandContext, history: History, refs: Sequence[TaskRef]) -> None:
-    unique = list(dict.fromkeys(refs))
-    for ref in unique:
-        _require(history, ref)
-    _print_count(run, "forgotten", history.forget(unique))
+@history_command.subcommand("forget", examples="coatcheck history forget codex:task_e_6a0")
+@refs
+def forget_tasks(run: CommandContext, *, refs: tuple[str, ...]) -> None:
+    """Delete tasks with their events and texts from the history."""
+    with opened(run) as history:
+        unique = unique_refs(run, refs)
+        for ref in unique:
+            _require(history, ref)
+        _print_count(run, "forgotten", history.forget(unique))
+
+
+@history_command.subcommand("prune", examples="coatcheck history prune --before 90d")
+@click.option("--before", metavar="TIME", required=True, help="Tasks that were last recorded before: 90d, or a date.")
+def prune_tasks(run: CommandContext, *, before: str) -> None:
+    """Delete from the history the tasks that have ended."""
+    with opened(run) as history:
+        _print_count(run, "pruned", history.prune(_moment(run, before, "--before")))
 
 
 def _print_count(run: CommandContext, action: str, count: int) -> None:

@@ -10,8 +10,9 @@ import click
 from ... import errors
 from ..._protocol.provider import Support
 from ..._runtime.provider_lookup import provider_names, provider_of
+from ..command_group import CommandGroup
 from ..console import Line, Styled
-from ..context import CommandContext, command
+from ..context import CommandContext
 from ..json_output import Fields, read
 from ..tables import table
 from ..text_width import columns
@@ -20,36 +21,52 @@ if TYPE_CHECKING:
     from ..._protocol.provider import Capabilities
 
 
-@command(
+providers_command = CommandGroup(
     "providers",
-    has_provider=False,
-    examples="""
-coatcheck providers list
-coatcheck providers show codex
-coatcheck providers show codex --json
-coatcheck providers new acme --folder coatcheck-acme
-""",
-)
-@click.argument("action", type=click.Choice(["list", "show", "new"]), default="list")
-@click.argument("name", required=False)
-@click.option("--folder", metavar="PATH", help="Where to write a new one (default: coatcheck-NAME in this folder).")
-def providers_command(run: CommandContext, *, action: str, name: str | None, folder: str | None) -> None:
-    """List the capabilities of all providers, show those of one, or write a new one.
+    default="list",
+    help="""List the capabilities of all providers, show those of one, or write a new one.
 
     "documented": the service's own client or documentation has it; "observed": it works, but is not documented.
-    A new provider is a separate package, which passes the conformance tests before you change it.
+    """,
+)
+name_argument = click.argument("name")
+
+
+@providers_command.subcommand("list", examples="coatcheck providers")
+def list_providers(run: CommandContext) -> None:
+    """List the capabilities of all providers."""
+    known = {name: _capabilities_or_error(run, name) for name in provider_names(run.config)}
+    run.answer(
+        lambda: {"providers": [_entry(name, can) for name, can in known.items()]},
+        lambda: _matrix(run, {name: can for name, can in known.items() if not isinstance(can, errors.CoatcheckError)}),
+    )
+    for can in known.values():
+        if isinstance(can, errors.CoatcheckError):
+            run.note(f"coatcheck: warning: {' '.join(str(can).split())}")
+
+
+@providers_command.subcommand(
+    "show",
+    examples="""
+coatcheck providers show codex
+coatcheck providers show codex --json
+""",
+)
+@name_argument
+def show_provider(run: CommandContext, *, name: str) -> None:
+    """Print the capabilities of a provider, and why others are missing."""
+    capabilities = capabilities_of(run, name)
+    run.answer(lambda: document(name, capabilities), lambda: _lines(run, name, capabilities))
+
+
+@providers_command.subcommand("new", examples="coatcheck providers new acme --folder coatcheck-acme")
+@name_argument
+@click.option("--folder", metavar="PATH", help="Where to write it (default: coatcheck-NAME in this folder).")
+def write_provider(run: CommandContext, *, name: str, folder: str | None) -> None:
+    """Write a new provider.
+
+    It is a separate package, which passes the conformance tests before you change it.
     """
-    if action == "list":
-        _list(run)
-    elif name is None:
-        raise errors.ConfigurationError("no provider given", remedy=f"run: coatcheck providers {action} NAME")
-    elif action == "show":
-        _show(run, name)
-    else:
-        _new(run, name, folder)
-
-
-def _new(run: CommandContext, name: str, folder: str | None) -> None:
     from .. import scaffolding  # rarely used
 
     folder = os.path.join(run.process_env.folder, folder or f"coatcheck-{name.replace('_', '-')}")
@@ -62,17 +79,6 @@ def _new(run: CommandContext, name: str, folder: str | None) -> None:
         f"{name} is an invented service: change wire.py and extract.py to the responses of yours.",
         f"Try it: cd {folder} && pip install -e '.[test]' && pytest",
     )
-
-
-def _list(run: CommandContext) -> None:
-    known = {name: _capabilities_or_error(run, name) for name in provider_names(run.config)}
-    run.answer(
-        lambda: {"providers": [_entry(name, can) for name, can in known.items()]},
-        lambda: _matrix(run, {name: can for name, can in known.items() if not isinstance(can, errors.CoatcheckError)}),
-    )
-    for can in known.values():
-        if isinstance(can, errors.CoatcheckError):
-            run.note(f"coatcheck: warning: {' '.join(str(can).split())}")
 
 
 def _capabilities_or_error(run: CommandContext, name: str) -> Capabilities | errors.CoatcheckError:
@@ -100,11 +106,6 @@ def _matrix(run: CommandContext, known: dict[str, Capabilities]) -> list[Line]:
 
 def _verbs(can: Capabilities, support: Support) -> str:
     return ", ".join(sorted(verb for verb, each in can.verbs.items() if each is support))
-
-
-def _show(run: CommandContext, name: str) -> None:
-    capabilities = capabilities_of(run, name)
-    run.answer(lambda: document(name, capabilities), lambda: _lines(run, name, capabilities))
 
 
 def capabilities_of(run: CommandContext, name: str) -> Capabilities:

@@ -138,7 +138,14 @@ def agent_command(agent: str, folder: str) -> tuple[str, ...]:
 
 
 def split(agent: str) -> tuple[str, ...]:
-    """Return a command as its arguments, split as a shell would, without a shell."""
+    """Return a command as its arguments, split as a shell would. Raises `ConfigurationError` for what needs a shell."""
+    from ..._review.command_words import shell_syntax
+
+    if syntax := shell_syntax(agent):
+        raise errors.ConfigurationError(
+            f"the agent command {agent!r} has {syntax}, and no shell runs it",
+            remedy="write a script, and pass it: --agent ./agent.sh",
+        )
     try:
         return tuple(shlex.split(agent))
     except ValueError as error:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ... import errors
+from ..command_group import CommandGroup
 from ..console import Line, Styled
-from ..context import CommandContext, command
+from ..context import CommandContext
 from ..exit_codes import ExitCode
 from ..formatting import heading
 from ..json_output import error_document, to_object
@@ -20,54 +20,21 @@ if TYPE_CHECKING:
     from ..._app.templates import FoundTemplate
     from ..._review.templates import Argument, Template
 
-ACTIONS = ("list", "show", "render", "check")
-
-
-@command(
+templates_command = CommandGroup(
     "templates",
-    has_provider=False,
-    examples="""
-coatcheck templates
-coatcheck templates show fix-issue
-coatcheck templates render fix-issue --arg issue=@issue.md
-coatcheck templates check
-coatcheck templates check .coatcheck/prompts/fix-issue.md
-""",
-)
-@click.argument("action", type=click.Choice(ACTIONS), default="list")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
-@argument_option
-def templates_command(
-    run: CommandContext, *, action: str, names: tuple[str, ...], template_arguments: tuple[str, ...]
-) -> int:
-    """List, show, render or check prompt templates.
+    default="list",
+    help="""List, show, render or check prompt templates.
 
     Templates are Markdown files in .coatcheck/prompts of the checkout and in prompts of the user's folder of settings;
-    NAME is a file's name without .md, or a path. render prints the prompt that `submit --template` would send. check
-    reports templates that cannot be used and probable mistakes; its exit code is then 2.
-    """
-    _check(action, names, has_arguments=bool(template_arguments))
-    if action == "list":
-        _list(run)
-    elif action == "show":
-        _show(run, names[0])
-    elif action == "render":
-        _render(run, names[0], template_arguments)
-    else:
-        return _check_all(run, names)
-    return ExitCode.DONE
+    NAME is a file's name without .md, or a path.
+    """,
+)
+template_argument = click.argument("template", metavar="NAME")
 
 
-def _check(action: str, names: Sequence[str], *, has_arguments: bool) -> None:
-    if action == "list" and names:
-        raise errors.ConfigurationError("templates list takes no argument", remedy=f"leave out {names[0]!r}")
-    if action in ("show", "render") and len(names) != 1:
-        raise errors.ConfigurationError(f"templates {action} needs one NAME", remedy="coatcheck templates lists them")
-    if has_arguments and action != "render":
-        raise errors.ConfigurationError(f"templates {action} takes no --arg", remedy="leave it out")
-
-
-def _list(run: CommandContext) -> None:
+@templates_command.subcommand("list", examples="coatcheck templates")
+def list_all(run: CommandContext) -> None:
+    """List the templates, those with errors included."""
     from ..._app.templates import list_templates
 
     found = list_templates(folders(run))
@@ -102,11 +69,14 @@ def _usage(argument: Argument) -> str:
     return argument.name if argument.is_required else f"[{argument.name}]"
 
 
-def _show(run: CommandContext, name: str) -> None:
+@templates_command.subcommand("show", examples="coatcheck templates show fix-issue")
+@template_argument
+def show_template(run: CommandContext, *, template: str) -> None:
+    """Print a template: its settings, its arguments and its prompt."""
     from ..._review.template_files import load_template
 
-    template = load_template(located(run, name), folders(run))
-    run.answer(lambda: to_object(template), lambda: _details(template), is_long=True)
+    loaded = load_template(located(run, template), folders(run))
+    run.answer(lambda: to_object(loaded), lambda: _details(loaded), is_long=True)
 
 
 def _details(template: Template) -> list[Line]:
@@ -121,20 +91,33 @@ def _details(template: Template) -> list[Line]:
     return [*lines, *heading("Prompt"), *template.body.strip("\n").split("\n")]
 
 
-def _render(run: CommandContext, name: str, texts: tuple[str, ...]) -> None:
+@templates_command.subcommand("render", examples="coatcheck templates render fix-issue --arg issue=@issue.md")
+@template_argument
+@argument_option
+def render_template(run: CommandContext, *, template: str, template_arguments: tuple[str, ...]) -> None:
+    """Print the prompt that `submit --template` would send."""
     from ..._app.templates import render
 
-    _, rendered = render(located(run, name), folders(run), arguments(run, texts))
+    _, rendered = render(located(run, template), folders(run), arguments(run, template_arguments))
     if run.is_json:
         run.answer(lambda: to_object(rendered), list)
     else:
         run.bytes(rendered.prompt.encode("utf-8", "surrogateescape"))
 
 
-def _check_all(run: CommandContext, names: Sequence[str]) -> int:
+@templates_command.subcommand(
+    "check",
+    examples="""
+coatcheck templates check
+coatcheck templates check .coatcheck/prompts/fix-issue.md
+""",
+)
+@click.argument("templates", metavar="[NAME]...", nargs=-1)
+def check_all(run: CommandContext, *, templates: tuple[str, ...]) -> int:
+    """Report templates that cannot be used and probable mistakes, with exit code 2 where there are any."""
     from ..._app.templates import check_templates
 
-    checked = check_templates([located(run, name) for name in names], folders(run))
+    checked = check_templates([located(run, name) for name in templates], folders(run))
     run.answer(
         lambda: {"templates": [{**_document(each), "findings": list(findings)} for each, findings in checked]},
         lambda: [line for each, findings in checked for line in _findings(each, findings)] or ["No templates."],

@@ -6,19 +6,20 @@ import os
 
 import click
 
-from ..context import CommandContext, command
+from ..command_group import CommandGroup
+from ..context import CommandContext
+
+workflow_command = CommandGroup("workflow", help="Write a workflow for GitHub Actions that runs an agent.")
 
 
-@command(
-    "workflow",
-    has_provider=False,
+@workflow_command.subcommand(
+    "init",
     examples="""
 coatcheck workflow init --agent 'claude -p "$PROMPT"' --setup 'npm install -g @anthropic-ai/claude-code' \\
     --secret ANTHROPIC_API_KEY
 coatcheck workflow init --file agent.yml
 """,
 )
-@click.argument("action", type=click.Choice(["init"]))
 @click.option(
     "--agent",
     metavar="COMMAND",
@@ -34,10 +35,9 @@ coatcheck workflow init --file agent.yml
 )
 @click.option("--file", metavar="NAME", default="coatcheck.yml", help="File name (default: coatcheck.yml).")
 @click.option("--force", "is_forced", is_flag=True, help="Overwrite an existing file.")
-def workflow_command(
+def write_workflow(
     run: CommandContext,
     *,
-    action: str,
     agent: str | None,
     setup: str | None,
     secrets: tuple[str, ...],
@@ -51,7 +51,6 @@ def workflow_command(
     """
     from .. import workflows
 
-    del action
     root = run.root or run.process_env.folder
     path = workflows.write(
         workflows.rendered(agent=agent, setup=setup, secrets=secrets), root, file=file, is_forced=is_forced

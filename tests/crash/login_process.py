@@ -1,13 +1,13 @@
-"""Hundreds of test processes: imported once, forked for each order, killed where the order names it.
+"""A process that needs a login, and kills itself at the step that its order names: run by a fork server.
 
-Reads orders from stdin (one JSON object a line) and answers each with a line: how the process ended and what it said.
-It has one thread when it forks, and nothing open but its pipes.
+Its argument is a JSON object; it prints the access token, or the error.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sys
 import time
@@ -26,7 +26,7 @@ from coatcheck._runtime.transport import ReqwestTransport, TransportOptions
 from coatcheck.providers.codex.credentials import LOGIN
 
 
-class Hurried(SystemClock):
+class FastClock(SystemClock):
     """A clock on which waits take a fiftieth of their time, so that waiting for a killed process stays short."""
 
     def monotonic(self) -> float:
@@ -55,9 +55,10 @@ def half(path: str, data: bytes) -> None:
     die()
 
 
-# Where a process of ours dies; the names of those in which the service had taken the token, and nothing of its answer
+# Where a process is killed; the names of those in which the service had taken the token, and nothing of its answer
 # was on the disk yet, end in "(spent)".
 DEATHS: dict[str, Callable[[], None]] = {
+    "": lambda: None,
     "before the lock": lambda: before(Driver, "answer", lambda _, effect: isinstance(effect, Exclusive)),
     "with the lock": lambda: before(LoginLocation, "refresh"),
     "before the room": lambda: before(LoginLocation, "_reserve"),
@@ -76,15 +77,15 @@ DEATHS: dict[str, Callable[[], None]] = {
 }
 
 
-def work(order: dict[str, Any]) -> str:
-    """Be one test process: get a secret, and report the result."""
-    DEATHS.get(order["death"], lambda: None)()
+def get_token(order: dict[str, Any]) -> str:
+    """Return the access token of the order's login, or the error."""
+    DEATHS[order["death"]]()
     environ = order["environ"]
     login = LoginCredentials(
         LOGIN,
         environ=environ,
-        clock=Hurried() if order["is_hurried"] else SystemClock(),
-        random=__import__("random").random,
+        clock=FastClock() if order["is_fast"] else SystemClock(),
+        random=random.random,
         config_dir=environ["COATCHECK_CONFIG_HOME"],
         state_dir=environ["COATCHECK_STATE_HOME"],
         choice=LoginSelection(source=Source(order["source"])),
@@ -96,40 +97,6 @@ def work(order: dict[str, Any]) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-def fork(order: dict[str, Any]) -> tuple[int, int]:
-    """Start a process for *order* and return its pid and where it answers."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        os.write(writing, work(order).encode())
-        os._exit(0)
-    os.close(writing)
-    return pid, reading
-
-
-def finish(pid: int, reading: int) -> dict[str, object]:
-    """Wait for a process and return how it ended."""
-    said = b"".join(iter(lambda: os.read(reading, 65_536), b""))
-    os.close(reading)
-    _, status = os.waitpid(pid, 0)
-    return {"is_killed": os.WIFSIGNALED(status), "said": said.decode()}
-
-
 def main() -> None:
-    """Serve orders until stdin ends: each is a list of processes that run at the same time."""
-    for line in sys.stdin:
-        orders = json.loads(line)
-        running = [fork(order) for order in orders]
-        report([pid for pid, _ in running])
-        report([finish(*each) for each in running])
-
-
-def report(answer: object) -> None:
-    """Answer in one line."""
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()
+    """Print the token of the order that is the argument."""
+    sys.stdout.write(get_token(json.loads(sys.argv[1])))
