@@ -328,3 +328,21 @@ def test_the_policies_of_the_user_decide(rig: Rig) -> None:
     with pytest.raises(errors.ConfigurationError, match=r"gates\.policies\.small\.decision"):
         rig.fleet("./api", name="other").run()
     assert {"delivered": 1} == (status and dict(status.items))
+
+
+def test_a_service_that_ends_between_two_runs_parks_what_is_planned(rig: Rig) -> None:
+    """Planned tasks of a service that cannot be used any more wait for it, with the reason; the other service's are sent."""
+    committed(rig.folder / "web")
+    places = [{"provider": name, "environment": "env_1"} for name in ("codex", "local")]
+    fleet = rig.fleet("./api", "./web", candidates=places, rollout={"waves": [1, "100%"]})
+    fleet.run()
+    fleet.approve(by="ann")
+    rig.without.add("local")
+    parked = fleet.run()
+    rig.without.clear()
+    status = fleet.run()
+
+    assert parked is not None
+    assert ("parked", {"ended": 1, "planned": 1, "verified": 2}) == (parked.outcome, dict(parked.candidates))
+    assert any("it cannot be used: no local cloud is running" in (each.reason or "") for each in parked.accounts)
+    assert ("delivered", 4) == (status and status.outcome, len(rig.cloud.tasks))
