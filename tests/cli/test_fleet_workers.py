@@ -29,7 +29,10 @@ def cli(tmp_path: Path) -> Cli:
         (("init",), "workers share a PostgreSQL database, and the store is a folder"),
         (("work",), "fleet work needs FILE"),
         (("work", "typing.toml", "--kinds", "submit,verfy"), "there is no kind of job 'verfy'; did you mean verify?"),
-        (("work", "typing.toml", "--yes"), "fleet work takes no --yes"),
+        (
+            ("work", "typing.toml", "--yes"),
+            "coatcheck fleet work has no option --yes; it is an option of: coatcheck fleet run, coatcheck fleet cancel, coatcheck fleet init",
+        ),
         (("work", "none.toml"), "none.toml"),
     ],
 )

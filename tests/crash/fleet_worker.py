@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from coatcheck._fleet.branch_names import slug
 from coatcheck._fleet.context import FleetOptions
-from coatcheck._fleet.delivery import Delivered, Delivery, slug
+from coatcheck._fleet.delivery import Delivered, Delivery
 from coatcheck._fleet.file import convert
 from coatcheck._fleet.reviewing import ItemReview
 from coatcheck._fleet.services import ServiceClient

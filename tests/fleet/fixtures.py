@@ -12,8 +12,9 @@ import msgspec
 
 from coatcheck._fleet.context import FleetContext, FleetOptions
 from coatcheck._fleet.control import FleetControl
-from coatcheck._fleet.delivery import Delivered, Delivery
+from coatcheck._fleet.delivery import Deliver, Delivered, Delivery
 from coatcheck._fleet.file import convert
+from coatcheck._fleet.merge_queue import MergeQueue
 from coatcheck._fleet.planning import plan_items
 from coatcheck._fleet.reviewing import ItemReview
 from coatcheck._fleet.runner import FleetRunner
@@ -85,6 +86,11 @@ def paced_client(rate: float) -> type[ServiceClient]:
 class FleetFixture:
     """A fleet, its store, and the service that its candidates are submitted to."""
 
+    # What a subclass replaces: how bases are pinned, further targets, and what merges.
+    client: type[ServiceClient] = ServiceClient
+    targets: Mapping[str, Deliver] = {}
+    queue: MergeQueue | None = None
+
     def __init__(
         self,
         folder: Path,
@@ -111,16 +117,20 @@ class FleetFixture:
         """Store the items of the file, as a run does."""
         known = self.control.store.find(self.spec.name)
         stored = {each.key: each for each in self.control.store.items(known.id)} if known else {}
-        items, _ = plan_items(self.spec, known=stored, resolve=lambda _name, _base: "c0ffee")
+        items, _ = plan_items(self.spec, known=stored, resolve=self.resolve)
         self.fleet = self.control.store.save(
             self.spec.name, spec=self.spec.canonical, digest=self.spec.digest, items=items
         )
         states = [FleetState.STOPPING, FleetState.DONE]
         self.control.store.change_fleet(self.fleet.id, states, FleetState.RUNNING)
 
+    def resolve(self, name: str, base: str | None) -> str:
+        """Return the commit that a base is pinned to."""
+        return "c0ffee"
+
     def connect(self, provider: str, account: str) -> ServiceClient:
         """Return a client of the service."""
-        client = ServiceClient if self.rate is None else paced_client(self.rate)
+        client = self.client if self.rate is None else paced_client(self.rate)
         return client(
             provider,
             base_url="http://127.0.0.1:9/backend-api",
@@ -148,9 +158,11 @@ class FleetFixture:
             on_notice=self.notices.append,
             policies=self.policies,
         )
-        targets = {"patch": self.deliveries}
+        targets = {"patch": self.deliveries, **self.targets}
         try:
-            return await FleetRunner(context, self.review, targets).run(waits=waits, on_status=self.on_status)
+            return await FleetRunner(context, self.review, targets, self.queue).run(
+                waits=waits, on_status=self.on_status
+            )
         finally:
             await services.aclose()
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from coatcheck import errors
-from coatcheck._fleet.delivery import Branches, Delivery, PatchFiles, slug
+from coatcheck._fleet.branch_names import slug
+from coatcheck._fleet.delivery import Delivery
+from coatcheck._fleet.delivery_targets import Branches, PatchFiles
 from coatcheck._fleet.repositories import Repositories
 from coatcheck._model.fleets import FleetItem
 from coatcheck._patches.git import git
@@ -96,7 +98,7 @@ def test_what_does_not_fit_is_a_conflict(repositories: Repositories, repository:
 
     with pytest.raises(errors.PatchConflictError):
         Branches(repositories)(delivery(base))
-    assert repositories.branch("acme/api", "coatcheck/core") is None
+    assert b"" == git("for-each-ref", "refs/heads/coatcheck", folder=repository)
 
 
 def test_a_branch_that_may_not_be_pushed_names_the_reason(repositories: Repositories, repository: Path) -> None:

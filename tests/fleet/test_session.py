@@ -265,11 +265,11 @@ def test_both_fleets_do_the_same(rig: Rig) -> None:
     assert own == {name for name in vars(AsyncFleet) if not name.startswith("_")} - {"aclose"}
 
 
-def test_a_delivery_that_does_not_exist_is_refused_before_anything_is_sent(rig: Rig) -> None:
-    """A kind of delivery that is not available is an error before the first submission."""
+def test_a_repository_that_is_not_on_the_forge_is_refused_before_anything_is_sent(rig: Rig) -> None:
+    """A repository without pull requests is an error before the first submission."""
     fleet = rig.fleet("./api", deliver={"to": "pull_request"})
 
-    with pytest.raises(errors.UnsupportedError, match="pull_request"):
+    with pytest.raises(errors.ConfigurationError, match=r"\./api is no repository of https://github\.com"):
         fleet.run()
     assert 0 == len(rig.cloud.tasks)
 

@@ -122,6 +122,8 @@ def show_next(run: CommandContext, status: FleetStatus) -> None:
     name = status.fleet.name
     if status.fleet.state is FleetState.PAUSED:
         run.note(f"{name} is paused; continue with: coatcheck fleet resume {name}")
+    elif status.deliveries_held:
+        run.note(f"{status.deliveries_held}: merge or close some, then run it again")
     elif status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
         count = status.items[ItemState.WAITING]
         run.note(f"{count_of(count, 'item')} to decide: coatcheck fleet approve {name} [KEY]..., or reject")

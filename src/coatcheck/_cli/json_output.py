@@ -159,6 +159,7 @@ DOCUMENTS: Mapping[str, str] = {
     "fleet watch": "`status`: fleet status, a line for each change (NDJSON)",
     "fleet show": "`items`: fleet item objects; with KEY an item report",
     "fleet report": "a fleet report; with --output `path` and `format`",
+    "fleet deliver": "`status`: fleet status; with --dry-run a merge plan",
     "fleet events": "one stored event per line (NDJSON)",
     "fleet approve": "`items`: fleet item objects, those that were changed",
     "fleet reject": "as `fleet approve`",

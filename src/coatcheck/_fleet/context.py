@@ -77,6 +77,8 @@ class FleetContext:
         self.has_failed = False
         # Jobs that follow from others; the engine takes them after each job.
         self.follow_ups: list[Job] = []
+        # Why nothing more is delivered now, empty where nothing keeps it from being delivered.
+        self.deliveries_held = ""
 
     def section(self, provider: str) -> CandidateSection:
         """Return what the file says about a service."""

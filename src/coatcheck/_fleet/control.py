@@ -258,7 +258,11 @@ class FleetControl:
             base=item.base_commit or item.base,
         )
         planned = PlannedCandidate(
-            key=key, provider=last.provider, environment=last.environment, attempt=last.attempt + 1
+            key=key,
+            provider=last.provider,
+            environment=last.environment,
+            attempt=last.attempt + 1,
+            round=max(each.round for each in former) + (item.state is ItemState.CONFLICT),
         )
         self.store.add_candidate(fleet.id, item.id, planned)
 

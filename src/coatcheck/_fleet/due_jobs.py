@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import msgspec
+
 from .._model import fleet_events as events
 from .._model.fleets import (
     ACTIVE_CANDIDATES,
@@ -24,11 +26,14 @@ from .._model.fleets import (
 from . import event_values
 from .context import FleetContext
 from .engine import Job
+from .item_order import ordered_items
 
 # Candidates whose tasks are polled.
 SWEPT_CANDIDATES = (CandidateState.RUNNING, CandidateState.INPUT_REQUIRED)
 # Candidates whose tasks have ended, which the rate of failures is a share of.
 _ENDED = FAILED_CANDIDATES | {CandidateState.ENDED, CandidateState.VERIFIED}
+# How often deliveries that are held are tried again (seconds).
+HELD_SECONDS = 60.0
 
 
 class DueJobs:
@@ -43,6 +48,7 @@ class DueJobs:
     ) -> None:
         self._context, self._waits, self._on_status = context, waits, on_status
         self._redriven_at: float | None = None
+        self._held_at = context.clock.monotonic()
         self.status: FleetStatus = context.store.status(context.fleet)
 
     def __call__(self, *, is_tick: bool) -> tuple[Sequence[Job], bool]:
@@ -52,7 +58,7 @@ class DueJobs:
         context.follow_ups.clear()
         if is_tick or context.has_failed:
             context.has_failed = False
-            self.status = context.store.status(context.fleet)
+            self.status = self._status()
             context.fleet = self.status.fleet
             self._advance()
         if is_tick:
@@ -63,6 +69,13 @@ class DueJobs:
         submissions = [*self._submissions()]
         is_going = self._waits and context.fleet.state is not FleetState.DONE
         return [*jobs, *submissions], is_going or bool(jobs or submissions) or self.status.is_active
+
+    def _status(self) -> FleetStatus:
+        """Return the status; on a fleet that goes on, deliveries that are held are tried again from time to time."""
+        context, now = self._context, self._context.clock.monotonic()
+        if context.deliveries_held and self._waits and now - self._held_at >= HELD_SECONDS:
+            context.deliveries_held, self._held_at = "", now
+        return msgspec.structs.replace(context.store.status(context.fleet), deliveries_held=context.deliveries_held)
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 
@@ -111,10 +124,11 @@ class DueJobs:
         if context.fleet.state is FleetState.PAUSED:
             self._redriven_at = None  # everything is found again when the fleet is resumed
             return
-        for state in (ItemState.APPROVED, ItemState.DELIVERING):
-            if self.status.items.get(state):
-                for item in context.store.items(context.fleet.id, states=[state], limit=100):
-                    yield Job("deliver", item.id)
+        if self.status.items.get(ItemState.DELIVERING):
+            for item in context.store.items(context.fleet.id, states=[ItemState.DELIVERING], limit=100):
+                yield Job("deliver", item.id)
+        if self.status.items.get(ItemState.APPROVED) and not context.deliveries_held:
+            yield from (Job("deliver", each.item.id) for each in ordered_items(context))
         if self._redriven_at is not None and now - self._redriven_at < context.options.redrive:
             return
         self._redriven_at = now
@@ -153,7 +167,7 @@ class DueJobs:
         elif not context.waves.carry_out(context.store, context.fleet):
             context.waves.open(self.status, context.spec.wave_sizes(), context.policies)
             context.waves.carry_out(context.store, context.fleet)
-        self.status = context.store.status(context.fleet)
+        self.status = self._status()
         context.fleet = self.status.fleet
 
     def _stop_reason(self) -> str | None:
@@ -177,7 +191,7 @@ class DueJobs:
         context = self._context
         if self.status.items.get(ItemState.WAITING):
             context.gates.carry_out(context.store, context.fleet.id, context.fleet.name)
-            self.status = context.store.status(context.fleet)
+            self.status = self._status()
 
     def _end(self) -> None:
         """Record that a fleet is done: every item is settled, or it stops and nothing is under way."""

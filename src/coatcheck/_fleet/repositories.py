@@ -3,8 +3,7 @@
 Invariants:
 
 - a repository is a path on this machine, a URL, or OWNER/NAME, which the fleet file's `repositories` may map to either;
-- a mirror of each remote repository is kept in a private folder; clones borrow its objects and are deleted after use;
-- a push creates a branch and never changes one.
+- a mirror of each remote repository is kept in a private folder; clones borrow its objects and are deleted after use.
 """
 
 from __future__ import annotations
@@ -22,18 +21,27 @@ from .._patches.git import GitError, git
 from .._workspaces.mirror import object_format_of
 from .environments import is_path
 
-GITHUB = "https://github.com/"
+GITHUB = "https://github.com"
 # How repositories are reached; `ext::` and the like would run commands (gitprotocol, "GIT_ALLOW_PROTOCOL" in git(1)).
 REACHING = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
 
 
 class Repositories:
-    """The repositories by name. *places* are of the fleet file, *checkouts* known checkouts by OWNER/NAME in lower case."""
+    """The repositories by name. *places* are of the fleet file, *checkouts* known checkouts by OWNER/NAME in lower case.
+
+    *site* is where other repositories named OWNER/NAME are.
+    """
 
     def __init__(
-        self, folder: Path, *, places: Mapping[str, str], checkouts: Mapping[str, str], home: Path | None = None
+        self,
+        folder: Path,
+        *,
+        places: Mapping[str, str],
+        checkouts: Mapping[str, str],
+        home: Path | None = None,
+        site: str = GITHUB,
     ) -> None:
-        self._folder, self._places, self._checkouts, self._home = folder, places, checkouts, home
+        self._folder, self._places, self._checkouts, self._home, self._site = folder, places, checkouts, home, site
         self._locks: dict[str, Lock] = {}
         self._guard = Lock()
 
@@ -45,7 +53,7 @@ class Repositories:
         if place.lower() in self._checkouts:
             return self._checkouts[place.lower()]
         if place.count("/") == 1:
-            return f"{GITHUB}{place}.git"
+            return f"{self._site}/{place}.git"
         raise errors.ConfigurationError(
             f"{name!r} is no repository", remedy="write owner/name, a path such as ./api, or a URL"
         )
@@ -86,53 +94,11 @@ class Repositories:
         mirror = self.mirror(name, base)
         folder = Path(tempfile.mkdtemp(prefix="clone-", dir=self._root()))
         try:
-            self._git(
-                name, "clone", "--quiet", "--shared", "--no-checkout", "--", str(mirror), str(folder), folder=folder
-            )
+            arguments = ("clone", "--quiet", "--shared", "--no-checkout", "--", str(mirror), str(folder))
+            self._git(name, *arguments, folder=folder, environment={"GIT_ALLOW_PROTOCOL": "file"})
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def branch(self, name: str, branch: str) -> str | None:
-        """Return the commit of a branch as it is now, None where there is none."""
-        place = self.place(name)
-        listed = self._git(name, "ls-remote", "--end-of-options", place, f"refs/heads/{branch}", folder=self._root())
-        return listed.decode().partition("\t")[0].strip() or None
-
-    def push(self, clone: Path, place: str, branch: str) -> None:
-        """Create a branch of *place* from the same branch of a clone. Raises `ConfigurationError` where it is refused."""
-        refspec = f"refs/heads/{branch}:refs/heads/{branch}"
-        try:
-            git(
-                "push",
-                "--quiet",
-                f"--force-with-lease=refs/heads/{branch}:",
-                "--",
-                place,
-                refspec,
-                folder=clone,
-                environment=REACHING,
-            )
-        except GitError as error:
-            lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
-            shown = next(
-                (line for line in lines if "rejected" in line or "denied" in line), lines[0] if lines else str(error)
-            )
-            raise errors.ConfigurationError(
-                f"the branch {branch} could not be pushed: {shown}",
-                remedy="check that you may push there, then run: coatcheck fleet retry NAME KEY",
-            ) from None
-
-    def trees(self, clone: Path, place: str, branch: str, known: str) -> tuple[str, str] | None:
-        """Return the trees and parents of the clone's branch and of the commit *known* of *place*, None if unreadable."""
-        try:
-            git(
-                "fetch", "--quiet", "--no-tags", "--", place, f"refs/heads/{branch}", folder=clone, environment=REACHING
-            )
-            shown = [git("log", "-1", "--format=%T %P", each, "--", folder=clone) for each in (branch, known)]
-        except GitError:
-            return None
-        return shown[0].decode().strip(), shown[1].decode().strip()
 
     def _fetched(self, name: str, place: str, base: str | None) -> Path:
         mirror = self._root() / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.git"
@@ -156,9 +122,9 @@ class Repositories:
             return found.decode().strip()
         raise _no_base(name, base)
 
-    def _git(self, name: str, *arguments: str, folder: Path) -> bytes:
+    def _git(self, name: str, *arguments: str, folder: Path, environment: Mapping[str, str] = REACHING) -> bytes:
         try:
-            return git(*arguments, folder=folder, environment=REACHING)
+            return git(*arguments, folder=folder, environment=environment)
         except GitError as error:
             line = next((each for each in error.stderr.splitlines() if each.strip()), str(error))
             raise errors.ConfigurationError(

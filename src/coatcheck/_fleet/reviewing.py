@@ -68,13 +68,15 @@ class Reviewer:
         candidates = context.store.candidates(context.fleet.id, item=item.id)
         if item.state is not ItemState.OPEN or not candidates or not context.work.is_settled(item.id):
             return False
-        ended = [each for each in candidates if each.patch is not None]
+        last = max(each.round for each in candidates)
+        ended = [each for each in candidates if each.patch is not None and each.round == last]
         if not ended:
-            reasons = "; ".join(dict.fromkeys(filter(None, (each.error for each in candidates))))
+            reasons = "; ".join(dict.fromkeys(each.error for each in candidates if each.error and each.round == last))
             return self._record(item, ItemState.EXHAUSTED, ItemReview(choice=None, is_automatic=False, why=reasons))
         named = {f"{each.ref}": each for each in ended}
         try:
-            review = await self._reviewed(item, [self._candidate(each) for each in ended])
+            based = msgspec.structs.replace(item, base_commit=ended[-1].base_commit) if last else item
+            review = await self._reviewed(based, [self._candidate(each) for each in ended])
         except errors.CoatcheckError as error:  # a repository that vanished, git that fails
             why = f"it could not be checked: {error}"
             return self._record(item, ItemState.EXHAUSTED, ItemReview(choice=None, is_automatic=False, why=why))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from .. import errors
-from .._model.fleets import FleetStatus
+from .._model.fleets import FleetStatus, ItemState
 from .context import FleetContext
 from .delivery import Deliver, Deliverer
 from .due_jobs import DueJobs
 from .engine import Handler, Job, Kind
+from .item_order import ordered_items
 from .loop import LoopEngine
+from .merge_queue import MergeQueue
 from .reviewing import Review, Reviewer
 from .submission import Submitter
 from .sweep import Sweeper
@@ -20,15 +24,17 @@ SERVER_PATIENCE = 300.0
 
 
 class FleetRunner:
-    """Works on one fleet. *review* checks and ranks the candidates of an item, *targets* deliver by kind."""
+    """Works on one fleet. *review* checks and ranks the candidates of an item, *targets* deliver by kind, after *queue* has merged."""
 
-    def __init__(self, context: FleetContext, review: Review, targets: Mapping[str, Deliver]) -> None:
+    def __init__(
+        self, context: FleetContext, review: Review, targets: Mapping[str, Deliver], queue: MergeQueue | None = None
+    ) -> None:
         self.context = context
         self.handlers: Mapping[Kind, Handler] = {
             "submit": Submitter(context),
             "sweep": Sweeper(context),
             "review": Reviewer(context, review),
-            "deliver": Deliverer(context, targets),
+            "deliver": Deliverer(context, targets, queue),
         }
 
     @property
@@ -58,7 +64,16 @@ class FleetRunner:
             patience=SERVER_PATIENCE if context.store.database.dialect == "postgres" else 0.0,
         )
         await engine.work(self.handlers, self.slots)
-        return context.store.status(context.fleet)
+        return msgspec.structs.replace(context.store.status(context.fleet), deliveries_held=context.deliveries_held)
+
+    async def deliver(self) -> FleetStatus:
+        """Deliver the approved items, in their merge order; return the status of the fleet."""
+        context = self.context
+        context.gates.carry_out(context.store, context.fleet.id, context.fleet.name)
+        for state in (ItemState.DELIVERING, ItemState.APPROVED):
+            for each in ordered_items(context, [state]):
+                await self.handlers["deliver"](Job("deliver", each.item.id))
+        return msgspec.structs.replace(context.store.status(context.fleet), deliveries_held=context.deliveries_held)
 
     def report(self, job: Job, error: errors.CoatcheckError) -> None:
         """Report the error of a job: what it concerns is tried again when it is due."""

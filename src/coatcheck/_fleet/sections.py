@@ -97,7 +97,10 @@ class ApproveSection(Section, frozen=True, kw_only=True):
 
 
 class DeliverSection(Section, frozen=True, kw_only=True):
-    """Where approved changes go: files in `folder`, a branch, or a pull request. `branch` may hold {fleet} and {key}."""
+    """Where approved changes go: files in `folder`, a branch, or a pull request. `branch` may hold {fleet} and {key}.
+
+    `fork` pushes branches to a fork of the login's owner; `max_open` is how many pull requests of the fleet may be open.
+    """
 
     to: Literal["pull_request", "branch", "patch"] = "patch"
     folder: _Text | None = None
@@ -106,6 +109,7 @@ class DeliverSection(Section, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     max_open: _Count | None = None
+    fork: bool = False
 
 
 class BudgetSection(Section, frozen=True, kw_only=True):

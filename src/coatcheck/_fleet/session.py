@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,14 +31,20 @@ from .._store.location import is_missing, open_database
 from . import event_values
 from .context import FleetContext, FleetOptions
 from .control import FleetControl
-from .delivery import Branches, Deliver, PatchFiles
+from .delivery import Deliver
+from .delivery_targets import Branches, PatchFiles
+from .forge import Forge, ForgeClient, github_forge, open_forge
 from .loop import fleet_lock
+from .merge_plan import MergePlan, plan_deliveries
+from .merge_queue import MergeQueue
 from .plan import FleetPlan, PreparedFleet, prepare
+from .pull_requests import PullRequests
 from .repositories import Repositories
 from .repository_review import RepositoryReview
 from .reviewing import Review
 from .runner import FleetRunner
 from .services import ServiceClient, Services
+from .stored_spec import stored_spec
 from .submission import NOT_REACHED, NOT_USABLE
 
 if TYPE_CHECKING:
@@ -82,6 +88,7 @@ class FleetSession:
         self.environ = os.environ if settings.environ is None else settings.environ
         self.config = settings.config or Config(environ=self.environ)
         self.clock: Clock = settings.clock or SystemClock()
+        self._stack = ExitStack()
 
     @property
     def location(self) -> str:
@@ -117,7 +124,8 @@ class FleetSession:
         return is_missing(self.location)
 
     def close(self) -> None:
-        """Close the store."""
+        """Close the store, and what deliveries have opened."""
+        self._stack.close()
         if "database" in self.__dict__:
             self.database.close()
 
@@ -139,6 +147,7 @@ class FleetSession:
             places=spec.sections.repositories,
             checkouts=self.settings.checkouts,
             home=spec.folder,
+            **({"site": github_forge(self.config).site} if spec.sections.deliver.to == "pull_request" else {}),
         )
 
     @asynccontextmanager
@@ -224,7 +233,37 @@ class FleetSession:
         self, spec: FleetSpec, fleet: FleetRecord, services: Services, on_notice: Callable[[str], None]
     ) -> FleetRunner:
         """Return what works on a stored fleet."""
-        context = FleetContext(
+        context = self._context(spec, fleet, services, on_notice)
+        providers = [each.provider for each in spec.sections.candidates]
+        context.accounts.end_parking(providers, reasons=(NOT_USABLE, NOT_REACHED))
+        return FleetRunner(context, self._review(spec), self._targets(spec), self._queue(spec))
+
+    async def deliver(self, name: str, *, on_notice: Callable[[str], None] | None = None) -> FleetStatus:
+        """Deliver the approved items of a stored fleet, in their merge order; return its status."""
+        with fleet_lock(str(self.state_folder)):
+            async with self.services() as services:
+                fleet = self.control.get(name)
+                runner = self.runner(
+                    stored_spec(self.control.store.spec(fleet.id), self.settings.folder),
+                    fleet,
+                    services,
+                    on_notice or _ignore,
+                )
+                return await runner.deliver()
+
+    async def plan_deliveries(self, name: str) -> MergePlan:
+        """Return the merge order of a stored fleet and what conflicts; delivers and stores nothing."""
+        fleet = self.control.get(name)
+        spec = stored_spec(self.control.store.spec(fleet.id), self.settings.folder)
+        async with self.services(is_plan=True) as services:
+            context = self._context(spec, fleet, services, _ignore)
+            with closing(MergeQueue(self.repositories(spec))) as queue:
+                return plan_deliveries(context, queue)
+
+    def _context(
+        self, spec: FleetSpec, fleet: FleetRecord, services: Services, on_notice: Callable[[str], None]
+    ) -> FleetContext:
+        return FleetContext(
             spec,
             fleet,
             self.database,
@@ -234,9 +273,6 @@ class FleetSession:
             on_notice=on_notice,
             policies=self.policies,
         )
-        providers = [each.provider for each in spec.sections.candidates]
-        context.accounts.end_parking(providers, reasons=(NOT_USABLE, NOT_REACHED))
-        return FleetRunner(context, self._review(spec), self._targets(spec))
 
     def _review(self, spec: FleetSpec) -> Review:
         return self.settings.review or RepositoryReview(
@@ -247,19 +283,30 @@ class FleetSession:
             results=CheckResults(self.database, clock=self.clock),
         )
 
+    def open_forge(self) -> tuple[Forge, ForgeClient]:
+        """Return the forge of the settings, with a client of it."""
+        return open_forge(self.config, self.environ, clock=self.settings.clock)
+
+    def _queue(self, spec: FleetSpec) -> MergeQueue:
+        queue = MergeQueue(self.repositories(spec))
+        self._stack.callback(queue.close)
+        return queue
+
     def _targets(self, spec: FleetSpec) -> Mapping[str, Deliver]:
-        """Return the kinds of delivery. Raises `ConfigurationError` where that of the file is not among them."""
+        """Return the kinds of delivery. Raises `ConfigurationError` for a repository that is not on the forge."""
+        pull_requests = PullRequests(
+            self.repositories(spec), spec.sections.deliver, self.open_forge, sleep=self.clock.sleep
+        )
+        self._stack.callback(pull_requests.close)
+        if spec.sections.deliver.to == "pull_request" and "pull_request" not in self.settings.targets:
+            pull_requests.check_names(item.repository for item in spec.items)
         folder = (spec.folder or Path()) / (spec.sections.deliver.folder or f"{spec.name}-patches")
-        targets: dict[str, Deliver] = {
+        return {
             "patch": PatchFiles(folder),
             "branch": Branches(self.repositories(spec)),
+            "pull_request": pull_requests,
             **self.settings.targets,
         }
-        if (kind := spec.sections.deliver.to) not in targets:
-            raise errors.UnsupportedError(
-                f"changes cannot be delivered as {kind}", remedy=f"set deliver.to to one of {', '.join(targets)}"
-            )
-        return targets
 
 
 def _require_items(prepared: PreparedFleet) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from .. import errors
 from .._review.checks import Check, Limits, Verification
 from .._review.command_words import require_commands
+from .branch_names import branch_name
 from .items import Variables, fill, item_key, read_items
 from .quantities import seconds, share, size
 from .sections import FleetSections, VerifySection
@@ -185,8 +186,22 @@ def _check(spec: FleetSpec) -> None:
                 f"budget.concurrent names {unknown[0]}, which no candidate uses",
                 remedy=f"candidates use: {', '.join(sorted(providers))}",
             )
+    _check_branches(spec)
     if sections.deliver.to != "patch" and (item := next((each for each in spec.items if not each.repository), None)):
         raise errors.ConfigurationError(
             f"the item {item.key!r} has no repository to deliver a {sections.deliver.to} to",
             remedy='give items a variable repository, or deliver with to = "patch"',
         )
+
+
+def _check_branches(spec: FleetSpec) -> None:
+    """Raise where a branch cannot be one, or is that of two items of a repository."""
+    known: dict[tuple[str | None, str], str] = {}
+    for item in spec.items if spec.sections.deliver.to != "patch" else ():
+        branch = branch_name(spec.sections.deliver.branch, fleet=spec.name, key=item.key)
+        other = known.setdefault((item.repository, branch), item.key)
+        if other != item.key:
+            raise errors.ConfigurationError(
+                f"the items {other!r} and {item.key!r} have the same branch {branch}",
+                remedy="write {key} in deliver.branch",
+            )

@@ -25,6 +25,7 @@ from . import fleet_events
 from .context import FleetContext
 from .engine import Job
 from .environments import target_of
+from .follow_up import send_follow_up
 from .quota import QuotaReader
 from .services import ServiceClient
 from .usable import message_of
@@ -47,14 +48,21 @@ class Submitter:
         candidate = self._context.store.candidate(int(job.id))
         if candidate.state is CandidateState.PLANNED:
             claimed = await self._claim(candidate)
-            return claimed is not None and await self._submit(claimed)
-        return candidate.state is CandidateState.SUBMITTING and await self._submit(candidate)
+            return claimed is not None and await self._sent(claimed, is_new=True)
+        return candidate.state is CandidateState.SUBMITTING and await self._sent(candidate, is_new=False)
+
+    async def _sent(self, candidate: FleetCandidate, *, is_new: bool) -> bool:
+        if candidate.follows is not None:
+            return await send_follow_up(self._context, candidate, candidate.follows, is_new=is_new)
+        return await self._submit(candidate)
 
     async def _claim(self, candidate: FleetCandidate) -> FleetCandidate | None:
         """Wait for the turn of an account and claim the candidate for it; None where that is not possible now."""
         context, provider = self._context, candidate.provider
         accounts = context.accounts_of(provider)
         start = candidate.id % len(accounts)  # accounts share the work
+        if candidate.follows is not None:  # the task is that of one account
+            accounts, start = (candidate.account or "",), 0
         for account in (*accounts[start:], *accounts[:start]):
             if not context.accounts.may_submit(provider, account):
                 continue
@@ -103,7 +111,7 @@ class Submitter:
         target = target_of(candidate, item.repository)
         options = client.capabilities.options
         return TaskSpec(
-            prompt=self._context.store.prompt(item.id),
+            prompt=self._context.store.candidate_prompt(candidate.id),
             environment=target.environment,
             repository=target.repository,
             branch=item.base,

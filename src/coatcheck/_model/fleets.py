@@ -73,7 +73,7 @@ ITEM_CHANGES: Mapping[ItemState, frozenset[ItemState]] = {
     _I.RANKED: frozenset({_I.WAITING, _I.APPROVED, _I.REJECTED, _I.CANCELLED, _I.OPEN}),
     _I.WAITING: frozenset({_I.APPROVED, _I.REJECTED, _I.CANCELLED, _I.OPEN}),
     _I.APPROVED: frozenset({_I.DELIVERING, _I.CANCELLED, _I.CONFLICT, _I.OPEN}),
-    _I.DELIVERING: frozenset({_I.DELIVERED, _I.APPROVED, _I.CONFLICT, _I.FAILED}),
+    _I.DELIVERING: frozenset({_I.DELIVERED, _I.APPROVED, _I.CONFLICT, _I.FAILED, _I.OPEN}),
     _I.DELIVERED: frozenset(),
     _I.REJECTED: frozenset({_I.OPEN}),
     _I.EXHAUSTED: frozenset({_I.OPEN}),
@@ -178,6 +178,8 @@ class FleetCandidate(Value, frozen=True, kw_only=True):
     submitted_at: datetime | None = None
     ended_at: datetime | None = None
     error: str | None = None
+    round: int = 0
+    follows: TaskRef | None = None
 
     _json: ClassVar[JsonFields] = {
         "id": "its number in the store",
@@ -194,6 +196,8 @@ class FleetCandidate(Value, frozen=True, kw_only=True):
         "submitted_at": "when it was submitted",
         "ended_at": "when its task ended",
         "error": "why it has no change to choose",
+        "round": "how often the change of the item had been sent back because of a conflict",
+        "follows": "the task that it is a message to, where it is no new task",
     }
 
 
@@ -231,7 +235,7 @@ class FleetDelivery(Value, frozen=True, kw_only=True):
         "item": "the number of its item",
         "key": "FLEET/KEY, which is delivered once",
         "kind": "pull_request, branch or patch",
-        "state": "begun, done or failed",
+        "state": "begun, done, failed, or sent back because of a conflict",
         "branch": "the branch",
         "commit": "the commit",
         "url": "the pull request, or the path of the patch file",
@@ -254,6 +258,7 @@ class FleetStatus(Value, frozen=True, kw_only=True):
     """A fleet at one moment: how many items and candidates are in each state, and its accounts.
 
     `waits_for_wave` means that the waves that have begun are finished and the next one waits for a decision.
+    `deliveries_held` says why approved items are not delivered now: as many pull requests are open as allowed.
     """
 
     fleet: FleetRecord
@@ -261,6 +266,7 @@ class FleetStatus(Value, frozen=True, kw_only=True):
     candidates: Mapping[str, int] = {}
     accounts: tuple[FleetAccount, ...] = ()
     waits_for_wave: bool = False
+    deliveries_held: str = ""
 
     _json: ClassVar[JsonFields] = {
         "fleet": "fleet object",
@@ -269,12 +275,13 @@ class FleetStatus(Value, frozen=True, kw_only=True):
         "candidates": "how many candidates are in each state",
         "accounts": "account objects",
         "waits_for_wave": "whether the next wave waits for a decision",
+        "deliveries_held": "why approved items are not delivered now, after a run",
     }
 
     @property
     def is_active(self) -> bool:
         """Whether tasks are under way, or items are being decided or delivered."""
-        moving = (ItemState.RANKED, ItemState.APPROVED, ItemState.DELIVERING)
+        moving = (ItemState.RANKED, ItemState.DELIVERING, *(() if self.deliveries_held else (ItemState.APPROVED,)))
         active = (CandidateState.SUBMITTING, CandidateState.RUNNING)
         return any(self.items.get(each) for each in moving) or any(self.candidates.get(each) for each in active)
 
@@ -292,7 +299,12 @@ class FleetStatus(Value, frozen=True, kw_only=True):
         if self.fleet.stopped_because is not None:
             return FleetOutcome.STOPPED
         is_waiting = is_waiting or self.fleet.state is FleetState.PAUSED
-        if is_waiting or self.waits_for_wave or self.candidates.get(CandidateState.INPUT_REQUIRED):
+        if (
+            is_waiting
+            or self.waits_for_wave
+            or self.deliveries_held
+            or self.candidates.get(CandidateState.INPUT_REQUIRED)
+        ):
             return FleetOutcome.WAITING
         if self.candidates.get(CandidateState.PLANNED):
             return FleetOutcome.PARKED if self.parked_until else FleetOutcome.RUNNING

@@ -2,7 +2,8 @@
 
 git does what it would do for the user (with their ``core.autocrlf``), and nothing else: a checkout
 can hold programs that git would run (hooks, a file-system monitor, a pager, an external diff), and the environment can
-point git at another repository. So every ``GIT_`` variable is dropped and those settings are overruled.
+point git at another repository. So every ``GIT_`` variable is dropped and those settings are overruled. A command that
+reaches no network inherits no variable whose name says that it holds a secret.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ _KEPT = frozenset(
 )
 _KEPT_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
 
+_SECRETS = re.compile(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|(?:^|_)KEY)$", re.IGNORECASE)
+
 # A git that waits for more than this waits for something that will not come (a lock, a dead network disk).
 _SECONDS = 300.0
 
@@ -79,15 +82,20 @@ def git(
     environ: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     accept: Sequence[int] = (0,),
+    descriptors: Sequence[int] = (),
 ) -> bytes:
     """Run git in *folder* and return what it wrote. *settings* overrule the configuration as ``-c`` does.
 
-    It inherits *environ*, by default this process's variables, and *environment* is added. Raises `GitError` for an
-    exit status that is not in *accept*, or when there is no git.
+    It inherits *environ*, by default this process's variables, and the *descriptors*, and *environment* is added.
+    Raises `GitError` for an exit status that is not in *accept*, or when there is no git.
     """
     variables = inherited(os.environ if environ is None else environ) | _ENVIRONMENT | dict(environment or {})
+    if set(variables["GIT_ALLOW_PROTOCOL"].split(":")) <= {"none", "file"}:
+        variables = without_secrets(variables)
     with DeferredSignals() as signals:
-        process = start(arguments, folder=folder, environ=variables, settings=(*_SETTINGS, *settings))
+        process = start(
+            arguments, folder=folder, environ=variables, settings=(*_SETTINGS, *settings), descriptors=descriptors
+        )
         stdout, output = _communicate(process, stdin, folder, signals)
     stderr = output.decode("utf-8", "replace").strip()
     if process.returncode and (refusal := untrusted(stderr, folder)):
@@ -105,8 +113,11 @@ def start(
     settings: Sequence[str],
     stderr: int | None = None,
     is_group: bool = False,
+    descriptors: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start git with exactly these variables and settings, and pipes; *stderr* is another descriptor for its errors.
+
+    It inherits *descriptors*, and no other.
 
     With *is_group* it leads a process group (and session), so that its children can be ended with it. Raises `GitError`
     where it cannot be started.
@@ -122,6 +133,7 @@ def start(
             cwd=folder if folder is None else os.fspath(folder),
             env=dict(environ),
             start_new_session=is_group,
+            pass_fds=descriptors,
         )
     except FileNotFoundError as error:
         raise _missing(error, folder) from None
@@ -170,6 +182,11 @@ def inherited(environ: Mapping[str, str], *, keep_settings: bool = True) -> dict
         for name, value in environ.items()
         if not name.startswith("GIT_") or (keep_settings and (name in _KEPT or name.startswith(_KEPT_PREFIXES)))
     }
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return *environ* without the variables whose names say that they hold a secret."""
+    return {name: value for name, value in environ.items() if not _SECRETS.search(name)}
 
 
 def untrusted(stderr: str, folder: str | os.PathLike[str]) -> GitError | None:

@@ -66,6 +66,9 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     environ: Mapping[str, str]
     workers: int
 
+    def __repr__(self) -> str:
+        return f"Tools(repository={self.repository!r})"
+
 
 class VerificationRun:
     """One call of `Verifier.verify`."""

@@ -12,6 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
+
 from .._model.fleets import CandidateState, ItemState
 from .._values.value import Value
 from .blobs import digest_of, put_blob
@@ -24,12 +26,23 @@ _C = CandidateState
 
 
 class PlannedCandidate(Value, frozen=True, kw_only=True):
-    """A candidate that is to be stored."""
+    """A candidate that is to be stored.
+
+    One that was sent back because of a conflict has a `round`, a `prompt` and perhaps a base of its own; `follows` is the
+    id of the task that it is a message to.
+    """
 
     key: str
     provider: str
     environment: str | None = None
     attempt: int = 1
+    round: int = 0
+    prompt: str | None = None
+    base_commit: str | None = None
+    account: str | None = None
+    follows: str | None = None
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"prompt"})
 
 
 class PlannedItem(Value, frozen=True, kw_only=True):
@@ -58,6 +71,8 @@ def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem
     """Store what is new in *items*."""
     query = "SELECT id, item_key, prompt_digest, base_commit, state FROM fleet_item WHERE fleet = ?"
     known = {key: (id, digest, base, state) for id, key, digest, base, state in transaction.rows(query, (fleet,))}
+    query = "SELECT item, max(round) FROM fleet_candidate WHERE fleet = ? AND round > 0 GROUP BY item"
+    rounds: dict[int, int] = {row[0]: row[1] for row in transaction.rows(query, (fleet,))}
     for item in items:
         id, digest, base, state = known.get(item.key, (0, "", None, ""))
         if state in DELIVERED:
@@ -67,7 +82,8 @@ def save_items(transaction: Transaction, fleet: int, items: Sequence[PlannedItem
         elif (digest, base) != (prompt_digest(item.prompt), item.base_commit):
             _update_item(transaction, fleet, id, item, at)
         for candidate in item.candidates:
-            add_candidate(transaction, fleet, id, candidate)
+            planned = msgspec.structs.replace(candidate, round=rounds[id]) if id in rounds else candidate
+            add_candidate(transaction, fleet, id, planned)
 
 
 def _insert_item(transaction: Transaction, fleet: int, item: PlannedItem, at: float) -> int:
@@ -132,6 +148,11 @@ def add_candidate(transaction: Transaction, fleet: int, item: int, planned: Plan
         "environment": planned.environment,
         "attempt": planned.attempt,
         "state": CandidateState.PLANNED.value,
+        "round": planned.round,
+        "prompt": None if planned.prompt is None else keep_text(transaction, fleet, planned.prompt.encode()),
+        "base_commit": planned.base_commit,
+        "account": planned.account,
+        "follows": planned.follows,
         "version": 1,
     }
     return bool(

@@ -18,7 +18,7 @@ ITEM_COLUMNS = (
 )
 CANDIDATE_COLUMNS = (
     "id, item, candidate_key, provider, account, environment, attempt, state, task, patch, base_commit,"
-    " submitted_at, ended_at, error"
+    " submitted_at, ended_at, error, round, follows"
 )
 
 
@@ -59,9 +59,8 @@ def item_of(row: Row) -> FleetItem:
 
 def candidate_of(row: Row) -> FleetCandidate:
     """Return the candidate of a row."""
-    id, item, key, provider, account, environment, attempt, state, task, patch, base, submitted_at, ended_at, error = (
-        row
-    )
+    id, item, key, provider, account, environment, attempt, state, task, patch, base, *rest = row
+    submitted_at, ended_at, error, round, follows = rest
     return FleetCandidate(
         id=id,
         item=item,
@@ -77,6 +76,8 @@ def candidate_of(row: Row) -> FleetCandidate:
         submitted_at=_optional(submitted_at),
         ended_at=_optional(ended_at),
         error=error,
+        round=round,
+        follows=TaskRef(provider, follows) if follows else None,
     )
 
 

@@ -134,7 +134,7 @@ class SubmissionStore:
                 events=events,
                 ended_at=self._clock.time(),
                 patch=None if patch is None else _keep_patch(transaction, fleet, patch),
-                base_commit=base_commit,
+                base_commit=base_commit or candidate.base_commit,
                 error=error,
             )
 
@@ -182,16 +182,12 @@ def _keep_patch(transaction: Transaction, fleet: int, patch: Patch) -> str:
 
 
 def _measured(patch: Patch) -> tuple[tuple[int, int, int], Sequence[tuple[str, int, int]]]:
-    """Return the size of a patch and its hunks as (path, first line, last line) of the base; zeros where it is unreadable."""
+    """Return the size of a patch and the lines that it changes; zeros and none where it is unreadable."""
+    from .._patches.changed_lines import changed_lines
     from ..errors import PatchError
 
     try:
-        stats = patch.stats
-        hunks = [
-            (change.old_path or change.path, hunk.old_start, hunk.old_start + max(hunk.old_lines, 1) - 1)
-            for change in patch.files
-            for hunk in change.hunks
-        ]
+        stats, lines = patch.stats, changed_lines(patch)
     except PatchError:
         return (0, 0, 0), []
-    return (stats.files, stats.added, stats.removed), hunks
+    return (stats.files, stats.added, stats.removed), lines

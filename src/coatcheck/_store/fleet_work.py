@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._model.fleets import CandidateState, FleetCandidate, FleetDelivery, ItemState
+from .._patches.changed_lines import ChangedLines
 from .blobs import get_blob
-from .fleet_planning import keep_text
+from .fleet_planning import PlannedCandidate, add_candidate, keep_text
 from .fleet_rows import CANDIDATE_COLUMNS, candidate_of
 from .fleets import move_candidate, move_item
 
@@ -102,6 +103,20 @@ class FleetWork:
             document: dict[str, Any] | None = None if number is None else json.loads(get_blob(transaction, number))
         return document
 
+    def changed_lines(
+        self, fleet: int, states: Iterable[ItemState]
+    ) -> Mapping[int, tuple[int, Sequence[ChangedLines]]]:
+        """Return by item how many lines its chosen patch changes, and which of the base; for items in *states*."""
+        names = [state.value for state in states]
+        query = (
+            "SELECT fleet_item.id, insertions + deletions, hunks FROM fleet_item"  # noqa: S608 - marks
+            " JOIN fleet_candidate ON fleet_candidate.id = chosen JOIN fleet_patch ON digest = patch"
+            f" WHERE fleet_item.fleet = ? AND fleet_item.state IN ({', '.join('?' * len(names))})"
+        )
+        with self._database.reading() as transaction:
+            rows = transaction.rows(query, (fleet, *names))
+        return {item: (size, [ChangedLines(*each) for each in json.loads(hunks)]) for item, size, hunks in rows}
+
     def reviews(self, fleet: int) -> dict[int, dict[str, Any]]:
         """Return what the last review of each item has found, by the numbers of the items that were reviewed."""
         query = "SELECT id, review FROM fleet_item WHERE fleet = ? AND review IS NOT NULL"
@@ -153,6 +168,30 @@ class FleetWork:
                     ("failed" if error else "done", branch, commit, url, error, now, delivery.key),
                 )
         return is_changed
+
+    def send_back(
+        self,
+        fleet: int,
+        delivery: FleetDelivery,
+        planned: PlannedCandidate,
+        *,
+        why: str,
+        events: Iterable[AnyEvent] = (),
+    ) -> bool:
+        """Open the item of a delivery that conflicts again, with another candidate; whether it was being delivered."""
+        with self._database.writing() as transaction:
+            transaction.lock_events()
+            now = self._clock.time()
+            if not move_item(
+                transaction, delivery.item, ItemState.DELIVERING, ItemState.OPEN, at=now, why=why, events=events
+            ):
+                return False
+            add_candidate(transaction, fleet, delivery.item, planned)
+            transaction.change(
+                "UPDATE fleet_delivery SET state = 'sent back', error = ?, at = ? WHERE delivery_key = ?",
+                (why, now, delivery.key),
+            )
+        return True
 
     def deliveries(self, fleet: int) -> Sequence[FleetDelivery]:
         """Return the deliveries of a fleet, in the order of their ends."""

@@ -154,6 +154,14 @@ class FleetStore:
             ((number,),) = transaction.rows("SELECT prompt FROM fleet_item WHERE id = ?", (item,))
             return get_blob(transaction, number).decode()
 
+    def candidate_prompt(self, candidate: int) -> str:
+        """Return the prompt of a candidate: that of its item, unless it was sent back with a prompt of its own."""
+        with self.database.reading() as transaction:
+            ((number, item),) = transaction.rows("SELECT prompt, item FROM fleet_candidate WHERE id = ?", (candidate,))
+            if number is not None:
+                return get_blob(transaction, number).decode()
+        return self.prompt(item)
+
     def change_item(
         self,
         item: int,

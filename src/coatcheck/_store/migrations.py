@@ -205,7 +205,16 @@ FLEET_SWEEPS = Migration(
         )""",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS)
+FLEET_ROUNDS = Migration(
+    statements=(
+        # How often the change of an item was sent back because of a conflict; the prompt of such a candidate, and the
+        # task that it follows where it is a message to that task.
+        "ALTER TABLE fleet_candidate ADD COLUMN round BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE fleet_candidate ADD COLUMN prompt BIGINT",
+        "ALTER TABLE fleet_candidate ADD COLUMN follows TEXT",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:

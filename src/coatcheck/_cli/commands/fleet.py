@@ -200,6 +200,30 @@ def show_items(run: CommandContext, *, fleet: str, key: str | None) -> None:
     run.answer(lambda: {"items": [to_object(each) for each in items]}, lambda: [*map(item_line, items)], is_long=True)
 
 
+@fleet_command.subcommand(
+    "deliver",
+    examples="""
+coatcheck fleet deliver typing --dry-run
+coatcheck fleet deliver typing
+""",
+)
+@name_argument
+@click.option("--dry-run", is_flag=True, help="Show the merge order and what conflicts, and deliver nothing.")
+def deliver_approved(run: CommandContext, *, fleet: str, dry_run: bool) -> int:
+    """Deliver what was approved, in the merge order of each repository.
+
+    Relative paths of the fleet's file are relative to the current folder.
+    """
+    from ..fleet_deliveries import deliver, show_plan
+
+    if dry_run:
+        return show_plan(run, fleet)
+    status = deliver(run, fleet)
+    run.answer(lambda: {"status": to_object(status)}, lambda: status_lines(status))
+    show_next(run, status)
+    return code_of(status)
+
+
 @fleet_command.subcommand("report", examples="coatcheck fleet report typing --format html --output typing.html")
 @name_argument
 @click.option("--format", "format", type=click.Choice(list(FORMATS)), help="markdown (the default), html, or json.")

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 history_command = CommandGroup(
     "history",
     default="list",
-    help="""Read and delete what was recorded of the tasks that were submitted or seen from here.
+    help="""List, show, export and delete the tasks that were submitted or seen from here.
 
-    It needs no network, and the services keep their tasks. The setting history chooses what is recorded: full, metadata
+    No request is sent, and the services keep their tasks. The setting history chooses what is recorded: full, metadata
     (no text) or off.
     """,
 )

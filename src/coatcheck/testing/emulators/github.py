@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from urllib.parse import unquote
 
 import msgspec
@@ -24,6 +25,8 @@ from ...cloud.faults import Fault, take
 from ..fake_clock import FakeClock
 from . import github_documents as documents, github_login, github_rest as rest
 from .github_agents import Agents
+from .github_git import GitServer
+from .github_pulls import PullService
 from .github_runs import LIFE, Act, Definition, EmulatedRun, Files, made
 
 TOKEN = "ghp_" + "0" * 36
@@ -66,6 +69,11 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
         ("GET", _REPO + r"/actions/artifacts/(\d+)/zip", "get_artifact", "_artifact"),
         ("GET", _REPO + r"/check-runs/\d+/annotations", "annotations", "_nothing"),
         ("GET", _REPO + r"/pulls", "list_pulls", "_pulls"),
+        ("POST", _REPO + r"/pulls", "create_pull", "_create_pull"),
+        ("PATCH", _REPO + r"/pulls/(\d+)", "update_pull", "_update_pull"),
+        ("POST", _REPO + r"/issues/(\d+)/labels", "add_labels", "_add_labels"),
+        ("POST", _REPO + r"/pulls/(\d+)/requested_reviewers", "request_reviewers", "_request_reviewers"),
+        ("POST", _REPO + r"/forks", "fork", "_fork"),
         ("GET", _REPO + r"/pulls/(\d+)", "get_pull", "_pull"),
         ("GET", _REPO + r"/compare/(.+)", "compare", "_compare"),
         ("GET", _REPO, "get_repository", "_repository"),
@@ -87,7 +95,7 @@ class GithubEmulator:
     *life* are the steps of new runs, and *leaves* returns their result for their inputs. *versions* are the supported
     API versions: without the newest, the response to a dispatch does not name the run. *unlisted* is for how many seconds
     a new run is in no list. *points* a minute are the secondary limit, *limit* an hour the primary one. *blobs* is the
-    base URL of downloads. `agents` are the tasks of the coding agent, `pulls` the pull requests by number, `compares` the
+    base URL of downloads. `pull_service` has the pull requests and what is refused. `agents` are the tasks of the coding agent, `pulls` the pull requests by number, `compares` the
     diffs between two refs (``base...head``), `logins` the logins by device code.
     """
 
@@ -116,6 +124,7 @@ class GithubEmulator:
         self.agents = Agents(self.clock)
         self.logins = github_login.LoginService(self.clock)
         self.pulls: dict[int, dict[str, object]] = {}
+        self.pull_service = PullService(self.pulls)
         self.diffs: dict[int, bytes] = {}
         self.compares: dict[str, bytes] = {}
         self._runs_by_id: dict[int, EmulatedRun] = {}
@@ -144,6 +153,9 @@ class GithubEmulator:
             return rest.worded(fault, fault.act(request, lambda: self._answer(request), self.clock))
 
     def _answer(self, request: Request) -> Response:
+        git = self.pull_service.git
+        if git is not None and (response := git.answer(request)) is not None:
+            return response
         if blob := BLOB.fullmatch(request.path):
             return self._blob(request, blob[1], int(blob[2]))
         if request.path in github_login.ROUTES and request.method == "POST":
@@ -166,11 +178,21 @@ class GithubEmulator:
         if "user-agent" not in headers:
             raise rest.refusal(403, "Request forbidden by administrative rules.")
         token = headers.get("authorization", "").partition(" ")[2]
-        if token != self.token and not self.logins.accepts(token):
+        if not self.accepts(token):
             raise rest.refusal(401, "Bad credentials")
         if headers.get("x-github-api-version", self.versions[0]) not in self.versions:
             raise rest.refusal(400, "The API version is not supported.")
         self.meter.check(request, self.clock.time())
+
+    def accepts(self, token: str) -> bool:
+        """Whether a token is valid."""
+        return token == self.token or self.logins.accepts(token)
+
+    def serve_git(self, root: Path) -> GitServer:
+        """Serve the bare repositories in *root*/OWNER/NAME.git beside the API."""
+        service = self.pull_service
+        service.git = GitServer(root, accepts=self.accepts, read_only=service.read_only)
+        return service.git
 
     # -- workflows ---------------------------------------------------------------------------------------------------
 
@@ -345,11 +367,23 @@ class GithubEmulator:
         return self.pulls[number]
 
     def _pulls(self, request: Request, repository: str) -> Response:
-        head = dict(request.query).get("head", "").partition(":")[2]
-        newest = sorted(self.pulls.items(), reverse=True)
-        pulls = [pull for _, pull in newest if rest.end_of(pull, "head") == head]
-        del repository
+        pulls = self.pull_service.list(request, repository)
         return rest.page(request, pulls, key=None, base=self._base(request))
+
+    def _create_pull(self, request: Request, repository: str) -> Response:
+        return self.pull_service.create(rest.read_body(request), repository)
+
+    def _update_pull(self, request: Request, repository: str, number: str) -> Response:
+        return self.pull_service.update(rest.read_body(request), repository, number)
+
+    def _add_labels(self, request: Request, repository: str, number: str) -> Response:
+        return self.pull_service.label(rest.read_body(request), repository, number)
+
+    def _request_reviewers(self, request: Request, repository: str, number: str) -> Response:
+        return self.pull_service.request_reviewers(rest.read_body(request), repository, number)
+
+    def _fork(self, request: Request, repository: str) -> Response:  # noqa: ARG002 - every answer is given the request
+        return self.pull_service.fork(repository)
 
     def _pull(self, request: Request, repository: str, number: str) -> Response:
         del repository
@@ -366,7 +400,7 @@ class GithubEmulator:
         return Response(200, headers={"content-type": "text/plain"}, body=self.compares[unquote(ends)])
 
     def _repository(self, request: Request, repository: str) -> Response:  # noqa: ARG002 - every answer is given the request
-        return rest.reply(documents.repository(repository))
+        return rest.reply(self.pull_service.repository(repository))
 
     def _limits(self, request: Request) -> Response:  # noqa: ARG002 - every answer is given the request
         core = self.meter.document()

@@ -1,0 +1,28 @@
+"""The order in which the approved items of a fleet are delivered: the merge order of each repository.
+
+Better changes come first: those of fewer lines, then in the order of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from .._model.fleets import FleetItem, ItemState
+from .merge_order import Change, Ordered, merge_order
+
+if TYPE_CHECKING:
+    from .context import FleetContext
+
+
+def ordered_items(
+    context: FleetContext, states: Iterable[ItemState] = (ItemState.APPROVED,)
+) -> Sequence[Ordered[FleetItem]]:
+    """Return items in these states in the order of delivery; `overlaps` is one before it that changes the same lines."""
+    groups: dict[tuple[str | None, str | None], list[Change[FleetItem]]] = {}
+    patches = context.work.changed_lines(context.fleet.id, states)
+    for item in context.store.items(context.fleet.id, states=states):
+        size, lines = patches.get(item.id, (0, ()))
+        group = groups.setdefault((item.repository, item.base), [])
+        group.append(Change(item, lines, (size, item.id)))
+    return [each for group in groups.values() for each in merge_order(group)]
