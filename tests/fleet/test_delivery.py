@@ -112,7 +112,7 @@ def test_a_branch_that_may_not_be_pushed_names_the_reason(repositories: Reposito
     with pytest.raises(errors.CoatcheckError, match=r"could not be pushed: .*declined") as raised:
         Branches(repositories)(delivery(base))
     assert "check that you may push there" in (raised.value.remedy or "")
-    assert repositories.branch("acme/api", "coatcheck/core") is None
+    assert git("for-each-ref", "refs/heads/coatcheck/core", folder=repository) == b""
 
 
 def test_a_repository_that_vanished_is_named(repositories: Repositories, repository: Path) -> None:
