@@ -7,9 +7,9 @@ import pytest
 
 from coatcheck import errors
 from coatcheck._fleet.branch_names import slug
+from coatcheck._fleet.delivery import Delivery
 from coatcheck._fleet.delivery_targets import Branches, PatchFiles
 from coatcheck._fleet.repositories import Repositories
-from coatcheck._fleet.target import Delivery
 from coatcheck._model.fleets import FleetItem
 from coatcheck._patches.git import git
 from coatcheck._patches.parse import Patch
@@ -112,7 +112,7 @@ def test_a_branch_that_may_not_be_pushed_names_the_reason(repositories: Reposito
     with pytest.raises(errors.CoatcheckError, match=r"could not be pushed: .*declined") as raised:
         Branches(repositories)(delivery(base))
     assert "check that you may push there" in (raised.value.remedy or "")
-    assert b"" == git("for-each-ref", "refs/heads/coatcheck", folder=repository)
+    assert git("for-each-ref", "refs/heads/coatcheck/core", folder=repository) == b""
 
 
 def test_a_repository_that_vanished_is_named(repositories: Repositories, repository: Path) -> None:
