@@ -350,3 +350,31 @@ def test_a_dry_run_shows_the_merge_order_and_delivers_nothing(waiting: Cli) -> N
     assert (0, "   1  waiting   p0\n   2  waiting   p1  (overlaps with p0)\n") == (lines.code, lines.out)
     assert [None, "p0"] == [each["overlaps"] for each in plan["items"]]
     assert (10, "2 waiting") == (done.code, done.out.partition("items: ")[2].partition("\n")[0])
+
+
+def test_a_service_that_cannot_be_used_is_named(cli: Cli, tmp_path: Path) -> None:
+    """A plan with a service that is not running names it with the command that starts it, and has an exit code of its own."""
+    (tmp_path / "typing.toml").write_text(FILE + '[[candidates]]\nprovider = "local"\n')
+    shown = cli("fleet", "plan", "typing.toml")
+    asked = cli("fleet", "run", "typing.toml")
+
+    assert (14, "  codex: 2 new tasks") == (shown.code, shown.out.splitlines()[1])
+    assert shown.out.splitlines()[2].startswith(
+        "  local: no tasks: no local cloud is running; start a local cloud with:"
+    )
+    assert "local gets no tasks: no local cloud is running" in asked.err
+
+
+def test_decisions_about_waves_are_shown(cli: Cli, tmp_path: Path) -> None:
+    """A wave that is rejected or approved is named, and cancelling a fleet that has ended says that nothing changed."""
+    fleet = FleetFixture(tmp_path, spec_of(2, rollout={"waves": [1, "100%"]}))
+    fleet.run()
+    rejected = cli("fleet", "reject", "typing")
+    fleet.plan()
+    fleet.run()
+    approved = cli("fleet", "approve", "typing").out
+    fleet.run()
+    fleet.database.close()
+
+    assert ("rejected wave 2\n", "approved wave 2\n") == (rejected.out, approved)
+    assert "typing had ended: nothing was cancelled.\n" == cli("fleet", "cancel", "typing", "--yes").out

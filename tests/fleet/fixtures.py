@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from coatcheck._fleet.context import FleetContext, FleetOptions
 from coatcheck._fleet.control import FleetControl
 from coatcheck._fleet.file import convert
@@ -19,7 +21,9 @@ from coatcheck._fleet.services import ServiceClient, Services
 from coatcheck._fleet.spec import FleetSpec, build_spec
 from coatcheck._fleet.target import Deliver, Delivered, Delivery
 from coatcheck._model.fleets import FleetItem, FleetState, FleetStatus
+from coatcheck._protocol.provider import Capabilities
 from coatcheck._review.candidates import Candidate
+from coatcheck._review.gate_policies import GatePolicy
 from coatcheck._store.fleet_journal import FleetJournal
 from coatcheck._store.location import open_database
 from coatcheck._workspaces.cancellation import CancelScope
@@ -68,6 +72,17 @@ class CountedDeliveries:
         return Delivered(url=f"/patches/{delivery.item.key}")
 
 
+def paced_client(rate: float) -> type[ServiceClient]:
+    """Return the class of clients of a service that allows so many requests in a second."""
+
+    class PacedClient(ServiceClient):
+        @property
+        def capabilities(self) -> Capabilities:
+            return msgspec.structs.replace(super().capabilities, rate=rate)
+
+    return PacedClient
+
+
 class FleetFixture:
     """A fleet, its store, and the service that its candidates are submitted to."""
 
@@ -76,8 +91,16 @@ class FleetFixture:
     targets: Mapping[str, Deliver] = {}
     queue: MergeQueue | None = None
 
-    def __init__(self, folder: Path, spec: FleetSpec, *, faults: Sequence[Fault] = (), **cloud: Any) -> None:
-        self.clock = FakeClock()
+    def __init__(
+        self,
+        folder: Path,
+        spec: FleetSpec,
+        *,
+        faults: Sequence[Fault] = (),
+        clock: FakeClock | None = None,
+        **cloud: Any,
+    ) -> None:
+        self.clock = clock or FakeClock()
         self.spec = spec
         cloud = {"environments": [ENVIRONMENT], **cloud}
         self.cloud = ScriptedCloud(["in_progress", "completed"], faults=faults, clock=self.clock, **cloud)
@@ -85,6 +108,8 @@ class FleetFixture:
         self.control = FleetControl(self.database, clock=self.clock)
         self.deliveries, self.review, self.notices = CountedDeliveries(), FirstCandidate(), list[str]()
         self.options = FleetOptions()
+        self.rate: float | None = None  # requests in a second that the service allows, None for the client's
+        self.policies: Sequence[GatePolicy] = ()
         self.on_status: Callable[[FleetStatus], None] | None = None
         self.plan()
 
@@ -105,7 +130,8 @@ class FleetFixture:
 
     def connect(self, provider: str, account: str) -> ServiceClient:
         """Return a client of the service."""
-        return self.client(
+        client = self.client if self.rate is None else paced_client(self.rate)
+        return client(
             provider,
             base_url="http://127.0.0.1:9/backend-api",
             token=self.cloud.tokens.access_token,
@@ -130,6 +156,7 @@ class FleetFixture:
             clock=self.clock,
             options=self.options,
             on_notice=self.notices.append,
+            policies=self.policies,
         )
         targets = {"patch": self.deliveries, **self.targets}
         try:

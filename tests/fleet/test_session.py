@@ -35,6 +35,8 @@ class Rig:
         self.cloud = ScriptedCloud(["completed"], environments=[ENVIRONMENT], clock=self.clock)
         self.deliveries = CountedDeliveries()
         self.environ = {"COATCHECK_STATE_HOME": str(folder / "state"), "COATCHECK_LEARN": "off"}
+        self.without: set[str] = set()  # services that cannot be used
+        self.refused = False  # whether the service refuses the login
 
     def settings(self) -> FleetSettings:
         """Return settings whose services are the scripted cloud."""
@@ -42,10 +44,12 @@ class Rig:
         session = FleetSession(settings)
 
         def connect(provider: str, account: str) -> ServiceClient:
+            if provider in self.without:
+                return ServiceClient(provider, environ=self.environ, clock=self.clock)
             return ServiceClient(
                 provider,
                 base_url="http://127.0.0.1:9/backend-api",
-                token=self.cloud.tokens.access_token,
+                token="refused" if self.refused else self.cloud.tokens.access_token,
                 transport=AsyncEmulatorTransport(self.cloud),
                 clock=self.clock,
                 journal=SubmissionJournal(session.database),
@@ -139,10 +143,83 @@ def test_a_plan_that_is_refused_stores_nothing(rig: Rig) -> None:
 def test_a_changed_prompt_is_said_and_sent(rig: Rig) -> None:
     """A changed prompt is a changed item in the plan, and its new candidate is sent."""
     rig.fleet("./api", approve={}).run(confirm=lambda _: True)
-    changed = rig.fleet("./api", task={"prompt": "Add docs.", "base": "main"}, rollout={"waves": ["100%"]})
+    changed = rig.fleet("./api", task={"prompt": "Add docs.", "base": "main"}, approve={})
     plan = changed.plan()
+    changed.run()
+    prompts = [each.rounds[0].prompt for each in rig.cloud.tasks]
 
     assert (["changed"], {"codex": 1}) == ([each.state for each in plan.items], dict(plan.tasks))
+    assert ["Add types.", "Add docs."] == prompts
+
+
+@pytest.mark.parametrize("state", ["not running", "no login"])
+def test_a_service_that_cannot_be_used_costs_its_own_candidates(rig: Rig, state: str) -> None:
+    """The plan names such a service with the remedy, the others get their tasks; once it can be used, open items follow."""
+    provider, remedy = {"not running": ("local", "coatcheck serve"), "no login": ("jules", "JULES_API_KEY")}[state]
+    rig.without.add(provider)
+    fleet = rig.fleet("./api", candidates=[{"provider": "codex", "environment": "env_1"}, {"provider": provider}])
+    plan, status = fleet.plan(), fleet.run()
+
+    assert ({"codex": 1}, [provider], {"delivered": 1}) == (
+        dict(plan.tasks),
+        [*plan.unusable],
+        status and dict(status.items),
+    )
+    assert remedy in plan.unusable[provider]
+    assert not fleet.plan().tasks
+
+
+def test_an_environment_that_a_service_does_not_know_is_a_problem(rig: Rig) -> None:
+    """An item that no service can run is left out with the reason; where there is none other, nothing is stored."""
+    fleet = rig.fleet("./api", candidates=[{"provider": "codex"}])
+    (item,) = fleet.plan().items
+
+    assert item.problem is not None
+    assert "there is no environment './api'; there are: acme/api" in item.problem
+    assert 'repositories."OWNER/NAME" = "./api"' in item.problem
+    with pytest.raises(errors.ConfigurationError, match=r"no item of the fleet typing can be run: \./api"):
+        fleet.run()
+
+
+def test_a_service_without_an_environment_costs_its_own_candidates(rig: Rig) -> None:
+    """Where one service does not know an item's environment, the plan says so, and the other service gets its task."""
+    good, unknown = ({"provider": "codex", "environment": name} for name in ("env_1", "env_2"))
+    fleet = rig.fleet("./api", candidates=[good, unknown])
+    plan, status = fleet.plan(), fleet.run()
+
+    assert ({"codex": 1}, {"delivered": 1}) == (dict(plan.tasks), status and dict(status.items))
+    assert any("codex gets no task there: there is no environment 'env_2'" in note for note in plan.notes)
+
+
+def test_services_none_of_which_can_be_used_end_the_plan(rig: Rig) -> None:
+    """Where no service can be used nothing is stored, and the error names each with its reason."""
+    rig.without |= {"local", "jules"}
+    fleet = rig.fleet("./api", candidates=[{"provider": "local"}, {"provider": "jules"}])
+
+    for action in (fleet.plan, fleet.run):
+        with pytest.raises(
+            errors.ConfigurationError, match="local: no local cloud is running; jules: there is no login"
+        ):
+            action()
+    with pytest.raises(errors.ConfigurationError, match="there is no fleet 'typing'"):
+        fleet.status()
+
+
+def test_an_account_that_can_be_used_again_is_tried_by_the_next_run(rig: Rig) -> None:
+    """A service that lost its login parks its tasks with the reason; the next run after the login sends them."""
+    fleet = rig.fleet("./api")
+    plan = fleet.plan()
+    rig.refused = True
+    parked = fleet.run()
+    rig.refused = False
+    status = fleet.run()
+
+    assert ({"codex": 1}, "parked", "delivered", 1) == (
+        dict(plan.tasks),
+        parked and parked.outcome,
+        status and status.outcome,
+        len(rig.cloud.tasks),
+    )
 
 
 def test_a_delivered_item_is_not_sent_again(rig: Rig) -> None:
@@ -237,3 +314,35 @@ def test_a_new_version_of_a_fleet_continues_one_that_is_done(rig: Rig) -> None:
         status and status.fleet.state,
     )
     assert 3 == len(spec_of(3).items)
+
+
+def test_the_policies_of_the_user_decide(rig: Rig) -> None:
+    """The policies in the user's file of settings decide about items; one that cannot be used is an error before all."""
+    folder = rig.folder / "config"
+    folder.mkdir()
+    rig.environ["COATCHECK_CONFIG_HOME"] = str(folder)
+    (folder / "config.toml").write_text('[gates.policies.small]\ndecision = "approve"\nkinds = ["delivery"]\n')
+    status = rig.fleet("./api", approve={}).run()
+    (folder / "config.toml").write_text('[gates.policies.small]\ndecision = "yes"\n')
+
+    with pytest.raises(errors.ConfigurationError, match=r"gates\.policies\.small\.decision"):
+        rig.fleet("./api", name="other").run()
+    assert {"delivered": 1} == (status and dict(status.items))
+
+
+def test_a_service_that_ends_between_two_runs_parks_what_is_planned(rig: Rig) -> None:
+    """Planned tasks of a service that cannot be used any more wait for it, with the reason; the other service's are sent."""
+    committed(rig.folder / "web")
+    places = [{"provider": name, "environment": "env_1"} for name in ("codex", "local")]
+    fleet = rig.fleet("./api", "./web", candidates=places, rollout={"waves": [1, "100%"]})
+    fleet.run()
+    fleet.approve(by="ann")
+    rig.without.add("local")
+    parked = fleet.run()
+    rig.without.clear()
+    status = fleet.run()
+
+    assert parked is not None
+    assert ("parked", {"ended": 1, "planned": 1, "verified": 2}) == (parked.outcome, dict(parked.candidates))
+    assert any("it cannot be used: no local cloud is running" in (each.reason or "") for each in parked.accounts)
+    assert ("delivered", 4) == (status and status.outcome, len(rig.cloud.tasks))

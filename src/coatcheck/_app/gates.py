@@ -65,11 +65,9 @@ class Gates:
     @cached_property
     def policies(self) -> Sequence[GatePolicy]:
         """The user's policies, in their order. Raises `ConfigurationError` for one that cannot be used."""
-        from .._review.gate_policies import parse_policies
-        from .._runtime.config import read_tables, user_file
+        from .._review.user_policies import user_policies
 
-        path = user_file(self._config.environ)
-        return parse_policies((read_tables(path) or {}).get("gates", {}), path=path)
+        return user_policies(self._config.environ)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -127,16 +125,9 @@ class Gates:
         return datetime.fromtimestamp(self._clock.time() + pause, UTC)
 
     def _decided_by_policy(self, gate: Gate) -> Gate:
-        from .._review.gate_policies import first_policy
+        from .._review.user_policies import decide_by_policy
 
-        policy = first_policy(self.policies, gate)
-        option = None if policy is None or policy.decision == "ask" else gate.first_option(policy.decision)
-        if policy is None or option is None:
-            return gate
-        self.store.decide(
-            gate.id, option.id, by=f"policy:{policy.name}", via="policy", why=policy.why, digest=gate.digest
-        )
-        return self.store.get(gate.id)
+        return decide_by_policy(self.store, gate, self.policies)
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 

@@ -19,13 +19,25 @@ if TYPE_CHECKING:
 
 def confirm_plan(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool, question: str) -> bool:
     """Show a plan that would store or send something, and ask; problems are shown in any case."""
-    for item in plan.problems:
-        run.warn(Styled(f"{item.key}: {item.problem}", "yellow"))
+    for line in _problem_lines(plan):
+        run.warn(Styled(line, "yellow"))
     if not plan.is_changing:
         return True
     if not run.is_json:
         run.note(*plan_lines(plan))
     return is_confirmed or run.confirm(question)
+
+
+def _problem_lines(plan: FleetPlan) -> list[str]:
+    """Return a line for each service that gets no tasks, and for each problem with the items that have it."""
+    keys: dict[str, list[str]] = {}
+    for item in plan.problems:
+        keys.setdefault(item.problem or "", []).append(item.key)
+    lines = [f"{provider} gets no tasks: {reason}" for provider, reason in plan.unusable.items()]
+    for problem, named in keys.items():
+        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+        lines.append(f"{', '.join(named[:3])}{more}: {problem}")
+    return lines
 
 
 def plan_lines(plan: FleetPlan) -> list[Line]:
@@ -34,6 +46,7 @@ def plan_lines(plan: FleetPlan) -> list[Line]:
     parts = [f"{states.count(state)} {state}" for state in ("new", "changed", "known", "problem") if state in states]
     lines: list[Line] = [f"{plan.name}: {len(plan.items)} items ({', '.join(parts)})"]
     lines += [f"  {provider}: {count_of(count, 'new task')}" for provider, count in plan.tasks.items() if count]
+    lines += [f"  {provider}: no tasks: {reason}" for provider, reason in plan.unusable.items()]
     if len(plan.waves) > 1:
         lines.append(f"  waves: {', '.join(map(str, plan.waves))} items")
     for estimate in plan.estimates[:4]:
@@ -104,10 +117,12 @@ def show_end(run: CommandContext, status: FleetStatus, document: dict[str, objec
 
 def show_next(run: CommandContext, status: FleetStatus) -> None:
     """Print the commands that continue a fleet in this state."""
-    from .._model.fleets import FleetOutcome, ItemState
+    from .._model.fleets import FleetOutcome, FleetState, ItemState
 
     name = status.fleet.name
-    if status.deliveries_held:
+    if status.fleet.state is FleetState.PAUSED:
+        run.note(f"{name} is paused; continue with: coatcheck fleet resume {name}")
+    elif status.deliveries_held:
         run.note(f"{status.deliveries_held}: merge or close some, then run it again")
     elif status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
         count = status.items[ItemState.WAITING]

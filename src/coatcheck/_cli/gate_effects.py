@@ -64,7 +64,7 @@ def approve_gate(
         return submit_held(run, gates, gates.store.get(gate.id))
     if gate.kind == "apply":
         return apply_held(run, gates, gates.store.get(gate.id))
-    return _print_decision(run, gates, gate, "approve", f"{gate.title}: approved")
+    return _print_decision(run, gates, gate, "approve", f"{gate.title}: approved{_next(run, gate)}")
 
 
 def reject_gate(
@@ -78,7 +78,7 @@ def reject_gate(
 ) -> int:
     """Reject *gate*; return the exit code. The reason is sent to a task that waits, where its service takes messages."""
     gates.decide(gate, "reject", option=option, why=why, digest=digest)
-    sentence = f"{gate.title}: rejected"
+    sentence = f"{gate.title}: rejected{_next(run, gate)}"
     if gate.kind in ("plan", "question") and not gate.is_done:
         ref = TaskRef.parse(gate.subject)
         with run.client(ref.provider) as client:
@@ -89,6 +89,12 @@ def reject_gate(
         commands = f"{run.hint('message', str(ref), 'TEXT')} or {run.hint('cancel', str(ref))}"
         sentence += f"; {run.hint('wait', str(ref))}" if is_sent else f"; the task still waits: {commands}"
     return _print_decision(run, gates, gate, "reject", sentence)
+
+
+def _next(run: CommandContext, gate: Gate) -> str:
+    """Return what carries out the decision about a fleet, empty for another gate."""
+    is_fleet = gate.kind in ("wave", "delivery")
+    return f"; carry it out with: {run.hint('fleet', 'run', 'FILE')}" if is_fleet else ""
 
 
 def answer_gate(run: CommandContext, gates: Gates, gate: Gate, text: str) -> int:

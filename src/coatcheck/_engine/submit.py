@@ -75,6 +75,10 @@ TEXTS = (
 )
 
 
+class LateSubmissionError(errors.TransportTimeoutError):
+    """A POST was to be sent long after its intent, and was not sent."""
+
+
 def checked(spec: TaskSpec, capabilities: Capabilities, provider: str) -> TaskSpec:
     """Return *spec*, or raise the error of the first thing in it that this provider cannot take."""
     if not spec.prompt.strip():
@@ -172,7 +176,7 @@ def _while_fresh(script: Script[T], fresh: _Freshness) -> Script[T]:
             is_change = isinstance(effect, Request) and effect.method not in ("GET", "HEAD")
             if is_change and fresh.is_over:
                 message = f"it was not sent: it was to be sent more than {FRESH_SECONDS:g} seconds ago"
-                raise errors.TransportTimeoutError(message, request_sent=False, remedy="submit it again")
+                raise LateSubmissionError(message, request_sent=False, remedy="submit it again")
             try:
                 answer = yield effect
             except Exception as error:  # noqa: BLE001 - the script may handle any error

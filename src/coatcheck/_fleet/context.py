@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,9 +19,11 @@ from .engine import Job
 from .item_gates import ItemGates
 from .services import Services
 from .spec import FleetSpec
+from .wave_gates import WaveGates
 
 if TYPE_CHECKING:
     from .._model.fleets import FleetRecord
+    from .._review.gate_policies import GatePolicy
     from .._store.database import Database
     from .sections import CandidateSection
 
@@ -46,7 +48,7 @@ class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FleetContext:
-    """A fleet, its tables and its services."""
+    """A fleet, its tables and its services; *policies* are the user's rules about gates."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class FleetContext:
         clock: Clock,
         options: FleetOptions,
         on_notice: Callable[[str], None],
+        policies: Sequence[GatePolicy] = (),
     ) -> None:
         self.spec, self.fleet, self.services, self.clock, self.options = spec, fleet, services, clock, options
         self.notice = on_notice
@@ -68,6 +71,10 @@ class FleetContext:
         self.journal = FleetJournal(database)
         self.sweeps = SweepTimes(database, clock=clock)
         self.gates = ItemGates(database, clock=clock)
+        self.waves = WaveGates(database, clock=clock)
+        self.policies = policies
+        # Whether a task has failed since the rate of failures was computed.
+        self.has_failed = False
         # Jobs that follow from others; the engine takes them after each job.
         self.follow_ups: list[Job] = []
         # Why nothing more is delivered now, empty where nothing keeps it from being delivered.

@@ -36,10 +36,12 @@ from .planning import candidate_key
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
+    from .._model.gates import Effect
     from .._protocol.effects import Clock
     from .._store.database import Database
     from .._store.fleet_submissions import SubmissionStore
     from .item_gates import ItemGates
+    from .wave_gates import WaveGates
 
 # States that a person may send back to work.
 RETRIED = (ItemState.EXHAUSTED, ItemState.FAILED, ItemState.CONFLICT, ItemState.REJECTED, ItemState.CANCELLED)
@@ -85,6 +87,13 @@ class FleetControl:
         from .item_gates import ItemGates  # 13 ms, and a status needs none
 
         return ItemGates(self._database, clock=self._clock)
+
+    @cached_property
+    def waves(self) -> WaveGates:
+        """The gates of waves that wait."""
+        from .wave_gates import WaveGates
+
+        return WaveGates(self._database, clock=self._clock)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -138,11 +147,13 @@ class FleetControl:
     def approve(self, name: str, keys: Sequence[str] = (), *, by: str, why: str | None = None) -> Sequence[FleetItem]:
         """Approve waiting items (all without *keys*), and begin the wave that waits; return the approved items."""
         if not keys:
-            self._approve_wave(name, by=by, why=why)
+            self._decide_wave(name, "approve", by=by, why=why)
         return self._decide(name, keys, ItemState.APPROVED, by=by, why=why)
 
     def reject(self, name: str, keys: Sequence[str] = (), *, by: str, why: str | None = None) -> Sequence[FleetItem]:
-        """Reject waiting items (all without *keys*); return them."""
+        """Reject waiting items (all without *keys*), and stop before the wave that waits; return the rejected items."""
+        if not keys:
+            self._decide_wave(name, "reject", by=by, why=why)
         return self._decide(name, keys, ItemState.REJECTED, by=by, why=why)
 
     def _decide(
@@ -162,12 +173,15 @@ class FleetControl:
                 raise conflict_of(item, known, name)
         return changed
 
-    def _approve_wave(self, name: str, *, by: str, why: str | None) -> None:
+    def _decide_wave(self, name: str, effect: Effect, *, by: str, why: str | None) -> None:
+        """Decide about the wave that waits, where one does; an earlier decision by another way counts."""
         status = self.status(name)
-        if status.waits_for_wave:
-            wave = status.fleet.wave + 1
-            event = self._event(kinds.FleetResumed, name, by=by, why=why or f"wave {wave + 1} was approved")
-            self.store.begin_wave(status.fleet.id, wave, events=[event])
+        if not status.waits_for_wave or self.waves.carry_out(self.store, status.fleet):
+            return
+        if self.waves.decide(status.fleet, effect, by=by, why=why):
+            self.waves.carry_out(self.store, status.fleet)
+        else:
+            self.waves.change(self.store, status.fleet, effect, by=by, why=why)
 
     def retry(self, name: str, keys: Sequence[str] = (), *, uncertain: bool = False, by: str) -> Sequence[FleetItem]:
         """Send items back to work: those named, or all that failed; with *uncertain* those with an unknown submission."""
@@ -284,6 +298,7 @@ class FleetControl:
             self.store.change_item(item.id, item.state, ItemState.CANCELLED, why=reason)
             if item.state is ItemState.WAITING:
                 self.gates.withdraw(name, item.key, why=reason)
+        self.waves.withdraw(name, why=reason)
         running = (CandidateState.RUNNING, CandidateState.INPUT_REQUIRED)
         return self.store.candidates(fleet.id, states=running)
 

@@ -54,12 +54,14 @@ class DueJobs:
     def __call__(self, *, is_tick: bool) -> tuple[Sequence[Job], bool]:
         """Return jobs, and whether anything is left to do without a person or a quota."""
         context = self._context
-        jobs = [*context.follow_ups]
+        jobs = [] if context.fleet.state is FleetState.PAUSED else [*context.follow_ups]
         context.follow_ups.clear()
-        if is_tick:
+        if is_tick or context.has_failed:
+            context.has_failed = False
             self.status = self._status()
             context.fleet = self.status.fleet
             self._advance()
+        if is_tick:
             if self._on_status is not None:
                 self._on_status(self.status)
             jobs += self._sweeps()
@@ -120,6 +122,7 @@ class DueJobs:
         """Yield what is due although no job asked for it; at the start, and every `FleetOptions.redrive` seconds."""
         context, now = self._context, self._context.clock.monotonic()
         if context.fleet.state is FleetState.PAUSED:
+            self._redriven_at = None  # everything is found again when the fleet is resumed
             return
         if self.status.items.get(ItemState.DELIVERING):
             for item in context.store.items(context.fleet.id, states=[ItemState.DELIVERING], limit=100):
@@ -151,10 +154,21 @@ class DueJobs:
                 events=[stopped],
             )
         self._carry_out()
-        if context.spec.sections.rollout.between == "auto" and self.status.waits_for_wave:
-            context.store.begin_wave(context.fleet.id, context.fleet.wave + 1)
-            context.fleet = context.store.find(context.fleet.name) or context.fleet
+        if self.status.waits_for_wave:
+            self._decide_wave()
         self._end()
+
+    def _decide_wave(self) -> None:
+        """Begin the next wave, or open its gate and carry out what was decided about it."""
+        context = self._context
+        if context.spec.sections.rollout.between == "auto":
+            context.store.begin_wave(context.fleet.id, context.fleet.wave + 1)
+            context.waves.withdraw(context.fleet.name, why="waves follow one another")
+        elif not context.waves.carry_out(context.store, context.fleet):
+            context.waves.open(self.status, context.spec.wave_sizes(), context.policies)
+            context.waves.carry_out(context.store, context.fleet)
+        self.status = self._status()
+        context.fleet = self.status.fleet
 
     def _stop_reason(self) -> str | None:
         """Return why the fleet may submit nothing more, None where it may."""

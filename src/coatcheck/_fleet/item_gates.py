@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from .. import errors
 from .._model.fleets import FleetItem, ItemState
 from .._model.gates import Decision, Gate
+from .._review.user_policies import decide_by_policy
 from .._store.gates import GateStore
 from . import event_values
 from .quantities import seconds
@@ -24,6 +25,7 @@ from .quantities import seconds
 if TYPE_CHECKING:
     from .._patches.parse import Patch
     from .._protocol.effects import Clock
+    from .._review.gate_policies import GatePolicy
     from .._store.database import Database
     from .._store.fleets import FleetStore
     from .sections import ApproveSection
@@ -63,6 +65,10 @@ class ItemGates:
             repository=item.repository,
         )
         return self._gates.open(gate)
+
+    def decide_by_policy(self, gate: Gate, policies: Sequence[GatePolicy]) -> bool:
+        """Decide an open gate by the first of the user's policies that fits; whether one did."""
+        return gate.state == "open" and decide_by_policy(self._gates, gate, policies).state != "open"
 
     def decide(self, fleet: str, key: str, effect: str, *, by: str, why: str | None) -> None:
         """Decide the open gate of an item, where there is one. Raises `ConflictError` where it was decided otherwise."""

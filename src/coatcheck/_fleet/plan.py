@@ -17,11 +17,13 @@ from .._model.tasks import TaskSpec
 from .._protocol.provider import Verb
 from .._store.fleet_planning import DELIVERED, PlannedItem, prompt_digest
 from .._values.value import JsonFields, Value
+from .environments import Target, target_of, unknown_targets
 from .estimate import Estimate, ServiceLoad, estimate
-from .planning import plan_items
+from .planning import plan_items, without_candidates
 from .repositories import Repositories
 from .services import Services
 from .spec import FleetSpec
+from .usable import message_of, no_service, unusable_services
 
 if TYPE_CHECKING:
     from .._model.usage import RateWindow, Usage
@@ -56,13 +58,17 @@ class PlanItem(Value, frozen=True, kw_only=True):
 
 
 class FleetPlan(Value, frozen=True, kw_only=True):
-    """What a run would do. `tasks` are the new tasks of each service; `estimates` begins with the limit that binds."""
+    """What a run would do. `tasks` are the new tasks of each service; `estimates` begins with the limit that binds.
+
+    `unusable` are the services that get no task now, each with the reason and the remedy.
+    """
 
     name: str
     digest: str
     is_new: bool
     items: tuple[PlanItem, ...] = ()
     tasks: Mapping[str, int] = {}
+    unusable: Mapping[str, str] = {}
     waves: tuple[int, ...] = ()
     estimates: tuple[Estimate, ...] = ()
     notes: tuple[str, ...] = ()
@@ -73,6 +79,7 @@ class FleetPlan(Value, frozen=True, kw_only=True):
         "is_new": "whether it was never run",
         "hours": "how long it takes at the limit that binds",
         "tasks": "how many new tasks each service gets",
+        "unusable": "why a service gets no task now, by service",
         "waves": "with how many items each wave ends",
         "items": "plan item objects",
         "estimates": "estimate objects, the limit that binds first",
@@ -114,14 +121,23 @@ async def prepare(
 ) -> PreparedFleet:
     """Plan a fleet. *known* are its stored items, *keys* the idempotency keys of its stored candidates.
 
-    Raises `ConfigurationError` for what concerns all items: an unknown service, an option that it does not take.
+    Raises `ConfigurationError` for what concerns all items: an unknown service, an option that it does not take, and
+    services none of which can be used.
     """
+    unusable = await unusable_services(services, _accounts(spec))
     for section in spec.sections.candidates:
-        _check_section(spec, services, section.provider, section.model)
+        if section.provider not in unusable:
+            _check_section(spec, services, section.provider, section.model)
+    if is_new and all(section.provider in unusable for section in spec.sections.candidates):
+        raise no_service(unusable)
     places = {(each.repository, each.base) for each in spec.items if each.repository is not None}
     needed = {place for place in places if rebase or _is_unpinned(spec, known, place)}
     commits = await _resolve_all(repositories, needed)
     items, problems = plan_items(spec, known=known, resolve=lambda *place: _result(commits[place]), rebase=rebase)
+    items = [without_candidates(item, unusable) for item in items]
+    accounts = dict(reversed(_accounts(spec)))
+    unknown = await unknown_targets(services, accounts, items, keys)
+    items = _with_known_targets(items, unknown, known, problems)
     tasks = Counter(each.provider for item in items for each in item.candidates if each.key not in keys)
     loads = [await _load(spec, services, provider, count) for provider, count in tasks.items()]
     plan = FleetPlan(
@@ -130,6 +146,7 @@ async def prepare(
         is_new=is_new,
         items=(*(_shown(item, known) for item in items), *(_problem(key, error) for key, error in problems.items())),
         tasks=dict(tasks),
+        unusable={provider: message_of(error) for provider, error in unusable.items()},
         waves=spec.wave_sizes(),
         estimates=estimate(
             loads,
@@ -137,7 +154,7 @@ async def prepare(
             workers=max(1, (os.cpu_count() or 2) // 2),
             pull_requests=len(items) if spec.sections.deliver.to == "pull_request" else 0,
         ),
-        notes=(*_notes(spec), *_kept(items, known)),
+        notes=(*_notes(spec), *_kept(items, known), *_target_notes(unknown, problems)),
     )
     return PreparedFleet(plan=plan, items=items)
 
@@ -171,6 +188,40 @@ def _result(commit: str | errors.CoatcheckError) -> str:
     if isinstance(commit, errors.CoatcheckError):
         raise commit
     return commit
+
+
+def _with_known_targets(
+    items: Sequence[PlannedItem],
+    unknown: Mapping[Target, errors.CoatcheckError],
+    known: Mapping[str, FleetItem],
+    problems: dict[str, errors.CoatcheckError],
+) -> list[PlannedItem]:
+    """Return the items without candidates of unknown targets; a new item that is left with none is a problem."""
+    kept = []
+    for item in items:
+        targets = [target_of(each, item.repository) for each in item.candidates]
+        candidates = [each for each, target in zip(item.candidates, targets, strict=True) if target not in unknown]
+        if item.key not in known and targets and not candidates:
+            problems[item.key] = unknown[targets[0]]
+        else:
+            kept.append(msgspec.structs.replace(item, candidates=tuple(candidates)))
+    return kept
+
+
+def _target_notes(
+    unknown: Mapping[Target, errors.CoatcheckError], problems: Mapping[str, errors.CoatcheckError]
+) -> list[str]:
+    """Return why a service gets no task for items that other services get."""
+    shown = {id(error) for error in problems.values()}
+    others = [(target, error) for target, error in unknown.items() if id(error) not in shown]
+    return [f"{target.provider} gets no task there: {message_of(error)}" for target, error in others[:10]]
+
+
+def _accounts(spec: FleetSpec) -> list[tuple[str, str]]:
+    """Return the accounts of each service; one without a name where the file names none."""
+    sections = spec.sections.candidates
+    pairs = [(each.provider, account) for each in sections for account in each.accounts or ("",)]
+    return list(dict.fromkeys(pairs))
 
 
 def _check_section(spec: FleetSpec, services: Services, provider: str, model: str | None) -> None:
@@ -235,8 +286,7 @@ def _shown(item: PlannedItem, known: Mapping[str, FleetItem]) -> PlanItem:
 
 
 def _problem(key: str, error: errors.CoatcheckError) -> PlanItem:
-    text = " ".join(filter(None, (f"{error};", error.remedy))).rstrip(";")
-    return PlanItem(key=key, state="problem", problem=text)
+    return PlanItem(key=key, state="problem", problem=message_of(error))
 
 
 def _kept(items: Sequence[PlannedItem], known: Mapping[str, FleetItem]) -> list[str]:

@@ -4,7 +4,8 @@ Invariants:
 
 - the base of an item is pinned to a commit when the item is stored first, and stays that commit in later runs unless a
   person asks for the new one: a branch that moved submits nothing again;
-- an item that was delivered gets no further candidates;
+- an item that was reviewed gets no further candidate from its file, unless its prompt or its base has changed; one that
+  was delivered gets none at all;
 - the key of a candidate follows from fleet, item, service, number, prompt and base: planning the same file again makes the
   same keys, a changed prompt makes new ones.
 """
@@ -13,14 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from .. import errors
-from .._model.fleets import FleetItem
-from .._store.fleet_planning import DELIVERED, PlannedCandidate, PlannedItem
+from .._model.fleets import FleetItem, ItemState
+from .._store.fleet_planning import DELIVERED, PlannedCandidate, PlannedItem, prompt_digest
 
 if TYPE_CHECKING:
     from .spec import FleetSpec, ItemSpec
@@ -55,9 +56,22 @@ def plan_items(
             problems[item.key] = error
             continue
         planned = _planned(spec, item, wave, commit)
-        is_delivered = stored is not None and stored.state in DELIVERED
-        items.append(msgspec.structs.replace(planned, candidates=()) if is_delivered else planned)
+        items.append(planned if _is_open(planned, stored) else msgspec.structs.replace(planned, candidates=()))
     return items, problems
+
+
+def without_candidates(item: PlannedItem, providers: Container[str]) -> PlannedItem:
+    """Return an item without the candidates of these services."""
+    kept = tuple(each for each in item.candidates if each.provider not in providers)
+    return msgspec.structs.replace(item, candidates=kept)
+
+
+def _is_open(planned: PlannedItem, stored: FleetItem | None) -> bool:
+    """Whether an item gets the candidates of its file."""
+    if stored is None or stored.state is ItemState.OPEN:
+        return True
+    is_same = (stored.prompt_digest, stored.base_commit) == (prompt_digest(planned.prompt), planned.base_commit)
+    return not is_same and stored.state not in DELIVERED
 
 
 def waves(spec: FleetSpec) -> Iterator[int]:

@@ -19,7 +19,7 @@ from threading import Lock
 from .. import errors
 from .._patches.git import GitError, git
 from .._workspaces.mirror import object_format_of
-from .submission import is_path
+from .environments import is_path
 
 GITHUB = "https://github.com"
 # How repositories are reached; `ext::` and the like would run commands (gitprotocol, "GIT_ALLOW_PROTOCOL" in git(1)).

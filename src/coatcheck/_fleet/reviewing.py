@@ -4,7 +4,7 @@ Invariants:
 
 - an item is reviewed when every candidate has ended; one whose candidates all ended without a change is "exhausted";
 - a candidate that a required check or the policy rejects is never chosen;
-- what the file does not approve automatically waits for a person; a change to automation files always does, because
+- what neither the file nor a policy of the user approves waits for a person; a change to automation files always does, because
   a pushed branch starts workflows before anyone has read it.
 """
 
@@ -29,6 +29,7 @@ from .context import FleetContext
 from .engine import Job
 
 if TYPE_CHECKING:
+    from .._review.gate_policies import GatePolicy
     from .sections import ApproveSection
 
 Decision: TypeAlias = Literal["approved", "waiting", "rejected"]
@@ -121,24 +122,37 @@ class Reviewer:
 
 
 def decide_item(context: FleetContext, item: FleetItem, review: ItemReview) -> bool:
-    """Decide about a ranked item by the rules of the file; whether its state has changed."""
+    """Decide about a ranked item by the rules of the file, then by the user's policies; whether its state has changed."""
     if item.chosen is None:
         return False
     digest = context.store.candidate(item.chosen).patch
     patch = Patch.parse(context.submissions.patch(digest or ""))
-    decision, why = decide(context.spec.sections.approve, patch, is_automatic=review.is_automatic, why=review.why)
-    state = {"approved": ItemState.APPROVED, "waiting": ItemState.WAITING, "rejected": ItemState.REJECTED}[decision]
-    fields = {}
-    if state is ItemState.WAITING:
-        section = context.spec.sections.approve
+    section = context.spec.sections.approve
+    decision, why = decide(section, patch, is_automatic=review.is_automatic, why=review.why)
+    if decision == "waiting":
         gate = context.gates.open(context.fleet.name, item, patch, digest, section=section, why=why)
-        fields["gate"] = gate.id
-    by, now = "policy:fleet", context.clock.time()
-    events = event_values.changed(context.fleet.name, item, state, now, by=by, why=why, **fields)
-    changed = context.store.change_item(item.id, ItemState.RANKED, state, why=why, events=events, is_durable=False)
-    if changed and state is ItemState.APPROVED:
+        changed = _change(context, item, ItemState.WAITING, why, gate=gate.id)
+        if context.gates.decide_by_policy(gate, _policies(context, patch)):
+            context.gates.carry_out(context.store, context.fleet.id, context.fleet.name)
+    else:
+        state = ItemState.APPROVED if decision == "approved" else ItemState.REJECTED
+        changed = _change(context, item, state, why)
+    if changed and context.store.item(item.id).state is ItemState.APPROVED:
         context.follow_ups.append(Job("deliver", item.id))
     return changed
+
+
+def _change(context: FleetContext, item: FleetItem, state: ItemState, why: str, **fields: str) -> bool:
+    now = context.clock.time()
+    events = event_values.changed(context.fleet.name, item, state, now, by="policy:fleet", why=why, **fields)
+    return context.store.change_item(item.id, ItemState.RANKED, state, why=why, events=events, is_durable=False)
+
+
+def _policies(context: FleetContext, patch: Patch) -> list[GatePolicy]:
+    """Return the user's policies for a change; none approves what starts automation."""
+    if _automation(patch) is None:
+        return [*context.policies]
+    return [each._replace(decision="ask") if each.decision == "approve" else each for each in context.policies]
 
 
 def decide(section: ApproveSection | None, patch: Patch, *, is_automatic: bool, why: str) -> tuple[Decision, str]:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import errors
 from .._engine.pipeline import emitted
 from .._model.tasks import Task, TaskRef, TaskSpec
+from .._protocol.provider import Verb
 from .._runtime.async_client import AsyncClient
 
 if TYPE_CHECKING:
+    from .._credentials.login_status import LoginStatus
     from .._engine.poll_many import BatchPoller
     from .._engine.submit import ResumedSubmission
     from .._protocol.intents import Intent
@@ -50,6 +52,18 @@ class ServiceClient(AsyncClient):
     async def pause(self, age: float) -> float:
         """Return the estimated pause in seconds between two rounds, for tasks of this age."""
         return (await self._open_poller()).interval(age)
+
+    async def login_status(self) -> LoginStatus | None:
+        """Return the status of the login, None where the credentials are not ours. Raises where the service is unknown."""
+        from .._credentials.login_sources import LoginCredentials
+
+        return await self.tokens.get_status() if isinstance(self._session.credentials, LoginCredentials) else None
+
+    async def resolve_environment(self, environment: str | None, repository: str | None) -> None:
+        """Raise `ConfigurationError` for an environment or a repository that the service does not know."""
+        if Verb.RESOLVE_ENVIRONMENT in self.capabilities.verbs and (environment or repository):
+            exchange = self._session.verbs.provider.resolve_environment(environment, repository=repository)
+            await self._do(self._session.verbs.run(exchange), "while resolving")
 
     async def _open_poller(self) -> BatchPoller:
         if self._poller is None:

@@ -9,7 +9,7 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from .. import errors
 from .._model import fleet_events as kinds
 from .._model.fleets import FleetRecord, FleetState, FleetStatus
 from .._protocol.effects import Clock
+from .._review.user_policies import user_policies
 from .._runtime.config import Config, config_dir, state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.check_results import CheckResults
@@ -43,10 +44,12 @@ from .reviewing import Review
 from .runner import FleetRunner
 from .services import ServiceClient, Services
 from .stored_spec import stored_spec
+from .submission import NOT_REACHED, NOT_USABLE
 from .target import Deliver
 
 if TYPE_CHECKING:
     from .._protocol.intents import Journal
+    from .._review.gate_policies import GatePolicy
     from .._store.database import Database
     from .items import Variables
     from .spec import FleetSpec
@@ -109,6 +112,11 @@ class FleetSession:
     def control(self) -> FleetControl:
         """Decisions about the fleets in the store."""
         return FleetControl(self.database, clock=self.clock)
+
+    @cached_property
+    def policies(self) -> Sequence[GatePolicy]:
+        """The user's policies about gates. Raises `ConfigurationError` for one that cannot be used."""
+        return user_policies(self.environ)
 
     @property
     def is_new(self) -> bool:
@@ -188,11 +196,13 @@ class FleetSession:
         on_notice: Callable[[str], None] | None = None,
     ) -> tuple[FleetPlan, FleetStatus | None]:
         """Plan a fleet, store it and work on it; return the plan and the status, None where *confirm* returned False."""
+        _ = self.policies  # one that cannot be used is an error before anything is stored
         with fleet_lock(str(self.state_folder)):
             async with self.services() as services:
                 prepared = await self.prepare(spec, services, rebase=rebase)
                 if confirm is not None and not confirm(prepared.plan):
                     return prepared.plan, None
+                _require_items(prepared)
                 runner = self.runner(spec, self._store(spec, prepared), services, on_notice or _ignore)
                 return prepared.plan, await runner.run(waits=waits, on_status=on_status)
 
@@ -203,6 +213,7 @@ class FleetSession:
         async with self.services() as services:
             prepared = await self.prepare(spec, services, rebase=rebase)
         if is_stored := confirm(prepared.plan):
+            _require_items(prepared)
             self._store(spec, prepared)
         return prepared.plan, is_stored
 
@@ -223,6 +234,8 @@ class FleetSession:
     ) -> FleetRunner:
         """Return what works on a stored fleet."""
         context = self._context(spec, fleet, services, on_notice)
+        providers = [each.provider for each in spec.sections.candidates]
+        context.accounts.end_parking(providers, reasons=(NOT_USABLE, NOT_REACHED))
         return FleetRunner(context, self._review(spec), self._targets(spec), self._queue(spec))
 
     async def deliver(self, name: str, *, on_notice: Callable[[str], None] | None = None) -> FleetStatus:
@@ -258,6 +271,7 @@ class FleetSession:
             clock=self.clock,
             options=self.settings.options,
             on_notice=on_notice,
+            policies=self.policies,
         )
 
     def _review(self, spec: FleetSpec) -> Review:
@@ -293,6 +307,16 @@ class FleetSession:
             "pull_request": pull_requests,
             **self.settings.targets,
         }
+
+
+def _require_items(prepared: PreparedFleet) -> None:
+    """Raise `ConfigurationError` for a new fleet of which every item has a problem."""
+    plan = prepared.plan
+    if plan.is_new and not prepared.items:
+        raise errors.ConfigurationError(
+            f"no item of the fleet {plan.name} can be run: {plan.problems[0].key}: {plan.problems[0].problem}",
+            remedy="see all with: coatcheck fleet plan FILE",
+        )
 
 
 def _ignore(_: str) -> None:

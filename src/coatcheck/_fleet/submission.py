@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 
 from .. import errors
+from .._engine.submit import LateSubmissionError
 from .._model.fleets import CandidateState, FleetCandidate, FleetItem
 from .._model.tasks import TaskSpec
 from .._store.journal import SubmissionState
@@ -23,12 +24,16 @@ from .._store.processes import is_submitting
 from . import fleet_events
 from .context import FleetContext
 from .engine import Job
+from .environments import target_of
 from .follow_up import send_follow_up
 from .quota import QuotaReader
 from .services import ServiceClient
+from .usable import message_of
 
-# The account is parked for as long where it has no usable login (seconds): a person has to act.
-NO_LOGIN_SECONDS = 600.0
+# The account is parked for as long where it cannot be used (seconds): a person has to act, and the next run tries it.
+NOT_USABLE_SECONDS = 600.0
+NOT_USABLE = "it cannot be used: "
+NOT_REACHED = "it was not reached: "
 
 
 class Submitter:
@@ -62,18 +67,27 @@ class Submitter:
             if not context.accounts.may_submit(provider, account):
                 continue
             client = context.services.client(provider, account)
+            try:
+                capabilities = client.capabilities
+            except errors.CoatcheckError as error:  # a local cloud that is not running; the submission checks the login
+                self._park_unusable(provider, account, error)
+                continue
             if (full := await self._quotas.full_for(client)) is not None:
                 seconds, reason = full
                 now = context.clock.time()
                 context.accounts.park(provider, account, reason=reason, sent_at=now, seconds=seconds)
                 continue
-            capabilities = client.capabilities
             interval = max(capabilities.write_pause, 1 / capabilities.rate if capabilities.rate else 0.0)
             if interval and (pause := context.accounts.take_turn(provider, account, interval=interval)):
                 await context.clock.asleep(pause)
             claim = context.submissions.claim(context.fleet.id, candidate, account, context.budget(provider))
             return context.store.candidate(candidate.id) if claim == "claimed" else None
         return None
+
+    def _park_unusable(self, provider: str, account: str, error: errors.CoatcheckError) -> None:
+        accounts, now = self._context.accounts, self._context.clock.time()
+        reason = NOT_USABLE + message_of(error)
+        accounts.park(provider, account, reason=reason, sent_at=now, seconds=NOT_USABLE_SECONDS)
 
     async def _submit(self, candidate: FleetCandidate) -> bool:
         context, account = self._context, candidate.account or ""
@@ -94,12 +108,12 @@ class Submitter:
 
     def _spec(self, candidate: FleetCandidate, item: FleetItem, client: ServiceClient) -> TaskSpec:
         section = self._context.section(candidate.provider)
-        environment = candidate.environment or (item.repository if is_path(item.repository) else None)
+        target = target_of(candidate, item.repository)
         options = client.capabilities.options
         return TaskSpec(
             prompt=self._context.store.candidate_prompt(candidate.id),
-            environment=environment,
-            repository=None if environment else item.repository,
+            environment=target.environment,
+            repository=target.repository,
             branch=item.base,
             mode=self._context.spec.sections.task.mode,
             model=section.model,
@@ -143,6 +157,8 @@ class Submitter:
             return self._record(candidate, known)
         if isinstance(error, errors.SubmissionUncertainError) or (known is not None and known.state == "open"):
             return self._record_open(candidate, error)
+        if isinstance(error, LateSubmissionError):  # this machine was suspended; the service refuses nothing
+            return self._give_back(candidate)
         if (parked := parked_by(error)) is not None:
             seconds, reason = parked
             if seconds is None and isinstance(error, errors.RateLimitError):
@@ -172,6 +188,7 @@ class Submitter:
         context = self._context
         events = fleet_events.ended(context, candidate, state, reason)
         is_changed = context.submissions.record_end(context.fleet.id, candidate, state, error=reason, events=events)
+        context.has_failed = True
         context.follow_ups.append(Job("review", candidate.item))
         return is_changed
 
@@ -181,12 +198,7 @@ def parked_by(error: errors.CoatcheckError) -> tuple[float | None, str] | None:
     if isinstance(error, errors.RateLimitError | errors.ProviderUnavailableError):
         return error.retry_after, str(error)
     if isinstance(error, errors.TransportError):
-        return None, str(error)
+        return None, NOT_REACHED + str(error)
     if isinstance(error, errors.CredentialsError | errors.AuthenticationError):
-        return NO_LOGIN_SECONDS, " ".join(filter(None, (f"{error};", error.remedy))).rstrip(";")
+        return NOT_USABLE_SECONDS, NOT_USABLE + message_of(error)
     return None
-
-
-def is_path(repository: str | None) -> bool:
-    """Whether a repository is given by its path on this machine."""
-    return repository is not None and repository.startswith(("/", "./", "../", "~"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import errors
-from .._model.fleets import CandidateState, FleetCandidate
+from .._model.fleets import FAILED_CANDIDATES, CandidateState, FleetCandidate
 from .._model.tasks import Task, TaskState
 from .._patches.parse import Patch
 from . import fleet_events
@@ -103,6 +103,7 @@ class Sweeper:
         is_changed = context.submissions.record_end(
             context.fleet.id, candidate, state, patch=patch, base_commit=base, error=reason, events=events
         )
+        context.has_failed = context.has_failed or state in FAILED_CANDIDATES
         if context.work.is_settled(candidate.item):
             context.follow_ups.append(Job("review", candidate.item))
         return is_changed

@@ -11,6 +11,7 @@ Invariants:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,17 @@ class AccountStore:
                 (until, now, reason, provider, name),
             )
         return float(until)
+
+    def end_parking(self, providers: Iterable[str], *, reasons: Iterable[str]) -> None:
+        """Let the next submission try the accounts of services that are parked for a reason with such a beginning."""
+        with self._database.writing(is_durable=False) as transaction:
+            for provider in providers:
+                for reason in reasons:
+                    transaction.change(
+                        "UPDATE fleet_account SET parked_until = ? WHERE provider = ? AND parked_until > ?"
+                        " AND substr(reason, 1, ?) = ?",
+                        (self._clock.time(), provider, self._clock.time(), len(reason), reason),
+                    )
 
     def release(self, provider: str, name: str) -> None:
         """Record that the service has taken a task: the account is parked no more."""

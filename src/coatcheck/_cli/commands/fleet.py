@@ -28,7 +28,8 @@ from ..json_output import to_object
 if TYPE_CHECKING:
     from ..._fleet.control import FleetControl
     from ..._fleet.plan import FleetPlan
-    from ..._model.fleets import FleetItem
+    from ..._model.fleets import FleetItem, FleetStatus
+    from ..console import Line
 
 fleet_command = CommandGroup(
     "fleet",
@@ -92,7 +93,7 @@ def plan_fleet(run: CommandContext, *, file: str, rebase: bool) -> int:
     with open_fleet(run.workspace, file, clock=run.process_env.clock) as fleet:
         plan = fleet.plan(rebase=rebase)
     run.answer(lambda: to_object(plan), lambda: plan_lines(plan), is_long=True)
-    return ExitCode.FAILURES if plan.problems else ExitCode.DONE
+    return ExitCode.FAILURES if plan.problems or plan.unusable else ExitCode.DONE
 
 
 @fleet_command.subcommand(
@@ -121,7 +122,7 @@ def run_fleet(run: CommandContext, *, file: str, is_confirmed: bool, rebase: boo
         return confirm_plan(run, plan, is_confirmed=is_confirmed, question=f"Run {plan.name}?")
 
     with open_fleet(run.workspace, file, clock=run.process_env.clock) as fleet:
-        run.process_env.interruption.expect(f"continue with: {run.hint('fleet', 'run', 'FILE')}")
+        run.process_env.interruption.expect(f"continue with: {run.hint('fleet', 'run', file)}")
         with FleetProgress(run, fleet.name) as progress:
             status = fleet.run(
                 confirm=confirm, rebase=rebase, wait=wait, on_status=progress.show, on_notice=progress.notice
@@ -134,7 +135,7 @@ def run_fleet(run: CommandContext, *, file: str, is_confirmed: bool, rebase: boo
     show_end(run, status, {"status": to_object(status), "problems": problems})
     show_next(run, status)
     code = code_of(status)
-    return ExitCode.FAILURES if code == ExitCode.DONE and problems else code
+    return ExitCode.FAILURES if code == ExitCode.DONE and (problems or plans[0].unusable) else code
 
 
 # --- state ------------------------------------------------------------------------------------------------------------
@@ -251,7 +252,9 @@ def approve_items(run: CommandContext, *, fleet: str, keys: tuple[str, ...], why
     from ..._app.fleets import person
 
     with opened(run, fleet) as control:
-        _show_changed(run, control.approve(fleet, keys, by=person(run.workspace), why=why), "approved")
+        before = control.status(fleet)
+        items = control.approve(fleet, keys, by=person(run.workspace), why=why)
+        _show_changed(run, items, "approved", wave=_decided_wave(before, control.status(fleet)))
 
 
 @fleet_command.subcommand("reject", examples='coatcheck fleet reject typing "acme/api core" --why "too large"')
@@ -259,11 +262,13 @@ def approve_items(run: CommandContext, *, fleet: str, keys: tuple[str, ...], why
 @keys_argument
 @why_option
 def reject_items(run: CommandContext, *, fleet: str, keys: tuple[str, ...], why: str | None) -> None:
-    """Reject the items that wait, all or those with a KEY."""
+    """Reject the items that wait, all or those with a KEY, and stop before the next wave."""
     from ..._app.fleets import person
 
     with opened(run, fleet) as control:
-        _show_changed(run, control.reject(fleet, keys, by=person(run.workspace), why=why), "rejected")
+        before = control.status(fleet)
+        items = control.reject(fleet, keys, by=person(run.workspace), why=why)
+        _show_changed(run, items, "rejected", wave=_decided_wave(before, control.status(fleet)))
 
 
 @fleet_command.subcommand(
@@ -284,13 +289,19 @@ def retry_items(run: CommandContext, *, fleet: str, keys: tuple[str, ...], uncer
         _show_changed(run, control.retry(fleet, keys, by=person(run.workspace), uncertain=uncertain), "retried")
 
 
-def _show_changed(run: CommandContext, changed: Sequence[FleetItem], word: str) -> None:
-    """Print the items that a decision has changed."""
-    run.answer(
-        lambda: {"items": [to_object(each) for each in changed]},
-        lambda: [f"{word} {each.key}" for each in changed] or [f"Nothing was {word}."],
-    )
-    if changed:
+def _decided_wave(before: FleetStatus, after: FleetStatus) -> int | None:
+    """Return the number of the wave that was decided, None where none was."""
+    is_decided = before.waits_for_wave and not after.waits_for_wave
+    return before.fleet.wave + 2 if is_decided else None
+
+
+def _show_changed(run: CommandContext, changed: Sequence[FleetItem], word: str, *, wave: int | None = None) -> None:
+    """Print the items and the wave that a decision has changed."""
+    lines: list[Line] = [f"{word} {each.key}" for each in changed]
+    if wave is not None:
+        lines.append(f"{word} wave {wave}")
+    run.answer(lambda: {"items": [to_object(each) for each in changed]}, lambda: lines or [f"Nothing was {word}."])
+    if lines:
         run.note("Run the fleet again to go on: coatcheck fleet run FILE")
 
 
@@ -349,15 +360,17 @@ def resume_fleet(run: CommandContext, *, fleet: str) -> None:
 def cancel_fleet(run: CommandContext, *, fleet: str, is_confirmed: bool, why: str | None) -> None:
     """Cancel a fleet. Tasks that run are listed, and not cancelled."""
     from ..._app.fleets import person
+    from ..._model.fleets import FleetState
 
     with opened(run, fleet) as control:
         control.get(fleet)
         if not is_confirmed and not run.confirm(f"Cancel {fleet}?"):
             raise errors.ConfigurationError(f"the fleet {fleet} was not cancelled", remedy="pass --yes to cancel it")
+        has_ended = control.get(fleet).state is FleetState.DONE
         running = control.cancel(fleet, by=person(run.workspace), why=why)
     run.answer(
         lambda: {"fleet": fleet, "running": [str(each.ref) for each in running]},
-        lambda: [f"{fleet} is cancelled."],
+        lambda: [f"{fleet} had ended: nothing was cancelled." if has_ended else f"{fleet} is cancelled."],
     )
     for each in running:
         run.note(f"still running: coatcheck cancel {each.ref}")
