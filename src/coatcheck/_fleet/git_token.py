@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
-import msgspec
-
 from .._patches.git import without_secrets
+from .._values.value import Value
 
 USER = "x-access-token"  # any name will do (docs.github.com, "Authenticating as a GitHub App installation")
 # What git asks (credential_ask_one in git's credential.c); the descriptor's number is in the environment.
@@ -29,7 +29,7 @@ exit 1
 """
 
 
-class GitAccess(msgspec.Struct, frozen=True, kw_only=True):
+class GitAccess(Value, frozen=True, kw_only=True):
     """How git reaches a place: its URL, and what git inherits and is set to for it."""
 
     place: str
@@ -37,6 +37,8 @@ class GitAccess(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = {}
     settings: Sequence[str] = ()
     descriptors: Sequence[int] = ()
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"environ"})
 
 
 @contextmanager
