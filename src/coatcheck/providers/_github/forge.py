@@ -10,7 +10,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -84,13 +84,23 @@ class ForgeService(msgspec.Struct, frozen=True, kw_only=True):
         return login(NAME, needs="push and write pull requests", base_url=self.base_url, app=self.app)
 
 
+CAPABILITIES = Capabilities(verbs={}, write_pause=1.0, rate=14.0)
+
+
 class GithubForge(GithubProvider, frozen=True):
     """The pull requests of one GitHub. It is a provider without tasks."""
 
-    name: ClassVar[str] = NAME
-    capabilities: ClassVar[Capabilities] = Capabilities(verbs={}, write_pause=1.0, rate=14.0)
-
     service: ForgeService
+
+    @property
+    def name(self) -> str:
+        """The name of the login."""
+        return NAME
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It has no verbs, and the pauses that GitHub asks for."""
+        return CAPABILITIES
 
     @property
     def site(self) -> str:
