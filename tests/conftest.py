@@ -63,9 +63,11 @@ def is_loopback(host: str) -> bool:
 
 sys.addaudithook(refuse_the_network)
 
-# A background job of a script ignores SIGINT (POSIX, "Asynchronous Lists"), and what it starts inherits that.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A background job of a script ignores SIGINT (POSIX, "Asynchronous Lists"), and what nohup runs ignores SIGHUP. Programs
+# that a test starts would inherit that, and no signal of the test would end them.
+for name, handler in {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}.items():
+    if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, name), handler)
 
 
 @pytest.fixture(scope="session")
