@@ -1,4 +1,4 @@
-"""A small rehearsal of fleets; `make peers` has a larger one."""
+"""A small rehearsal of fleets: three services with faults, and a process that is killed."""
 
 from __future__ import annotations
 
