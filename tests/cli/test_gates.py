@@ -254,7 +254,7 @@ def test_a_rejected_plan_still_waits(tmp_path: Path) -> None:
 
 
 def test_a_policy_approves_plans(tmp_path: Path) -> None:
-    """The wait goes on without a person."""
+    """A plan that a policy approves does not end the wait."""
     cli = JulesCli(tmp_path)
     write_settings(cli, "[gates.policies.plans]\ndecision = 'approve'\nkinds = ['plan']\nrepositories = ['owner/*']\n")
     ref = cli("submit", "--repo", "owner/repo", "--plan-approval", "Say hello").out.strip()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # From fewer finished items no rate is computed.
 FEWEST = 3
-# A terminal that has room for fewer lines shows no table.
+# A terminal with fewer lines shows no table.
 MIN_HEIGHT = 4
 # State of an item or of a task -> its style; others have none.
 STYLES: Mapping[str, str] = {

@@ -23,11 +23,11 @@ from .._protocol.logs import DEBUG, log
 from .._protocol.provider import TaskSnapshot
 from .deadline import Deadline
 from .event_diff import SeenState
-from .poll_context import TRANSIENT_ERRORS, timeout_error
+from .poll_context import TRANSIENT_ERRORS
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
-    from .._protocol.effects import Clock, Events
+    from .._protocol.effects import Events
     from .._protocol.provider import ProviderMethods
     from .poll_context import PollContext
 
@@ -51,33 +51,6 @@ def events_after(provider: ProviderMethods, ref: TaskRef, after: str | None) -> 
         )
     is_position = after.isascii() and after.isdecimal()
     return provider.stream_events(ref, after=after if is_position else SeenState.from_cursor(after).memory)
-
-
-def run_until(script: Script[None], ref: TaskRef, timeout: float | None, *, clock: Clock) -> Script[None]:
-    """Run the script of a stream until *timeout*: a service may send for ever. Raises `WaitTimeoutError` then."""
-    deadline = Deadline(timeout, clock=clock)
-    answer: Any = None
-    try:
-        effect = next(script)
-        while True:
-            if deadline.is_past:
-                raise timeout_error(ref, timeout, None)
-            if type(effect) is Request and effect.stream and timeout is not None:
-                effect = msgspec.structs.replace(effect, timeout=deadline.remaining)
-            try:
-                answer = yield effect
-            except Exception as error:  # noqa: BLE001 - the script may handle any error
-                effect = script.throw(error)
-            else:
-                effect = script.send(answer)
-    except StopIteration:
-        return
-    except errors.TransportTimeoutError:
-        if deadline.is_past:  # what is left of the timeout is the limit of the request as well
-            raise timeout_error(ref, timeout, None) from None
-        raise
-    finally:
-        script.close()
 
 
 class Wait(Protocol):

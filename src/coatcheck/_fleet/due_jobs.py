@@ -91,7 +91,7 @@ class DueJobs:
                 yield Job("submit", candidate.id)
 
     def _may_submit(self, provider: str) -> bool:
-        """Whether the budget has room, and an account of the service is not parked."""
+        """Whether the budget permits another task, and an account of the service is not parked."""
         context, now = self._context, self._context.clock.time()
         tasks, limit = context.budget(provider)
         if tasks is not None and context.fleet.submitted >= tasks:

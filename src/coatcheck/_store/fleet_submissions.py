@@ -148,7 +148,7 @@ class SubmissionStore:
 
 
 def _has_twin(transaction: Transaction, fleet: int, candidate: FleetCandidate) -> bool:
-    """Whether the same work is just being submitted: after a crash the tasks of the two could not be told apart."""
+    """Whether the same work is just being submitted: after a crash nothing would show which task belongs to which."""
     query = (
         "SELECT 1 FROM fleet_candidate AS twin JOIN fleet_item AS theirs ON theirs.id = twin.item"
         " JOIN fleet_item AS ours ON ours.id = ? WHERE twin.fleet = ? AND twin.id <> ? AND twin.state = 'submitting'"
