@@ -60,6 +60,7 @@ LAZY = PUBLIC
 # Names for types, which have no help of their own.
 ALIASES = {
     "AnyEvent",
+    "ChannelEffect",
     "Events",
     "Exchange",
     "Factory",
