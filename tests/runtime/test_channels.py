@@ -27,7 +27,6 @@ from coatcheck._runtime.channel_opener import AsyncChannelOpener, ChannelOpener
 from coatcheck._runtime.driver import Driver, iterate, perform
 from coatcheck._runtime.network import TransportOptions
 from coatcheck._runtime.system_clock import SystemClock
-from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 
 LIMIT = 4 * 2**20
 # Longer than any test takes.
@@ -347,12 +346,11 @@ def test_ctrl_c_ends_a_wait(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_transport_without_channels_is_an_error() -> None:
-    """A driver that has nothing to open channels with says so."""
+    """A driver that has nothing to open channels with raises an error."""
+    transport: Any = PlainTransport()
     with pytest.raises(errors.ConfigurationError) as caught:
-        perform(open_channel(Open()), Driver(EmulatorTransport(None), SystemClock()))  # type: ignore[arg-type]
+        perform(open_channel(Open()), Driver(transport, SystemClock()))
     with pytest.raises(errors.ConfigurationError):
-        asyncio.run(
-            aperform(open_channel(Open()), AsyncDriver(AsyncEmulatorTransport(None), SystemClock(), max_in_flight=1))
-        )  # type: ignore[arg-type]
+        asyncio.run(aperform(open_channel(Open()), AsyncDriver(transport, SystemClock(), max_in_flight=1)))
 
     assert "this transport opens no channels" == str(caught.value)

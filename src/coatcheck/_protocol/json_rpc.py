@@ -141,12 +141,13 @@ class JsonRpc:
 
     def call_all(self, calls: Iterable[tuple[str, Mapping[str, Any]]]) -> Messages[tuple[RpcAnswer, ...]]:
         """Send several calls at once, and return their answers in the order of the calls."""
-        ids = []
+        ids, answers = [], []
         for method, params in calls:
-            ids.append((yield from self.begin(method, params)))
-        answers = []
+            id = yield from self.begin(method, params)
+            ids.append(id)
         for id in ids:
-            answers.append((yield from self.answer_to(id)))
+            answer = yield from self.answer_to(id)
+            answers.append(answer)
         return tuple(answers)
 
     def notify(self, method: str, params: Mapping[str, Any] | None = None) -> Messages[None]:

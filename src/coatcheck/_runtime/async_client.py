@@ -19,9 +19,10 @@ from .._protocol.provider import Capabilities, TaskFilter
 from .async_driver import AsyncDriver, aiterate, aperform
 from .background_refresh import BackgroundRefresh
 from .base_client import BaseClient, Seconds, interval_of, seconds
+from .channel_transport import AsyncChannelTransport
 from .driver import closed_client
 from .session import DEFAULT_TIMEOUT, Session, spec_of
-from .transport import AsyncChannelTransport, AsyncTransport
+from .transport import AsyncTransport
 
 if TYPE_CHECKING:
     from .._engine.submit import ResumedSubmission

@@ -36,9 +36,10 @@ from .._protocol.effects import (
     Sleep,
     Together,
 )
+from .channel_transport import AsyncChannelTransport
 from .driver import LOCAL, channels_of, closed_client, no_channels
 from .system_clock import SystemClock, round_to_grid
-from .transport import AsyncChannelTransport, AsyncTransport
+from .transport import AsyncTransport
 
 T = TypeVar("T")
 

@@ -17,9 +17,10 @@ from .._model.usage import Usage
 from .._protocol.effects import Script
 from .._protocol.provider import Capabilities, TaskFilter
 from .base_client import BaseClient, Seconds, interval_of, seconds
+from .channel_transport import ChannelTransport
 from .driver import Driver, closed_client, iterate, perform
 from .session import DEFAULT_TIMEOUT, Session, spec_of
-from .transport import CancellableTransport, ChannelTransport, Transport
+from .transport import CancellableTransport, Transport
 
 if TYPE_CHECKING:
     from .._engine.submit import ResumedSubmission

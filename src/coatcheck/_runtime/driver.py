@@ -38,9 +38,10 @@ from .._protocol.effects import (
 )
 from .._protocol.hosts import is_loopback
 from .._protocol.urls import origin_of
+from .channel_transport import ChannelTransport
 from .interrupts import GRACE, Interruptible
 from .system_clock import SystemClock
-from .transport import CancellableTransport, ChannelTransport, Transport
+from .transport import CancellableTransport, Transport
 
 # What changes nothing (RFC 9110, section 9.2.1) may be sent again after a signal cancelled it.
 SAFE = frozenset({"GET", "HEAD"})

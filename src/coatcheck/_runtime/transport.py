@@ -104,34 +104,6 @@ class AsyncTransport(Protocol):
         ...
 
 
-class ChannelTransport(Protocol):
-    """What opens channels."""
-
-    def open_channel(self, request: Request) -> Response:
-        """Return the answer to `Open`: of status 101 with a channel as its `stream`, or the one of a service that refuses.
-
-        A channel has ``send(message)``, ``receive(timeout)``, ``close()`` and a `session` for the protocol spoken over it.
-        Raises `errors.TransportError` and `errors.ConfigurationError`.
-        """
-        ...
-
-    def close_channels(self) -> None:
-        """Close every channel; may be called more than once."""
-        ...
-
-
-class AsyncChannelTransport(Protocol):
-    """`ChannelTransport` for asyncio; a channel has ``asend``, ``areceive`` and ``aclose``."""
-
-    async def open_channel(self, request: Request) -> Response:
-        """Return the answer to `Open`."""
-        ...
-
-    async def aclose_channels(self) -> None:
-        """Close every channel; may be called more than once."""
-        ...
-
-
 class ReqwestTransport:
     """Send requests with pyreqwest, blocking; many threads may share one.
 
