@@ -74,6 +74,7 @@ ALIASES = {
     "TaskFilter",
 }
 CONSTANTS = {
+    "STATE_EVENTS",
     "STATUSES",
     "UNREADABLE",
     "USER_AGENT",

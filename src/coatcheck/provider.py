@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from . import errors as errors
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.events import (
+        STATE_EVENTS as STATE_EVENTS,
         TaskAttempt as TaskAttempt,
         TaskDiff as TaskDiff,
         TaskEvent as TaskEvent,
@@ -280,6 +281,7 @@ _HOMES = {
     "SpendControl": "_model.usage",
     "split_path": "_protocol.decode",
     "STATUSES": "_protocol.decode",
+    "STATE_EVENTS": "_model.events",
     "StatusPage": "_protocol.provider",
     "Support": "_protocol.provider",
     "Task": "_model.tasks",

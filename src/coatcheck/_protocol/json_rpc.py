@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import msgspec
 
@@ -106,11 +106,11 @@ class JsonRpc:
         self._kept: deque[Notification | ServerRequest] = deque()
 
     @classmethod
-    def over(cls, channel: Any, *, timeout: float = TIMEOUT) -> JsonRpc:
+    def over(cls, channel: Any, *, timeout: float = TIMEOUT) -> Self:
         """Return the connection over *channel*: the one that another script began, where it is shared."""
         if not isinstance(channel.session, cls):
             channel.session = cls(channel, timeout=timeout)
-        rpc: JsonRpc = channel.session
+        rpc: Self = channel.session
         rpc.channel, rpc.timeout = channel, timeout
         return rpc
 
