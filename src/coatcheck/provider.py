@@ -70,7 +70,7 @@ if TYPE_CHECKING:
         partial_notices as partial_notices,
         read_json_lines as read_json_lines,
     )
-    from ._protocol.channels import channel_of as channel_of, open_channel as open_channel
+    from ._protocol.channels import channel_of as channel_of, open_channel as open_channel, repeatable as repeatable
     from ._protocol.decode import (
         STATUSES as STATUSES,
         UNREADABLE as UNREADABLE,
@@ -211,6 +211,7 @@ _HOMES = {
     "Open": "_protocol.effects",
     "open_channel": "_protocol.channels",
     "Receive": "_protocol.effects",
+    "repeatable": "_protocol.channels",
     "RpcAnswer": "_protocol.json_rpc",
     "RpcError": "_protocol.json_rpc",
     "Send": "_protocol.effects",

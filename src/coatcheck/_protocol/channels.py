@@ -1,16 +1,21 @@
 """Channels: what a provider does with the answer to `Open`.
 
-Invariant: opening a channel performs nothing, so an error of it never leaves a submission in doubt.
+Invariants:
+
+- opening a channel performs nothing, so an error of it never leaves a submission in doubt;
+- what only reads is repeated over a new channel where the channel was lost, as a GET request is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 from .. import errors
 from .decode import check
-from .effects import Open, Response
+from .effects import Exchange, Open, Response
+
+T = TypeVar("T")
 
 
 def channel_of(response: Response) -> Any:
@@ -29,3 +34,13 @@ def open_channel(wish: Open) -> Generator[Open, Response, Any]:
     """Open a channel and return it. Raises the error of a service that opens none."""
     response = yield wish
     return channel_of(response)
+
+
+def repeatable(read: Callable[[], Exchange[T]]) -> Exchange[T]:
+    """Run the exchange that *read* makes, and once more where its channel was lost. It must change nothing."""
+    try:
+        return (yield from read())
+    except errors.TransportTimeoutError:  # the next one would take as long
+        raise
+    except errors.TransportError:
+        return (yield from read())

@@ -113,7 +113,7 @@ def task(
         raw_state=word,
         title=title_of(thread),
         prompt=thread.preview or None,
-        environment=thread.cwd,
+        environment=None if is_checkout(thread) else thread.cwd,
         repository=repository_named(git.originUrl) if git.originUrl else None,
         branch=git.branch,
         created_at=moment(thread.createdAt),
@@ -136,6 +136,7 @@ def created(spec: TaskSpec, thread: wire.Thread, turn: wire.Turn, service: Servi
         task(read, service, raw=raw),
         title=spec.title or title_in(spec.prompt),
         prompt=spec.prompt,
+        environment=spec.environment,
         repository=spec.repository,
         branch=spec.branch,
     )
@@ -161,6 +162,12 @@ def title_in(prompt: str) -> str:
     """Return the first line of a prompt, shortened."""
     line = " ".join((prompt.strip().splitlines() or [""])[0].split())
     return line if len(line) <= MAX_TITLE else f"{line[:MAX_TITLE]}…"
+
+
+def is_checkout(thread: wire.Thread) -> bool:
+    """Whether a thread works in a checkout that was made for its submission."""
+    mark = key_mark((thread.cwd or "").rpartition("/")[2])
+    return (thread.name or "").endswith(mark)
 
 
 def title_of(thread: wire.Thread) -> str | None:

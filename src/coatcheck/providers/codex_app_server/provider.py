@@ -12,8 +12,8 @@ See docs/reference/protocols/codex-app-server.md.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
@@ -31,6 +31,7 @@ from ...provider import (
     TaskRef,
     TaskSpec,
     errors,
+    repeatable,
 )
 from . import approvals, checkouts, extract, wire
 from .capabilities import CAPABILITIES, PROGRAM_CAPABILITIES
@@ -40,6 +41,8 @@ from .event_log import EventLog, position_of, wait_for_start
 
 if TYPE_CHECKING:
     from ...provider import Intent, Secret, Usage
+
+T = TypeVar("T")
 
 # A page of the status of many tasks, and one for people.
 STATUS_PAGE_SIZE, PAGE_SIZE = 100, 20
@@ -110,8 +113,16 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
 
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
         """Return the task of a submission, found by its key; None where no turn was started for it."""
-        host = yield from connect(self.service)
-        return (yield from self._find(host, intent.id))
+        return (yield from self._reading(lambda host: self._find(host, intent.id)))
+
+    def _reading(self, read: Callable[[HostConnection], Generator[Any, Any, T]]) -> Generator[Any, Any, T]:
+        """Run *read* with a connection, and once more with another where that is lost."""
+
+        def over_new_connection() -> Generator[Any, Any, T]:
+            host = yield from connect(self.service)
+            return (yield from read(host))
+
+        return (yield from repeatable(over_new_connection))
 
     def _find(self, host: HostConnection, key: str) -> Generator[Any, Any, Task | None]:
         parameters = {"searchTerm": key, "limit": STATUS_PAGE_SIZE}
@@ -129,8 +140,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a thread with its last turn: what it waits for, and once it has ended its change."""
-        host = yield from connect(self.service)
-        return (yield from self._task(host, ref.id))
+        return (yield from self._reading(lambda host: self._task(host, ref.id)))
 
     def _task(self, host: HostConnection, id: str) -> Generator[Any, Any, Task]:
         raw = yield from self._document(host, id)
@@ -155,8 +165,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the answers about a thread and its last turn, as one document."""
-        host = yield from connect(self.service)
-        return (yield from self._document(host, ref.id))
+        return (yield from self._reading(lambda host: self._document(host, ref.id)))
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - a task is one document
         """Read a saved document; the change of the task is on the host."""
@@ -171,10 +180,13 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         cursor: str | None = None,
     ) -> Exchange[Page]:
         """Return one page, newest first; *environment* is the folder of a checkout on the host."""
-        host = yield from connect(self.service)
-        listed, following = yield from self._list(host, filter, environment, limit or PAGE_SIZE, cursor)
-        turns = yield from self._last_turns(host, listed)
-        return Page(items=extract.page(listed, turns, self.service), cursor=following)
+
+        def read(host: HostConnection) -> Generator[Any, Any, Page]:
+            listed, following = yield from self._list(host, filter, environment, limit or PAGE_SIZE, cursor)
+            turns = yield from self._last_turns(host, listed)
+            return Page(items=extract.page(listed, turns, self.service), cursor=following)
+
+        return (yield from self._reading(read))
 
     def _list(
         self, host: HostConnection, filter: TaskFilter, environment: str | None, size: int, cursor: str | None
@@ -212,8 +224,9 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be filtered by refs
         """Return which of up to a hundred threads run or wait; one that does neither is polled by itself."""
-        host = yield from connect(self.service)
-        listed, following = yield from self._list(host, "current", None, STATUS_PAGE_SIZE, cursor)
+        listed, following = yield from self._reading(
+            lambda host: self._list(host, "current", None, STATUS_PAGE_SIZE, cursor)
+        )
         return StatusPage(tasks=extract.page(listed, {}, self.service), cursor=following)
 
     def stream_events(self, ref: TaskRef, *, after: str = "") -> Events:
@@ -226,17 +239,19 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         """Return the change in the checkout of a task as it is now."""
         if attempt not in (None, 1):
             raise errors.ConfigurationError(f"{ref} has one attempt", remedy="leave out --attempt")
-        host = yield from connect(self.service)
-        thread = yield from self._read(host, ref.id)
-        change = yield from checkouts.read_change(host, thread, self.service)
+
+        def read(host: HostConnection) -> Generator[Any, Any, checkouts.Change]:
+            thread = yield from self._read(host, ref.id)
+            return (yield from checkouts.read_change(host, thread, self.service))
+
+        change = yield from self._reading(read)
         if change.problem:
             raise errors.TaskError(f"the change of {ref} cannot be read from the host: {change.problem}", ref=ref)
         return bytes(change.patch).decode("utf-8", "replace") if change.patch else ""
 
     def get_usage(self) -> Exchange[Usage]:
         """Return the limits of the account that the host is logged in with."""
-        host = yield from connect(self.service)
-        answer = yield from host.call("account/rateLimits/read")
+        answer = yield from self._reading(lambda host: host.call("account/rateLimits/read"))
         if answer.error is not None and answer.error.code == -32600:
             raise errors.UnsupportedError(
                 f"{NAME} has no usage: the host is not logged in with ChatGPT", remedy="log in on the host: codex login"
