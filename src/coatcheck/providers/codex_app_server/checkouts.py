@@ -25,7 +25,8 @@ from . import wire
 from .endpoints import NAME, Service
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)+")
+# A folder is named so: no part is "." or "..".
+_REPOSITORY = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.][A-Za-z0-9_.-]*)+")
 # How long git may take on the host (seconds): no verb takes longer than five minutes in all.
 CHECKOUT_SECONDS, DIFF_SECONDS = 280, 55
 # A larger change stays on the host (bytes).
