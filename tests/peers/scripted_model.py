@@ -1,11 +1,12 @@
 """A model on this machine that follows a script: the Responses API as far as Codex uses it.
 
-What the model does is in the prompt: the lines after ``SCRIPT`` are shell commands, one for each step; ``say TEXT`` ends
-the turn with a message.
+What the model does is in the prompt: after a line ``SCRIPT`` each part, separated by lines of three dashes, is a command
+of the shell; ``say TEXT`` ends the turn with a message. A command that contains WAIT is held until `hold` is set.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,10 +30,11 @@ class ScriptedModel:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 model.requests.append(body)
-                if "WAIT" in json.dumps(body["input"][-1:]):
+                step = step_of(body["input"])
+                if "WAIT" in step.get("arguments", ""):
                     model.is_held.set()
                     model.hold.wait(240)
-                self.answer(step_of(body["input"]))
+                self.answer(step)
 
             def answer(self, item: dict[str, Any]) -> None:
                 usage = {
@@ -53,6 +55,10 @@ class ScriptedModel:
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def handle(self) -> None:
+                with contextlib.suppress(ConnectionError):  # a turn that was interrupted
+                    super().handle()
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
@@ -93,7 +99,7 @@ def step_of(conversation: list[dict[str, Any]]) -> dict[str, Any]:
     step = steps[done]
     if step.startswith("say "):
         return message(step[4:])
-    arguments = json.dumps({"cmd": step.replace("WAIT", "true")})
+    arguments = json.dumps({"cmd": step})
     return {"type": "function_call", "name": "exec_command", "call_id": f"c{number}-{done}", "arguments": arguments}
 
 

@@ -61,7 +61,8 @@ git -C "$1/$2" rev-parse --verify {BASE_REF}
 """
 )
 # Argument: the commit that the host reports as the start of the thread, or nothing. Prints the commit and the size of the change, then the change
-# as base64: the output of a command is text, and a change may hold any bytes.
+# as base64: the output of a command is text, and a change may hold any bytes. The copy of the index keeps its time, by which
+# git recognises files that were changed in the second in which they were checked out (git's racy-git documentation).
 _READ_CHANGE = (
     "set -eu; "
     + _GIT
@@ -70,7 +71,7 @@ base=$(git rev-parse --verify --quiet '{BASE_REF}^{{commit}}') || base=$1
 [ -n "$base" ] || exit 0
 t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
 mkdir "$t/objects"
-cp "$(git rev-parse --git-path index)" "$t/index" 2>/dev/null || :
+cp -p "$(git rev-parse --git-path index)" "$t/index" 2>/dev/null || :
 GIT_ALTERNATE_OBJECT_DIRECTORIES=$(git rev-parse --path-format=absolute --git-path objects)
 GIT_OBJECT_DIRECTORY=$t/objects GIT_INDEX_FILE=$t/index
 export GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_OBJECT_DIRECTORY GIT_INDEX_FILE
