@@ -318,7 +318,7 @@ def test_a_program_serves_attended_work(host: Host) -> None:
     host.stop()
     options = host.options(base_url="stdio:", command=f"{CODEX} app-server")
     with Client(**options) as client:
-        task = client.poll_task(client.create_task(host.spec(EDIT, "say By a program.")), timeout=240, interval=0.2)
+        task = client.poll_task(client.create_task(host.spec(EDIT, "say By a program.")), timeout=20, interval=0.2)
 
     assert ("By a program.", ["a.txt", "new.txt"]) == (
         task.outcome.text,  # type: ignore[union-attr]

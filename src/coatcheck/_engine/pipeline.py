@@ -14,7 +14,20 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from .. import errors
-from .._protocol.effects import Clock, Effect, Emit, Exchange, Open, Receive, Request, Response, Script, Send, Sender
+from .._protocol.effects import (
+    Clock,
+    Close,
+    Effect,
+    Emit,
+    Exchange,
+    Open,
+    Receive,
+    Request,
+    Response,
+    Script,
+    Send,
+    Sender,
+)
 from .._protocol.login_contract import Credentials
 from .._protocol.provider import Provider
 from .authenticate import authenticated
@@ -78,27 +91,48 @@ def run_exchange(
     *remedy* is what to do about a login that the service rejects, unless the provider sets one.
     *bounds* limit an exchange whose service always announces more.
     """
+    channels: list[Any] = []
     try:
         wish: Any = next(exchange)
         while True:
             try:
                 if bounds is not None:
                     _check_bounds(bounds, wish)
-                if type(wish) is Open:
-                    wish = wish.to_request()
-                answer: Any = (yield from send(wish)) if type(wish) is Request else (yield wish)
+                if type(wish) is Request:
+                    answer: Any = yield from send(wish)
+                elif type(wish) is Open:
+                    answer = yield from _opened(wish, send, channels)
+                else:
+                    answer = yield wish
             except errors.CoatcheckError as error:
                 wish = exchange.throw(error)  # `effects.py`: errors are thrown into the script
             else:
                 wish = exchange.send(answer)
     except StopIteration as stop:
+        yield from _closed(channels)
         result: T = stop.value
         return result
-    except errors.AuthenticationError as error:
-        error.remedy = error.remedy or remedy
+    except Exception as error:
+        yield from _closed(channels)
+        if isinstance(error, errors.AuthenticationError):
+            error.remedy = error.remedy or remedy
         raise
     finally:
         exchange.close()
+
+
+def _opened(wish: Open, send: Sender, channels: list[Any]) -> Script[Response]:
+    """Open a channel, and add it to those that are open."""
+    response = yield from send(wish.to_request())
+    if response.stream is not None:
+        channels.append(response.stream)
+    return response
+
+
+def _closed(channels: list[Any]) -> Script[None]:
+    """Close what an exchange has left open: the script that it is part of may go on for long."""
+    for channel in channels:
+        yield Close(channel)
 
 
 def _check_bounds(bounds: Bounds, effect: Any) -> None:

@@ -254,6 +254,8 @@ async def _do(
         how = partial(_send, answer)
     if (stream := getattr(answer, "stream", None)) is not None:
         streams.append(stream)
+    elif type(effect) is Close and effect.channel in streams:
+        streams.remove(effect.channel)
     if _cancellations() > cancelled:
         raise asyncio.CancelledError
     return how

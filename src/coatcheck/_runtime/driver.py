@@ -240,6 +240,8 @@ def _continue(script: Script[Any], effect: Any, driver: Driver, streams: list[An
         return script.throw(error)
     if (stream := getattr(answer, "stream", None)) is not None:
         streams.append(stream)
+    elif type(effect) is Close and effect.channel in streams:
+        streams.remove(effect.channel)
     return script.send(answer)
 
 
