@@ -32,6 +32,8 @@ PROVIDER = "codex_app_server"
 START_SECONDS, STOP_SECONDS, PAUSE = 60.0, 10.0, 0.05
 # The longest path of a Unix socket, less the zero byte at its end (unix(7); macOS has 104).
 MAX_SOCKET_PATH = 103
+# Processes that go on: without a reference Python warns that they do.
+_STARTED: list[subprocess.Popen[bytes]] = []
 INSTALL = "install it with: npm install --global @openai/codex; or name it with --program PATH"
 
 
@@ -99,6 +101,7 @@ def _start(environ: Mapping[str, str], folder: str, *, clock: Clock, program: st
         raise
     record = new_record(listener.url, process.pid, now=clock.time(), token_file=listener.token_file, log=log)
     write_record(environ, PROVIDER, record)
+    _STARTED.append(process)
     return record
 
 
