@@ -27,6 +27,7 @@ from .._app.submit import SubmitOptions, prepare_submission
 from .._app.workspace import Workspace
 from .._model.gates import digest_of
 from .._review.template_files import is_path
+from .formatting import plural
 from .poller import poll_task
 
 if TYPE_CHECKING:
@@ -158,8 +159,8 @@ def apply(
             f"the patch of {task.ref} has changed since it was previewed", status=409, remedy="preview it again"
         )
     report = apply_patch(root, chosen, options, task=task)
-    count = len(report.applied.applied)
-    _record(site, "apply", str(task.ref), via, f"attempt {chosen.number or 1}: {count} files in {root}")
+    count = plural(len(report.applied.applied), "file")
+    _record(site, "apply", str(task.ref), via, f"attempt {chosen.number or 1}: {count} in {root}")
     return report
 
 
@@ -171,8 +172,8 @@ def undo(site: Site, *, via: Channel) -> UndoReport:
     """Undo the last application in the checkout."""
     root = site.require_checkout()
     report = undo_last(root)
-    restored = len(report.result.restored)
-    _record(site, "undo", f"checkout:{root}", via, f"{restored} files restored")
+    restored = plural(len(report.result.restored), "file")
+    _record(site, "undo", f"checkout:{root}", via, f"{restored} restored")
     return report
 
 

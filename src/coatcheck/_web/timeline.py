@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._model.event_base import Event
 from .._model.events import (
+    TaskAttempt,
     TaskDiff,
     TaskFailed,
     TaskLog,
@@ -17,7 +18,7 @@ from .._model.events import (
     UnknownEvent,
 )
 from .._model.review_events import ActionPerformed, GateDecided, GateEvent
-from .formatting import plural
+from .formatting import one_line, plural
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # The longest text of one entry (characters); the task's own sections have the whole.
 LONGEST = 2000
+# A message is cut here: it is shown whole above.
+SHORT = 300
 
 
 class Entry(NamedTuple):
@@ -82,7 +85,8 @@ def _tool(event: TaskTool) -> str:
 
 # Kind of an event -> the function that writes it; the event's own text is used where that returns nothing.
 WORDS: Sequence[tuple[type[Event], Callable[[Any], str | None]]] = (
-    (TaskMessage, lambda event: event.message.text),
+    (TaskMessage, lambda event: one_line(event.message.text, SHORT)),
+    (TaskAttempt, lambda event: event.text or event.state.value),
     (TaskNotice, lambda event: event.notice.text),
     (TaskDiff, _diff),
     (TaskPlan, _plan),
