@@ -23,6 +23,8 @@ from .._server.problems import problem
 from .._server.routes import health, to_starlette
 from .._webhooks.server import repeating
 from . import assets, links
+from .api import routes as api
+from .api.endpoints import PREFIX
 from .error_pages import PageNotFoundError, error_page
 from .live import LiveEvents
 from .middleware import NO_LOGIN, SESSION, RequireSession, SameOrigin, SecurityHeaders
@@ -62,13 +64,14 @@ class WebApp:
             yield
 
     def _application(self, token: str | None, extra: Sequence[BaseRoute]) -> App:
-        views = [register(self.site) for view in VIEWS for register in view.ROUTES]
+        views = [register(self.site) for view in (*VIEWS, api) for register in view.ROUTES]
         application = Starlette(
             routes=[
                 Route("/health", health, methods=["GET"]),
                 *assets.ROUTES,
                 *links.routes(self.sessions),
                 Route("/events", self.live, methods=["GET"]),
+                Route(f"{PREFIX}/events/stream", self.live, methods=["GET"]),
                 *views,
                 *extra,
             ],

@@ -27,6 +27,7 @@ from .._app.submit import SubmitOptions, prepare_submission
 from .._app.workspace import Workspace
 from .._model.gates import digest_of
 from .._review.template_files import is_path
+from .error_pages import PageNotFoundError
 from .formatting import plural
 from .poller import poll_task
 
@@ -178,6 +179,14 @@ def undo(site: Site, *, via: Channel) -> UndoReport:
 
 
 # --- deciding ---------------------------------------------------------------------------------------------------------
+
+
+def find_gate(site: Site, id: str) -> Gate:
+    """Return a gate by its id. Raises `PageNotFoundError` where there is none."""
+    try:
+        return site.gates.store.get(id)
+    except errors.ConfigurationError as error:
+        raise PageNotFoundError(str(error), remedy="list them with: coatcheck gates --state all") from None
 
 
 class Choice(NamedTuple):

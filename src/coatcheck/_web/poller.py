@@ -20,6 +20,7 @@ from .._app.outcomes import load_task
 from .._model.states import TaskState
 from .._protocol.provider import Verb
 from .._store.history import HistoryFilter
+from .error_pages import PageNotFoundError
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
@@ -81,7 +82,7 @@ class Poller:
             poll_task(self._site, ref)
         except errors.CoatcheckError as error:
             LOGGER.info("%s cannot be polled: %s", ref, error)
-            if not isinstance(error, errors.NotFoundError | errors.TaskError):
+            if not isinstance(error, PageNotFoundError | errors.TaskError):
                 self._set_trouble(ref.provider, Trouble(str(error), error.remedy, now + AFTER_ERROR))
         else:
             self._set_trouble(ref.provider, None)
@@ -102,7 +103,13 @@ def poll_task(site: Site, ref: TaskRef) -> Task | None:
     with site.client(ref.provider, refs=[ref]) as client:
         if Verb.GET_TASK not in client.capabilities.verbs:
             return None
-        task = load_task(client, ref)
+        try:
+            task = load_task(client, ref)
+        except errors.NotFoundError as error:
+            raise PageNotFoundError(
+                f"{ref} does not exist at its service, or belongs to another login: {error}",
+                remedy=f"list its tasks with: coatcheck list --provider {ref.provider}",
+            ) from error
     if task.state.is_interrupted or task.state.is_terminal:
         site.gates.observe(task)
     return task
