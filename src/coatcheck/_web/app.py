@@ -25,9 +25,10 @@ from .._webhooks.server import repeating
 from . import assets, links
 from .api import routes as api
 from .api.endpoints import PREFIX
-from .error_pages import PageNotFoundError, error_page
+from .error_pages import error_page
 from .live import LiveEvents
 from .middleware import NO_LOGIN, SESSION, RequireSession, SameOrigin, SecurityHeaders
+from .page_errors import PageNotFoundError
 from .page_request import PageRequest
 from .poller import Poller
 from .views import VIEWS
@@ -52,7 +53,7 @@ class WebApp:
         """*token* is the bearer token of programs, None for none; *extra* are further routes behind the same checks."""
         self.site, self.sessions = site, site.sessions
         self.live = LiveEvents(site.events)
-        self.poller = site.poller = Poller(site, is_watched=lambda: self.live.has_readers)
+        self.poller = Poller(site, is_watched=lambda: self.live.has_readers)
         self.asgi = self._application(token, extra)
 
     @contextmanager

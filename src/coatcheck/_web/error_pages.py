@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse, Response
 
 from .. import errors
+from .page_errors import InvalidBodyError, PageNotFoundError
 from .rendering import render
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ STATUSES: dict[type[BaseException], int] = {
     errors.CredentialsError: 502,
     errors.PermissionDeniedError: 403,
     errors.NotFoundError: 404,
+    PageNotFoundError: 404,
+    InvalidBodyError: 422,
     errors.ConflictError: 409,
     errors.PatchError: 422,
     errors.RateLimitError: 429,
@@ -39,13 +42,6 @@ TITLES = {
     502: "The service cannot be used now",
     503: "The store cannot be used",
 }
-
-
-class PageNotFoundError(errors.CoatcheckError):
-    """There is nothing at this address."""
-
-
-STATUSES[PageNotFoundError] = 404
 
 
 def status_of(error: BaseException) -> int:

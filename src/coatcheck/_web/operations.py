@@ -27,8 +27,8 @@ from .._app.submit import SubmitOptions, prepare_submission
 from .._app.workspace import Workspace
 from .._model.gates import digest_of
 from .._review.template_files import is_path
-from .error_pages import PageNotFoundError
 from .formatting import plural
+from .page_errors import PageNotFoundError
 from .poller import poll_task
 
 if TYPE_CHECKING:

@@ -11,16 +11,16 @@ Guarantees:
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .. import errors
 from .._app.outcomes import load_task
 from .._model.states import TaskState
 from .._protocol.provider import Verb
 from .._store.history import HistoryFilter
-from .error_pages import PageNotFoundError
+from .page_errors import PageNotFoundError
+from .troubles import Trouble
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
@@ -35,28 +35,12 @@ TASKS = 20
 OPEN_STATES = tuple(state for state in TaskState if not state.is_terminal)
 
 
-class Trouble(NamedTuple):
-    """Why a service could not be polled, and when it is tried again (seconds since the epoch)."""
-
-    text: str
-    remedy: str | None
-    until: float
-
-
 class Poller:
     """Polls the open tasks of a site; *is_watched* is whether a page is open."""
 
     def __init__(self, site: Site, *, is_watched: Callable[[], bool]) -> None:
         self._site, self._is_watched = site, is_watched
         self._due: dict[TaskRef, float] = {}
-        self._troubles: dict[str, Trouble] = {}
-        self._lock = threading.Lock()
-
-    @property
-    def troubles(self) -> Mapping[str, Trouble]:
-        """The services that could not be polled."""
-        with self._lock:
-            return dict(self._troubles)
 
     def poll_due(self) -> None:
         """Poll each task that is due."""
@@ -72,7 +56,7 @@ class Poller:
         self._due = {ref: at for ref, at in self._due.items() if ref in known}
 
     def _is_in_trouble(self, provider: str, now: float) -> bool:
-        trouble = self.troubles.get(provider)
+        trouble = self._site.troubles.get(provider)
         return trouble is not None and trouble.until > now
 
     def _poll(self, ref: TaskRef, task: Task, now: float) -> None:
@@ -83,16 +67,9 @@ class Poller:
         except errors.CoatcheckError as error:
             LOGGER.info("%s cannot be polled: %s", ref, error)
             if not isinstance(error, PageNotFoundError | errors.TaskError):
-                self._set_trouble(ref.provider, Trouble(str(error), error.remedy, now + AFTER_ERROR))
+                self._site.troubles.set(ref.provider, Trouble(str(error), error.remedy, now + AFTER_ERROR))
         else:
-            self._set_trouble(ref.provider, None)
-
-    def _set_trouble(self, provider: str, trouble: Trouble | None) -> None:
-        with self._lock:
-            if trouble is None:
-                self._troubles.pop(provider, None)
-            else:
-                self._troubles[provider] = trouble
+            self._site.troubles.set(ref.provider, None)
 
 
 def poll_task(site: Site, ref: TaskRef) -> Task | None:

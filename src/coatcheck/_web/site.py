@@ -10,7 +10,6 @@ Guarantees:
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from .._app.task_history import level_of, open_history
 from .._app.templates import folders_of
 from .._engine.backoff import RetryPolicy
 from .sessions import Sessions
+from .troubles import Troubles
 
 if TYPE_CHECKING:
     from .._app.workspace import Workspace
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from .._store.events import EventLog
     from .._store.history import History
     from .._store.reviews import ReviewStore
-    from .poller import Poller, Trouble
 
 # A person waits for the page: a service that does not answer is reported soon.
 RETRY = RetryPolicy(attempts=2, initial=0.5, maximum=2.0, patience=5.0)
@@ -48,18 +47,12 @@ class Site:
         """*checkout* is the root of the checkout that patches are applied to, None for none."""
         self.workspace, self.clock, self.checkout = workspace, clock, checkout
         self._transport = transport
-        self.poller: Poller | None = None
-        self.sessions = Sessions()
+        self.sessions, self.troubles = Sessions(), Troubles()
 
     @property
     def config(self) -> Config:
         """The settings, as they were at the start."""
         return self.workspace.config
-
-    @property
-    def troubles(self) -> Mapping[str, Trouble]:
-        """The services that could not be polled, and why."""
-        return self.poller.troubles if self.poller else {}
 
     @property
     def now(self) -> float:

@@ -16,6 +16,7 @@ from ..._server.problems import PROBLEM_TYPE
 from ..._values.json_fields import encode
 from ..error_pages import TITLES, status_of
 from ..middleware import SESSION
+from ..page_errors import InvalidBodyError
 from ..page_request import PageRequest
 from ..routing import Registration, read_request
 from .bodies import Body
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from ..site import Site
 
 LOGGER = logging.getLogger("coatcheck.web")
-
-
-class InvalidBodyError(errors.ConfigurationError):
-    """A query or a body that an endpoint does not take."""
 
 
 def route_of(endpoint: Endpoint) -> Registration:
@@ -91,7 +88,7 @@ def _remedy(endpoint: Endpoint) -> str:
 
 def problem_of(error: BaseException) -> Response:
     """Return a problem document; `remedy` and `error`, the name of the class, are members of ours."""
-    status = 422 if isinstance(error, InvalidBodyError) else status_of(error)
+    status = status_of(error)
     is_known = isinstance(error, errors.CoatcheckError)
     document = {
         "type": "about:blank",
