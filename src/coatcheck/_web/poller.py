@@ -41,6 +41,7 @@ class Poller:
     def __init__(self, site: Site, *, is_watched: Callable[[], bool]) -> None:
         self._site, self._is_watched = site, is_watched
         self._due: dict[TaskRef, float] = {}
+        self._polled: dict[TaskRef, float] = {}
 
     def poll_due(self) -> None:
         """Poll each task that is due."""
@@ -50,17 +51,24 @@ class Poller:
         found = self._site.history.list(HistoryFilter(states=OPEN_STATES), limit=TASKS)
         for entry in found.items:
             ref = entry.task.ref
-            if self._due.get(ref, 0.0) <= now and not self._is_in_trouble(ref.provider, now):
+            if self._due_at(ref) <= now and not self._is_in_trouble(ref.provider, now):
                 self._poll(ref, entry.task, now)
         known = {entry.task.ref for entry in found.items}
         self._due = {ref: at for ref, at in self._due.items() if ref in known}
+        self._polled = {ref: at for ref, at in self._polled.items() if ref in known}
+
+    def _due_at(self, ref: TaskRef) -> float:
+        """Return when a task is due: one that was acted on is due at once."""
+        due, acted = self._due.get(ref, 0.0), self._site.acted_at.get(ref)
+        return due if acted is None or acted <= self._polled.get(ref, 0.0) else 0.0
 
     def _is_in_trouble(self, provider: str, now: float) -> bool:
         trouble = self._site.troubles.get(provider)
         return trouble is not None and trouble.until > now
 
     def _poll(self, ref: TaskRef, task: Task, now: float) -> None:
-        began = task.created_at.timestamp() if task.created_at else now
+        began = max(task.created_at.timestamp() if task.created_at else 0.0, self._site.acted_at.get(ref, 0.0)) or now
+        self._polled[ref] = now
         self._due[ref] = now + min(max(FIRST, (now - began) / 2), LONGEST)
         try:
             poll_task(self._site, ref)
@@ -87,6 +95,6 @@ def poll_task(site: Site, ref: TaskRef) -> Task | None:
                 f"{ref} does not exist at its service, or belongs to another login: {error}",
                 remedy=f"list its tasks with: coatcheck list --provider {ref.provider}",
             ) from error
-    if task.state.is_interrupted or task.state.is_terminal:
+    if site.is_recording and task.state.ends_wait:
         site.gates.observe(task)
     return task

@@ -25,6 +25,7 @@ from .troubles import Troubles
 
 if TYPE_CHECKING:
     from .._app.workspace import Workspace
+    from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
     from .._review.template_files import Folder
     from .._runtime.client import Client
@@ -48,6 +49,7 @@ class Site:
         self.workspace, self.clock, self.checkout = workspace, clock, checkout
         self._transport = transport
         self.sessions, self.troubles = Sessions(), Troubles()
+        self.acted_at: dict[TaskRef, float] = {}
 
     @property
     def config(self) -> Config:
@@ -97,6 +99,10 @@ class Site:
     def client(self, provider: str | None = None, **options: Any) -> AbstractContextManager[Client]:
         """Open a client of a service, as `ClientFactory.open` does."""
         return self._clients.open(provider, **options)
+
+    def expect_change(self, ref: TaskRef) -> None:
+        """Record that a task was acted on: it is polled often again."""
+        self.acted_at[ref] = self.now
 
     def new_link(self, origin: str) -> str:
         """Return a link that opens the page in one browser, once, on the server at *origin*."""
