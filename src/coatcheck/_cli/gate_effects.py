@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import errors
-from .._app.gates import gate_of, repository_of
+from .._app.gates import gate_of, permission_request, repository_of
 from .._app.held_work import (
     HeldApplication,
     application_digest,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .._app.apply import ApplyOptions
     from .._app.gates import Gates
     from .._app.held_work import HeldTask
+    from .._model.gates import Effect
     from .._model.tasks import Task
     from .._store.held_submissions import HeldSubmission
     from .context import CommandContext
@@ -55,6 +56,8 @@ def approve_gate(
         return _print_decision(run, gates, gate, "approve", f"{gate.title}: was approved and carried out before")
     if gate.kind == "plan":
         return _approve_plan(run, gates, gate, why=why, option=option, digest=digest)
+    if gate.kind == "permission":
+        return _decide_permission(run, gates, gate, "approve", why=why, option=option, digest=digest)
     if gate.kind == "question":
         raise errors.ConfigurationError(
             f"{gate.title}, not for an approval", remedy=f"answer it with: {run.hint('answer', gate.subject, 'TEXT')}"
@@ -77,6 +80,8 @@ def reject_gate(
     digest: str | None = None,
 ) -> int:
     """Reject *gate*; return the exit code. The reason is sent to a task that waits, where its service takes messages."""
+    if gate.kind == "permission" and not gate.is_done:
+        return _decide_permission(run, gates, gate, "reject", why=why, option=option, digest=digest)
     gates.decide(gate, "reject", option=option, why=why, digest=digest)
     sentence = f"{gate.title}: rejected{_next(run, gate)}"
     if gate.kind in ("plan", "question") and not gate.is_done:
@@ -194,6 +199,45 @@ def _record_approval(run: CommandContext, gates: Gates, ref: TaskRef, why: str |
 
 def _plan_sentence(run: CommandContext, ref: TaskRef) -> str:
     return f"the plan of {ref} is approved; wait for it with: {run.hint('wait', str(ref))}"
+
+
+# --- permissions ------------------------------------------------------------------------------------------------------
+
+
+def _decide_permission(
+    run: CommandContext,
+    gates: Gates,
+    gate: Gate,
+    effect: Effect,
+    *,
+    why: str | None,
+    option: str | None,
+    digest: str | None,
+) -> int:
+    """Decide a permission that an agent requests, and send the option that was chosen to its service."""
+    ref = TaskRef.parse(gate.subject)
+    with run.client(ref.provider) as client:
+        client.capabilities.require(Verb.DECIDE_PERMISSION, ref.provider)
+        request = permission_request(gate, client.get_task(ref))
+        if request is None:
+            _withdraw_permission(gates, gate)
+        decision = gates.decide(gate, effect, option=option, why=why, digest=digest)
+        if request is not None:
+            client.decide_permission(ref, request.id, decision.option)
+    gates.store.complete(gate.id)
+    done = {"approve": "approved", "reject": "rejected"}[effect]
+    sentence = f"{gate.title}: {done}; {ref} continues; wait for it with: {run.hint('wait', str(ref))}"
+    return _print_decision(run, gates, gate, effect, sentence)
+
+
+def _withdraw_permission(gates: Gates, gate: Gate) -> None:
+    """Withdraw a gate whose task does not wait for it. Raises `ConflictError` unless it was decided before."""
+    if gates.store.withdraw(gate.id, why="the agent does not wait for it any more"):
+        raise errors.ConflictError(
+            f"{gate.subject} does not wait for this permission any more: {gate.title}",
+            status=409,
+            remedy=f"see: coatcheck status {gate.subject}",
+        )
 
 
 # --- what a gate holds ------------------------------------------------------------------------------------------------

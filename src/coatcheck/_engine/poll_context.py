@@ -121,6 +121,8 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
         task = snapshot.task
         if (task.attempt_total or 1) == 1:
             return snapshot, task if task.state.ends_wait else None
+        if task.state.is_interrupted:
+            return snapshot, task
         ended = None
         if task.state.is_terminal or first:
             ended = with_attempts(task, (yield from self.run(self.provider.list_attempts(task))), first=first)
