@@ -20,10 +20,9 @@ _MEMBER = b'"coatcheck":'
 
 
 class Extension(msgspec.Struct, frozen=True):
-    """The member ``coatcheck``: what a task waits for, the last step of its agent, and what it has used."""
+    """The member ``coatcheck``: what a task waits for, and what its agent has used."""
 
     permission_requests: list[dict[str, Any]] = []
-    progress: str | None = None
     usage: str | None = None
 
 
@@ -65,7 +64,6 @@ def _extended(task: Task, extension: Extension) -> Task:
         task,
         state=TaskState.INPUT_REQUIRED if requests else task.state,
         permission_requests=requests,
-        progress=extension.progress or task.progress,
         notices=(*task.notices, *usage),
     )
 
