@@ -268,7 +268,7 @@ def _conclusion_of(
     except (Stopped, WorkspaceError) as error:
         return interrupted(error, timeout, "while its changes were collected", logs=logs)
     report, note = read_report(workspace.result_file)
-    result = result_of(job, ending, changes, report, notes=(*changes.notes, *filter(None, [note])))
+    result = result_of(job, ending, changes, report, notes=(*ending.notes, *changes.notes, *filter(None, [note])))
     return Conclusion(
         state=COMPLETED, result=msgspec.structs.replace(result, logs=logs, base_commit=workspace.base_commit)
     )

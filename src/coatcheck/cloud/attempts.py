@@ -47,6 +47,7 @@ class AgentEnding(Value, frozen=True, kw_only=True):
     is_cancelled: bool = False
     session: AgentSession | None = None
     usage: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Conclusion(Value, frozen=True, kw_only=True):

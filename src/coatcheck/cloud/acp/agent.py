@@ -143,6 +143,7 @@ class AcpProcess:
             is_cancelled=self._is_cancelled,
             session=self._turn.session,
             usage=self._updates.usage or None,
+            notes=tuple(self._updates.notes),
         )
 
 

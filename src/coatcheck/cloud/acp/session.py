@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # How long an agent may take to answer `initialize` (seconds): `npx` may have to download it first.
 HANDSHAKE_TIMEOUT = 120.0
+# The ids of the modes in which agents request permissions: those of Claude and Gemini, and of Codex.
+ASKING_MODES = ("default", "read-only")
 # So much of the text of an agent's error is shown.
 MAX_ERROR = 1000
 
@@ -146,6 +148,7 @@ class PromptTurn:
             raise SessionError("agent_error", "the agent answered `session/new` without a session")
         self.session = AgentSession(id=session.id, workspace=self._options.job.workspace)
         await self._choose_model(session)
+        await self._choose_mode(session)
         return session
 
     async def _continue(self, place: Mapping[str, Any]) -> wire.Session | None:
@@ -171,12 +174,23 @@ class PromptTurn:
         model = self._options.job.model
         if model is None:
             return
-        if session.model_option is None or model not in session.models:
-            known = f"; its models: {', '.join(session.models[:20])}" if session.models else ""
+        if session.model.option is None or model not in session.model.values:
+            known = f"; its models: {', '.join(session.model.values[:20])}" if session.model.values else ""
             self._options.note(f"the model {model!r} was not chosen: the agent does not offer it{known}")
             return
-        choice = {"sessionId": session.id, "configId": session.model_option, "value": model}
-        await self._call(wire.SET_OPTION, choice)
+        await self._choose(session, session.model, model)
+
+    async def _choose_mode(self, session: wire.Session) -> None:
+        """Choose the mode in which the agent requests permissions, so that the permissions decide."""
+        mode = next((each for each in ASKING_MODES if each in session.mode.values), None)
+        if self._options.permissions != "all" and mode not in (None, session.mode.current):
+            await self._choose(session, session.mode, str(mode))
+
+    async def _choose(self, session: wire.Session, choice: wire.Choice, value: str) -> None:
+        if choice.option is None:
+            await self._call(wire.SET_MODE, {"sessionId": session.id, "modeId": value})
+        else:
+            await self._call(wire.SET_OPTION, {"sessionId": session.id, "configId": choice.option, "value": value})
 
     async def _prompt(self, session: wire.Session) -> CloudFailure | None:
         blocks = [{"type": "text", "text": self._options.job.prompt}]

@@ -56,6 +56,7 @@ class SessionUpdates:
         self._message, self._thought = _Paragraphs(self._say), _Paragraphs(self._progress)
         self._last_message = ""
         self._record = _Record()
+        self.notes: list[str] = []
         self._usage, self._shown_usage = UsageCount(), ""
         self._readers: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "agent_message_chunk": self._read_message,
@@ -137,6 +138,7 @@ class SessionUpdates:
 
     def note(self, words: str) -> None:
         """Emit something that the reader of the task should know."""
+        self.notes.append(words)
         self._record.add(f"Note: {words}")
         self._emit(TaskNotice(**self._common(), notice=Notice(kind="agent", text=words), text=words))
 

@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 # The methods of an agent, and those of a client that are answered.
 INITIALIZE, NEW_SESSION, RESUME_SESSION, LOAD_SESSION = "initialize", "session/new", "session/resume", "session/load"
-PROMPT, CANCEL, SET_OPTION = "session/prompt", "session/cancel", "session/set_config_option"
+PROMPT, CANCEL = "session/prompt", "session/cancel"
+SET_OPTION, SET_MODE = "session/set_config_option", "session/set_mode"
 UPDATE, REQUEST_PERMISSION = "session/update", "session/request_permission"
 
 AUTH_REQUIRED = -32000  # the error code of an agent that needs a login
@@ -73,12 +74,20 @@ def read_capabilities(answer: object) -> Capabilities:
     )
 
 
+class Choice(msgspec.Struct, frozen=True):
+    """Something that a client chooses in a session: the id of the option (None: the older modes), and its values."""
+
+    option: str | None = None
+    values: tuple[str, ...] = ()
+    current: str | None = None
+
+
 class Session(msgspec.Struct, frozen=True):
-    """A session: its id, and the option that chooses the model, with the ids of the models."""
+    """A session: its id, and what is chosen in it."""
 
     id: str
-    model_option: str | None = None
-    models: tuple[str, ...] = ()
+    model: Choice = Choice()
+    mode: Choice = Choice()
 
 
 def read_session(answer: object, id: str | None = None) -> Session | None:
@@ -86,11 +95,16 @@ def read_session(answer: object, id: str | None = None) -> Session | None:
     known = id or text(fields(answer).get("sessionId"))
     if known is None:
         return None
-    for option in items(fields(answer).get("configOptions")):
-        if option.get("category") == "model" and (name := text(option.get("id"))):
-            values = (text(each.get("value")) for each in _flat(option.get("options")))
-            return Session(known, name, tuple(filter(None, values)))
-    return Session(known)
+    choices = {each.get("category"): _choice(each) for each in items(fields(answer).get("configOptions"))}
+    modes = fields(fields(answer).get("modes"))
+    ids = (text(each.get("id")) for each in items(modes.get("availableModes")))
+    older = Choice(None, tuple(filter(None, ids)), text(modes.get("currentModeId")))
+    return Session(known, model=choices.get("model", Choice()), mode=choices.get("mode", older))
+
+
+def _choice(option: Mapping[str, Any]) -> Choice:
+    values = (text(each.get("value")) for each in _flat(option.get("options")))
+    return Choice(text(option.get("id")), tuple(filter(None, values)), text(option.get("currentValue")))
 
 
 def _flat(options: object) -> Iterable[Mapping[str, Any]]:
