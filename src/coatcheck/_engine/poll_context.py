@@ -129,6 +129,11 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(snapshot, task=ended or _still_running(task)), ended
 
 
+def ending_watch(ended: Task | None) -> Task | None:
+    """Return the task that ends a watch; None for one that waits for a permission, which continues when it is decided."""
+    return None if ended is not None and ended.permission_requests else ended
+
+
 def with_attempts(task: Task, attempts: tuple[Attempt, ...], *, first: bool) -> Task | None:
     """Return *task* with its *attempts* where all of them have ended (any of them with *first*), else None."""
     enough = any if first else all

@@ -80,7 +80,7 @@ class PromptTurn:
         self._connection: Connection | None = None
         self._transport: LineTransport | None = None
         self._capabilities = wire.Capabilities()
-        self._is_cancelled = False
+        self._is_cancelled = self._has_rejected = False
         self._waiting: set[asyncio.Future[str | None]] = set()
         self.session: AgentSession | None = None
 
@@ -199,6 +199,8 @@ class PromptTurn:
         reason = str(answer.get("stopReason"))
         if reason == "end_turn":
             return None
+        if reason == "cancelled" and self._has_rejected:
+            return CloudFailure(code="permission_rejected", message="the agent stopped after a permission was rejected")
         message = STOP_REASONS.get(reason, f"the agent stopped for a reason that is not known here: {reason[:100]}")
         return CloudFailure(code=reason if reason in STOP_REASONS else "stopped", message=message)
 
@@ -253,6 +255,7 @@ class PromptTurn:
                 change=self._updates.change_of(call),
             )
             chosen = await self._ask(request, options)
+        self._has_rejected |= chosen is not None and chosen.effect == "reject"
         self._updates.note_decision(call, chosen)
         return wire.CANCELLED if chosen is None else {"outcome": {"outcome": "selected", "optionId": chosen.id}}
 

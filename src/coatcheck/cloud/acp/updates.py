@@ -55,6 +55,7 @@ class SessionUpdates:
         self._calls: dict[str, ToolCall] = {}
         self._message, self._thought = _Paragraphs(self._say), _Paragraphs(self._progress)
         self._last_message = ""
+        self._message_id: str | None = None
         self._record = _Record()
         self.notes: list[str] = []
         self._usage, self._shown_usage = UsageCount(), ""
@@ -153,6 +154,10 @@ class SessionUpdates:
 
     def _read_message(self, update: Mapping[str, Any]) -> None:
         self._thought.end()
+        id = text(update.get("messageId"))
+        if id != self._message_id:
+            self.flush()
+            self._message_id = id
         self._message.add(block_text(update.get("content")))
 
     def _read_thought(self, update: Mapping[str, Any]) -> None:
@@ -179,7 +184,8 @@ class SessionUpdates:
     def _artifacts(self, call: ToolCall) -> Iterable[Artifact]:
         output = call.output[:MAX_OUTPUT]
         if call.command is not None or (output and not call.changes):
-            yield Artifact(kind="command", command=call.command or self.title_of(call), output=output)
+            command = call.command or self.title_of(call)
+            yield Artifact(kind="command", command=command, output=output, exit_code=call.exit_code)
         for change in call.changes:
             yield Artifact(kind="change", media_type=DIFF_TYPE, content=self._diff(change).encode("utf-8", "replace"))
 

@@ -123,6 +123,7 @@ class ToolCall(msgspec.Struct):
     paths: tuple[str, ...] = ()
     command: str | None = None
     output: str = ""
+    exit_code: int | None = None
     changes: tuple[Change, ...] = ()
 
     @property
@@ -139,7 +140,10 @@ class ToolCall(msgspec.Struct):
         self.command = _command(document.get("rawInput")) or self.command
         content = list(items(document.get("content")))
         output = "\n".join(block_text(each.get("content")) for each in content if each.get("type") == "content")
-        self.output = output or self.output
+        result = fields(document.get("rawOutput"))
+        self.output = output or _printed(result) or self.output
+        code = number(result.get("exit_code"))
+        self.exit_code = self.exit_code if code is None else int(code)
         self.changes = tuple(filter(None, map(_change, content))) or self.changes
 
 
@@ -169,6 +173,11 @@ def _paths(document: Mapping[str, Any]) -> tuple[str, ...]:
     named += [given.get(name) for name in _PATH_MEMBERS]
     named += list(fields(given.get("changes")))  # Codex: the changes by their paths
     return tuple(dict.fromkeys(filter(None, map(text, named))))
+
+
+def _printed(result: Mapping[str, Any]) -> str:
+    """Return what a command printed, as Codex reports it."""
+    return next((value for name in ("formatted_output", "aggregated_output") if (value := text(result.get(name)))), "")
 
 
 def _command(given: object) -> str | None:
