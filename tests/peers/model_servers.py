@@ -60,7 +60,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer with an empty list of models."""
         self._send("application/json", b'{"data": [], "models": []}')
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        """Answer a check of the address."""
+        self.do_GET()
 
     def do_POST(self) -> None:
         """Answer a prompt."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from .. import errors
-from .._model.events import StateEvent, TaskAttempt, TaskDiff, TaskEvent
+from .._model.events import StateEvent, TaskAttempt, TaskDiff, TaskEvent, TaskUsage
 from .._model.tasks import TaskState
 from .._protocol.effects import Emit, Request, Script
 from .._protocol.logs import DEBUG, log
@@ -163,6 +163,8 @@ class EventStream:
             if size == wait.seen.stats:
                 return False
             wait.seen = msgspec.structs.replace(wait.seen, stats=size)
+        if isinstance(event, TaskUsage) and "usage" not in wait.seen.notices:
+            wait.seen = msgspec.structs.replace(wait.seen, notices=(*wait.seen.notices, "usage"))
         yield Emit(msgspec.structs.replace(event, id=wait.seen.to_cursor()))
         if wait.on_change is not None and wait.latest is not None and event.text:
             wait.on_change(msgspec.structs.replace(wait.latest, progress=event.text))

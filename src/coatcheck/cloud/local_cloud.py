@@ -107,6 +107,7 @@ class LocalCloud:
         self._recordings: dict[str, Recording] = {}
         self._unsaved: dict[str, Conclusion] = {}
         self._progress: dict[str, str] = {}
+        self._waited_at: dict[str, float] = {}
         self._has_sessions, self._permission_timeout = agent.permissions is not None, permission_timeout
         self.permissions = PermissionRequests(gates=gates, on_change=self._on_permission_change)
         listener = Listener(
@@ -185,7 +186,7 @@ class LocalCloud:
             own = tuple(each.to_dict() for each in requests if each.attempt == attempt.placement + 1)
             return msgspec.structs.replace(attempt, requests=own, progress=self._progress.get(attempt.id))
 
-        return change_attempts(task, shown, now=task.updated_at)
+        return change_attempts(task, shown, now=max(task.updated_at, self._waited_at.get(task.id, 0.0)))
 
     def create_task(self, order: TaskOrder) -> CloudTask:
         """Keep the task, then queue its attempts."""
@@ -283,7 +284,8 @@ class LocalCloud:
 
     def _on_permission_change(self, job: Job, request: PermissionRequest | None) -> None:
         """Emit that a task waits for a permission, or, with None, that it waits no more."""
-        at, ref = datetime.fromtimestamp(self._time(), UTC), ref_of(job.task_id)
+        now, ref = self._time(), ref_of(job.task_id)
+        self._waited_at[job.task_id], at = now, datetime.fromtimestamp(now, UTC)
         if request is not None:
             state = TaskState.INPUT_REQUIRED
             event: TaskEvent = TaskNeedsInput(ref=ref, at=at, state=state, raw_state=RUNNING, text=request.title)
@@ -321,6 +323,7 @@ class LocalCloud:
         self._outputs.pop(job.attempt_id, None)
         self._progress.pop(job.attempt_id, None)
         self.permissions.withdraw_all(job.attempt_id)
+        self._waited_at.pop(job.task_id, None)
         self.feed.flush()
 
     def _end_recording(self, job: Job) -> None:

@@ -70,7 +70,7 @@ class AcpProcess:
         failure, is_timeout = None, False
         try:
             with scope.on_cancel(lambda: _call(loop, self._cancel)):
-                transport = await _transport(process.stdout, process.stdin, self._read_text)
+                transport = await connect_lines(process.stdout, process.stdin, self._read_text)
                 prompting = asyncio.ensure_future(self._turn.run(transport))
                 is_timeout = await self._wait(prompting, scope)
                 failure = await self._finish(prompting, transport)
@@ -161,7 +161,8 @@ def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None
         loop.call_soon_threadsafe(callback)
 
 
-async def _transport(output: IO[bytes], input: IO[bytes], on_text: Callable[[str], None]) -> LineTransport:
+async def connect_lines(output: IO[bytes], input: IO[bytes], on_text: Callable[[str], None]) -> LineTransport:
+    """Return the messages of an agent behind two pipes."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
