@@ -171,6 +171,8 @@ def _poll(wait: Wait) -> Script[Task | None]:
     if wait.ended is None:  # what the caller passed may be older than what is recorded
         yield from context.recording.record([snapshot.task])
     if wait.stream is not None:
+        if wait.is_watched and ended is not None and ended.state.is_terminal:
+            yield from wait.stream.finish(wait)
         snapshot = wait.stream.without_repetition(wait, snapshot)
     wait.latest = snapshot.task
     wait.seen, is_changed = yield from emit_changes(wait.seen, snapshot)

@@ -51,6 +51,7 @@ class _Pending:
     def __init__(self, job: Job, request: PermissionRequest, resolve: Callable[[str | None], None]) -> None:
         self.job, self.request, self.resolve = job, request, resolve
         self.gate: Gate | None = None
+        self.timer: threading.Timer | None = None
         self.is_shown = False
 
 
@@ -102,6 +103,10 @@ class PermissionRequests:
             if sum(each.job.task_id == job.task_id for each in self._pending.values()) >= MAX_PENDING:
                 return None
             self._pending[id] = pending
+        if seconds is not None:
+            pending.timer = threading.Timer(seconds, lambda: self._settle(id, None))
+            pending.timer.daemon = True
+            pending.timer.start()
         if self._open_gates is None:
             self._show(pending)
         else:
@@ -155,6 +160,8 @@ class PermissionRequests:
             pending = self._pending.pop(id, None)
             if pending is None:
                 return
+            if pending.timer is not None:
+                pending.timer.cancel()
             self._decided[id] = (pending.job.task_id, option or "")
             if len(self._decided) > MAX_DECIDED:
                 self._decided.popitem(last=False)
@@ -229,6 +236,7 @@ class PermissionRequests:
 
     def _withdraw_gate(self, gates: Gates, pending: _Pending) -> None:
         if pending.gate is not None:
+            gates.store.expire()  # at the deadline it is rejected
             gates.store.withdraw(pending.gate.id, why="the agent does not wait for it any more")
 
 
