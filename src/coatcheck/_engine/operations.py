@@ -431,6 +431,10 @@ class Operations:
         self._require(Verb.APPROVE_PLAN)
         return self._change(ref, self.provider.approve_plan)
 
+    def decide_permission(self, ref: TaskRef | str, request: str, option: str) -> Script[None]:
+        self._require(Verb.DECIDE_PERMISSION)
+        return self._change(ref, lambda parsed_ref: self.provider.decide_permission(parsed_ref, request, option))
+
     def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
         self._require(Verb.CREATE_PULL_REQUEST)
         return self._change(

@@ -43,6 +43,7 @@ class Verb(enum.StrEnum):
     DELETE_TASK = "delete_task"
     SEND_MESSAGE = "send_message"
     APPROVE_PLAN = "approve_plan"
+    DECIDE_PERMISSION = "decide_permission"
     CREATE_PULL_REQUEST = "create_pull_request"
     STREAM_EVENTS = "stream_events"
     GET_CURRENT_DIFF = "get_current_diff"
@@ -224,6 +225,10 @@ class ProviderMethods(Provider, Protocol):
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"], model: str | None
     ) -> Exchange[Task]: ...
     def approve_plan(self, ref: TaskRef) -> Exchange[None]: ...
+    def decide_permission(self, ref: TaskRef, request: str, option: str) -> Exchange[None]:
+        """Choose an option of one of the task's `permission_requests`, by the ids of both; the same twice is no error."""
+        ...
+
     def create_pull_request(self, ref: TaskRef, *, attempt: int | None, draft: bool) -> Exchange[None]: ...
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:
         """Return the state of many tasks: one request. *refs* are the tasks that are waited for."""
