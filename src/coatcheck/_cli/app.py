@@ -64,6 +64,7 @@ COMMANDS = {
     "demo": "demo",
     "serve": "serve",
     "hooks": "hooks",
+    "mcp": "mcp",
     "workflow": "workflow",
     "help": "information",
     "version": "information",
