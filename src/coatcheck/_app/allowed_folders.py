@@ -19,6 +19,8 @@ def allowed_checkout(directory: str, folders: Sequence[str]) -> str:
     """
     if not folders:
         raise errors.PermissionDeniedError("no folder may be changed", status=403)
+    if "\0" in directory:
+        raise errors.ConfigurationError("the folder has a NUL in its name", remedy="name a git checkout")
     path = os.path.realpath(os.path.join(folders[0], directory))
     _require_allowed(path, directory, folders)
     if not os.path.isdir(path):

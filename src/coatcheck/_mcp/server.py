@@ -120,13 +120,15 @@ class CoatcheckServer:
     async def _wait(self, context: Context, entry: ToolEntry, given: Any) -> answers.Answer:
         """Run a wait in a thread, and report its progress while it lasts."""
         progress = _Progress(context, given.max_seconds)
-        report = progress.report_from_thread if progress.is_wanted else None
         async with anyio.create_task_group() as group:
-            if progress.is_wanted:
-                group.start_soon(self._beat, progress)
-            answer: answers.Answer = await self._threads.run_wait(entry.perform, self._threads.call(report), given)
+            group.start_soon(self._beat, progress)
+            outcome: answers.Answer | Exception = await self._threads.run_wait(
+                _outcome, entry.perform, self._threads.call(progress.report_from_thread), given
+            )
             group.cancel_scope.cancel()
-        return answer
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     async def _beat(self, progress: _Progress) -> None:
         while True:
@@ -201,15 +203,22 @@ class CoatcheckServer:
         return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=text)])
 
 
+def _outcome(perform: Callable[..., answers.Answer], *given: Any) -> answers.Answer | Exception:
+    """Return what a tool returns, or what it raises: a task group would enclose that in a group."""
+    try:
+        return perform(*given)
+    except Exception as error:  # noqa: BLE001 - the caller raises it
+        return error
+
+
 class _Progress:
-    """The progress of one wait. It grows by the second, and ends below its total."""
+    """The progress of one wait, in seconds; nothing is sent to a client that has not asked for progress."""
 
     def __init__(self, context: Context, total: float) -> None:
         self._session, self._total = context.session, total
         self._began = anyio.current_time()
         self._reported = -1.0
         self._message = "waiting"
-        self.is_wanted = "progress_token" in (context.meta or {})
 
     def report_from_thread(self, task: Task) -> None:
         """Report a change of a task, from the thread that waits for it."""

@@ -5,6 +5,7 @@ Guarantee: when the client closes its end, calls that change something are finis
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,10 +17,15 @@ if TYPE_CHECKING:
     from .._app.task_session import TaskSession
     from .tools import ServerOptions
 
+LOGGER = logging.getLogger("coatcheck.mcp")
+
 
 def serve_stdio(session: TaskSession, options: ServerOptions) -> None:
-    """Serve one client until it closes standard input."""
-    anyio.run(_serve, session, options)
+    """Serve one client until it closes standard input, or standard output."""
+    try:
+        anyio.run(_serve, session, options)
+    except* (BrokenPipeError, ConnectionResetError):
+        LOGGER.info("the client has closed standard output")
 
 
 async def _serve(session: TaskSession, options: ServerOptions) -> None:
