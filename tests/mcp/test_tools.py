@@ -301,9 +301,9 @@ def test_an_error_of_ours_is_reported_by_its_type(served: Served, monkeypatch: p
 
 
 def test_a_long_patch_comes_in_pages(tmp_path: Path) -> None:
-    """A patch of 2 MB is read whole by its offsets, and no answer is longer than its limit."""
-    lines = "".join(f"+line {number} é\n" for number in range(150_000))
-    header = "diff --git a/a b/a\nnew file mode 100644\n--- /dev/null\n+++ b/a\n@@ -0,0 +1,150000 @@\n"
+    """A patch of 300 kB is read whole by its offsets, and no answer is longer than its limit."""
+    lines = "".join(f"+line {number} é\n" for number in range(20_000))
+    header = "diff --git a/a b/a\nnew file mode 100644\n--- /dev/null\n+++ b/a\n@@ -0,0 +1,20000 @@\n"
     served = Served(tmp_path, ScriptedCloud(result=CloudResult(diff=header + lines)))
     ref = served.submit()
     served.ask("wait_for_task", ref=ref)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 T = TypeVar("T")
+# So many texts that name tasks are remembered.
+MAX_REFS = 10_000
 
 
 class TaskSession:
@@ -50,6 +52,7 @@ class TaskSession:
         self.history = TaskHistory(workspace.config, clock=clock)
         self.history.is_live = True
         self._clients: dict[tuple[str, str | None], Client] = {}
+        self._refs: dict[str, TaskRef] = {}
         self._lock = Lock()
         self._gates: Gates | None = None
         self._database: Database | None = None
@@ -65,8 +68,16 @@ class TaskSession:
                 each.close()
 
     def ref(self, text: str) -> TaskRef:
-        """Return the task that *text* names, as commands read it. Raises `ConfigurationError`."""
-        return find_ref(text, self.workspace)
+        """Return the task that *text* names, as commands read it. Raises `ConfigurationError`.
+
+        A text that was resolved before names the same task; only ``@last`` and ``@N`` are looked up each time.
+        """
+        ref = self._refs.get(text)
+        if ref is None:
+            ref = find_ref(text, self.workspace)
+            if not text.lstrip().startswith("@") and len(self._refs) < MAX_REFS:
+                self._refs[text] = ref
+        return ref
 
     @property
     def database(self) -> Database:
