@@ -10,7 +10,7 @@ from msgspec import Meta
 # The longest text of one answer: clients cut answers of more than 25,000 tokens, or put them into files.
 MAX_TEXT = 40_000
 DEFAULT_TEXT = 20_000
-# Below every limit of a call that a client is known to have (docs/reference/mcp.md).
+# Below the limits of calls of clients: 300 s in Codex 0.171, 60 s in the TypeScript SDK 1.32.
 MAX_WAIT = 50.0
 DEFAULT_WAIT = 45.0
 MAX_PAGE = 100
