@@ -1,0 +1,111 @@
+"""The files of several candidates in one table: who changes which file, and which changes of it are the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from ..._patches.file_change import FileChange
+from ..._patches.parse import Patch
+from ...errors import PatchError
+from .file_section import anchor_of
+
+# The changed lines of a hunk, with git's note about the end of the file.
+_CHANGED = re.compile(rb"^[+-].*+\n?(?:\\.*+\n?)?", re.MULTILINE)
+
+
+class FileCell(NamedTuple):
+    """What one candidate does to a file. `version` is the same number for the same change, from 1."""
+
+    added: int
+    removed: int
+    status: str
+    is_binary: bool
+    version: int
+
+
+class FileRow(NamedTuple):
+    """A file, and what each candidate does to it, None for one that does not change it."""
+
+    path: str
+    anchor: str
+    cells: tuple[FileCell | None, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether every candidate makes the same change of it."""
+        return len({cell and cell.version for cell in self.cells}) == 1
+
+    @property
+    def only(self) -> int | None:
+        """Return the position of the only candidate that changes it, None where several do."""
+        changed = [position for position, cell in enumerate(self.cells) if cell]
+        return changed[0] if len(changed) == 1 and len(self.cells) > 1 else None
+
+
+class CandidateFiles(NamedTuple):
+    """The files of all candidates. `unreadable` are the positions of those whose diff cannot be read, with the reason."""
+
+    rows: tuple[FileRow, ...]
+    unreadable: dict[int, str]
+
+    @property
+    def differing(self) -> tuple[FileRow, ...]:
+        """Return the files that the candidates do not change in the same way."""
+        return tuple(row for row in self.rows if not row.is_same)
+
+
+def candidate_files(patches: Sequence[Patch | None]) -> CandidateFiles:
+    """Compare what *patches* do to each path. Files are in the order of their names."""
+    changes, unreadable = [], {}
+    for position, patch in enumerate(patches):
+        try:
+            changes.append(_by_path(patch))
+        except PatchError as error:
+            changes.append({})
+            unreadable[position] = str(error)
+    paths = sorted({path for each in changes for path in each})
+    rows = (FileRow(path, anchor_of(path), _cells([each.get(path, []) for each in changes])) for path in paths)
+    return CandidateFiles(tuple(rows), unreadable)
+
+
+def _by_path(patch: Patch | None) -> dict[str, list[FileChange]]:
+    changes: dict[str, list[FileChange]] = {}
+    for change in patch.files if patch else ():
+        changes.setdefault(change.path, []).append(change)
+    return changes
+
+
+def _cells(candidates: Sequence[Sequence[FileChange]]) -> tuple[FileCell | None, ...]:
+    versions: dict[bytes, int] = {}
+    cells: list[FileCell | None] = []
+    for changes in candidates:
+        if not changes:
+            cells.append(None)
+            continue
+        version = versions.setdefault(_digest(changes), len(versions) + 1)
+        added, removed = sum(each.added for each in changes), sum(each.removed for each in changes)
+        cells.append(FileCell(added, removed, changes[0].status.value, changes[0].is_binary, version))
+    return tuple(cells)
+
+
+def _digest(changes: Sequence[FileChange]) -> bytes:
+    """Return a digest of what the changes do: names, modes, binary content, and the changed lines without positions."""
+    digest = sha256()
+    for change in changes:
+        modes = (change.old_mode, change.new_mode) if change.old_mode != change.new_mode else None
+        digest.update(repr((change.old_path, change.new_path, modes)).encode("utf-8", "surrogatepass"))
+        digest.update(_content(change))
+    return digest.digest()
+
+
+def _content(change: FileChange) -> bytes:
+    """Return the changed lines or the binary content; the blob's id where the diff does not contain it."""
+    try:
+        if change.is_binary:
+            return b"".join(part.data for part in change.binary[:1]) or (change.new_id or "").encode()
+        return b"".join(line for hunk in change.hunks for line in _CHANGED.findall(bytes(hunk)))
+    except PatchError:  # what cannot be read is the same only where the text is
+        return bytes(change)
