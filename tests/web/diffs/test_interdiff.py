@@ -3,7 +3,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from coatcheck._patches.parse import Patch
