@@ -63,6 +63,7 @@ COMMANDS = {
     "completion": "completion",
     "demo": "demo",
     "serve": "serve",
+    "web": "web",
     "hooks": "hooks",
     "workflow": "workflow",
     "help": "information",
