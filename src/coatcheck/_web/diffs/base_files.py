@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from hashlib import sha1, sha256
 from typing import Protocol
 
 from ..._patches.checkout import Checkout
 from ..._patches.file_change import FileChange, Hunk
+from ..._patches.parse import Patch
 
 # Larger files are not read: a page shows none of this size.
 MOST_BYTES = 5_000_000
@@ -55,11 +57,36 @@ class CommitFiles:
         return None
 
 
+class ResultFiles:
+    """Files after a patch, read as a base: what an interdiff begins at."""
+
+    def __init__(self, patch: Patch, reader: BaseReader | None) -> None:
+        self._changes = {change.new_path: change for change in patch.files}
+        self._removed = {change.old_path for change in patch.files if change.old_path != change.new_path}
+        self._reader = reader
+
+    def read(self, path: str, blob: str | None) -> bytes | None:
+        """Return the file at *path* after the patch; *blob* is not in the repository."""
+        del blob
+        change = self._changes.get(path)
+        if change is not None:
+            lines = base_lines(change, self._reader)
+            return None if lines is None else content_with(change.hunks, lines)
+        return self._reader.read(path, None) if self._reader and path not in self._removed else None
+
+
 def base_content(change: FileChange, reader: BaseReader | None) -> bytes | None:
     """Return the file before *change*, as *reader* has it."""
     if reader is None or change.old_path is None or change.is_submodule:
         return None
-    return reader.read(change.old_path, change.old_id)
+    data = reader.read(change.old_path, change.old_id)
+    return None if data is not None and change.is_binary and not _is_blob(data, change.old_id) else data
+
+
+def _is_blob(data: bytes, blob: str | None) -> bool:
+    """Whether *data* is the blob whose id begins with *blob*; a binary file has no lines to compare."""
+    whole = b"blob %d\0%s" % (len(data), data)
+    return blob is not None and any(hashed(whole).hexdigest().startswith(blob) for hashed in (sha1, sha256))
 
 
 def base_lines(change: FileChange, reader: BaseReader | None) -> Sequence[bytes] | None:

@@ -39,6 +39,11 @@ class FileRow(NamedTuple):
         return len({cell and cell.version for cell in self.cells}) == 1
 
     @property
+    def is_shared(self) -> bool:
+        """Whether at least two candidates change it."""
+        return sum(cell is not None for cell in self.cells) > 1
+
+    @property
     def only(self) -> int | None:
         """Return the position of the only candidate that changes it, None where several do."""
         changed = [position for position, cell in enumerate(self.cells) if cell]
@@ -52,9 +57,30 @@ class CandidateFiles(NamedTuple):
     unreadable: dict[int, str]
 
     @property
+    def same(self) -> tuple[FileRow, ...]:
+        """Return the files that all candidates change in the same way."""
+        return tuple(row for row in self.rows if row.is_same)
+
+    @property
     def differing(self) -> tuple[FileRow, ...]:
         """Return the files that the candidates do not change in the same way."""
         return tuple(row for row in self.rows if not row.is_same)
+
+    def same_as(self, position: int) -> tuple[int, ...]:
+        """Return the positions of the other candidates that make the same changes of the same files."""
+        columns = list(zip(*(tuple(cell and cell.version for cell in row.cells) for row in self.rows), strict=True))
+        if not columns or not any(columns[position]):
+            return ()
+        return tuple(at for at, column in enumerate(columns) if at != position and column == columns[position])
+
+    def size_of(self, position: int) -> tuple[int, int, int]:
+        """Return how many files a candidate changes, and how many lines it adds and removes."""
+        cells = [cell for row in self.rows if (cell := row.cells[position])]
+        return len(cells), sum(cell.added for cell in cells), sum(cell.removed for cell in cells)
+
+    def alone(self, position: int) -> int:
+        """Return how many files only this candidate changes."""
+        return sum(row.only == position for row in self.rows)
 
 
 def candidate_files(patches: Sequence[Patch | None]) -> CandidateFiles:

@@ -222,7 +222,7 @@ class FileRows:
     def _link_to_part(self, number: int) -> str:
         lines = sum(each.last - each.first for part in self._parts[number:] for each in part)
         part = to_attribute(self._links.part(self.anchor, number))
-        page = to_attribute(self._links.file(self.anchor, part=str(number)))
+        page = to_attribute(self._links.file(self.anchor, part=str(number + 1)))
         return (
             f'<p class="lazy"><a href="{page}" data-part="{part}">Show the other {lines:,} lines of this file</a></p>'
         )

@@ -29,7 +29,8 @@ class Method(enum.Enum):
 
     BASE = "both results, from the base"
     HUNKS = "both results, from the hunks of both; the base is not at hand"
-    ONE = "the change of one; the other leaves the file as it is"
+    LEFT = "only the left one changes the file"
+    RIGHT = "only the right one changes the file"
     DIFFS = "the two diffs, line by line; they were made on different versions of the file"
 
 
@@ -69,7 +70,7 @@ def _difference(
     try:
         if not left or not right:
             diff = b"".join(render(change, reverse=bool(left)) for change in left or right)
-            return FileDifference(path, Method.ONE, diff)
+            return FileDifference(path, Method.LEFT if left else Method.RIGHT, diff)
         if len(left) == len(right) == 1:
             return _of_both(path, left[0], right[0], reader)
     except PatchError:  # what cannot be reversed

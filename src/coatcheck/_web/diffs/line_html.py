@@ -57,6 +57,8 @@ def _tokens_html(tokens: Tokens, spans: Spans, *, end: int | None = None) -> str
 def _marked(tokens: Tokens, spans: Spans, end: int | None) -> Iterator[str]:
     """Yield tokens cut at the ends of *spans*, each changed part in a ``<mark>``."""
     position = at = 0
+    line = "".join(text for _, text in tokens)
+    blanks = {number for number, (first, last) in enumerate(spans) if not line[first:last].strip(" \t")}
     for css, whole in tokens:
         text = whole if end is None else whole[: max(end - position, 0)]
         start = 0
@@ -66,13 +68,12 @@ def _marked(tokens: Tokens, spans: Spans, end: int | None) -> Iterator[str]:
             is_changed = at < len(spans) and spans[at][0] <= position + start
             border = spans[at][1 if is_changed else 0] - position if at < len(spans) else len(text)
             stop = min(border, len(text))
-            yield _part(css, text[start:stop], is_changed=is_changed)
+            yield _part(css, text[start:stop], is_changed=is_changed, is_blank=is_changed and at in blanks)
             start = stop
         position += len(whole)
 
 
-def _part(css: str, text: str, *, is_changed: bool) -> str:
-    is_blank = is_changed and not text.strip(" \t")
+def _part(css: str, text: str, *, is_changed: bool, is_blank: bool) -> str:
     html = "".join(map(_BLANKS.__getitem__, text)) if is_blank else to_html(text)
     if css:
         html = f'<span class="{css}">{html}</span>'

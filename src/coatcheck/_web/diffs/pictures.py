@@ -19,8 +19,8 @@ _SIGNATURES = (
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
     (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp"),
     (re.compile(rb".{4}ftypavi[fs]", re.DOTALL), "image/avif"),
-    (re.compile(rb"BM.{4}\0\0\0\0", re.DOTALL), "image/bmp"),
-    (re.compile(rb"\0\0\1\0[^\0]\0"), "image/x-icon"),
+    (re.compile(rb"BM.{4}\x00{4}", re.DOTALL), "image/bmp"),
+    (re.compile(rb"\x00\x00\x01\x00[^\x00]\x00"), "image/x-icon"),
     (
         re.compile(
             rb"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--[^>]{0,2000}-->\s*)?(?:<!DOCTYPE svg[^>]{0,500}>\s*)?<svg[\s>]"
