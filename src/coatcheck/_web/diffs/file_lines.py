@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..._patches.file_change import FileChange, Hunk, Line
 
 # A line of source code is shorter; minified files and data have lines of megabytes.
-MOST_CHARACTERS = 2_000
+MOST_CHARACTERS = 1_000
 
 
 class NumberedLine(NamedTuple):

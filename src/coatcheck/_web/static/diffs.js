@@ -68,7 +68,8 @@ async function goTo(hash) {
   }
   (line ?? file).scrollIntoView();
   file.querySelector("summary").focus({ preventScroll: true });
-  if (line && location.hash === hash) history.replaceState(history.state, "", hash); // the line may be newer than :target
+  for (const each of document.querySelectorAll(".d .at")) each.classList.remove("at");
+  line?.classList.add("at"); // :target is not a line that was loaded later
 }
 
 // The file under the bars at the top of the window, or the first one below them.

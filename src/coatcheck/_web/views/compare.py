@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Find = Callable[[PageRequest], CandidateSet]
 
 # So many rows are on a page of the table of files.
-ROWS = 200
+ROWS = 40
 
 _GAP = re.compile(r"(\d{1,9})-(\d{1,9})([+-]\d{1,9})?", re.ASCII)
 
