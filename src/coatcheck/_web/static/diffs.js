@@ -115,6 +115,7 @@ async function swap(url, isNew) {
     if (isNew) history.pushState(null, "", url);
     shown = location.pathname + location.search;
     observe(after);
+    followChecks();
     await goTo(new URL(url, location.href).hash);
   } catch {
     location.assign(url);
@@ -126,6 +127,24 @@ function follow(link) {
   const file = currentFile();
   if (!url.hash && file && scrollY > 0 && file.getBoundingClientRect().top < innerHeight) url.hash = file.id;
   swap(url.href, true);
+}
+
+// --- checks that are running: their cards are loaded again until they have ended --------------------------------------------
+
+let checksTimer = 0;
+
+async function followChecks() {
+  clearTimeout(checksTimer);
+  const checks = document.querySelector("#checks[data-reload]");
+  if (!checks) return;
+  try {
+    const template = document.createElement("template");
+    template.innerHTML = await fetchText(checks.dataset.reload);
+    if (checks.isConnected) checks.replaceWith(template.content);
+  } catch {
+    // the next one may succeed
+  }
+  checksTimer = setTimeout(followChecks, 1000);
 }
 
 // --- events ---------------------------------------------------------------------------------------------------------------
@@ -159,4 +178,5 @@ addEventListener("popstate", () => compare() && shown !== location.pathname + lo
 addEventListener("beforeprint", () => files().forEach((each) => { each.open = true; }));
 
 observe(document);
+followChecks();
 if (location.hash) goTo(location.hash);

@@ -135,7 +135,7 @@ def check(request: PageRequest, find: Find) -> Response:
     is_started = begin_checks(request, candidates, comparisons(request.site).jobs)
     if request.session and not is_started:
         request.session.notify(Notice("The checks are running already.", is_error=True))
-    return redirect(f"{candidates.path}#checks")
+    return _to_checks(request, candidates)
 
 
 def stop(request: PageRequest, find: Find) -> Response:
@@ -144,7 +144,13 @@ def stop(request: PageRequest, find: Find) -> Response:
     job = comparisons(request.site).jobs.get(candidates.path)
     if job is not None:
         job.scope.cancel()
-    return redirect(f"{candidates.path}#checks")
+    return _to_checks(request, candidates)
+
+
+def _to_checks(request: PageRequest, candidates: CandidateSet) -> Response:
+    """Return to the page on which the form was."""
+    number = request.form.number("candidate")
+    return redirect(f"{candidates.path}{f'?candidate={number}' if number else ''}#checks")
 
 
 _PAGES = {"": show, "/cards": show_checks, "/part": show_part, "/lines": show_lines, "/raw": show_text}
