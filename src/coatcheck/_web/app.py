@@ -21,12 +21,13 @@ from .._server.asgi_requests import header
 from .._server.middleware import LimitBody
 from .._server.problems import problem
 from .._server.routes import health, to_starlette
+from .._webhooks.server import repeating
 from . import assets, links
 from .error_pages import PageNotFoundError, error_page
 from .live import LiveEvents
 from .middleware import NO_LOGIN, SESSION, RequireSession, SameOrigin, SecurityHeaders
 from .page_request import PageRequest
-from .sessions import Sessions
+from .poller import Poller
 from .views import VIEWS
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ API = "/api/"
 PUBLIC = (assets.PREFIX, links.OPEN, "/health")
 # The largest body: a prompt, or a starting diff in JSON.
 MAX_BODY = 4 * 1024 * 1024
+# How often it is looked up which tasks are due (seconds).
+POLL_SECONDS = 1.0
 
 
 class WebApp:
@@ -45,19 +48,17 @@ class WebApp:
 
     def __init__(self, site: Site, *, token: str | None = None, extra: Sequence[BaseRoute] = ()) -> None:
         """*token* is the bearer token of programs, None for none; *extra* are further routes behind the same checks."""
-        self.site, self.sessions = site, Sessions()
+        self.site, self.sessions = site, site.sessions
         self.live = LiveEvents(site.events)
+        self.poller = site.poller = Poller(site, is_watched=lambda: self.live.has_readers)
         self.asgi = self._application(token, extra)
-
-    def new_link(self, origin: str) -> str:
-        """Return a link that opens the page once, on the server at *origin*."""
-        return f"{origin}{links.OPEN}?token={self.sessions.new_link()}"
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Send events to open pages while the block runs."""
+        """Send events to open pages, and poll tasks for them, while the block runs."""
         with ExitStack() as stack:
             stack.enter_context(self.live.following())
+            stack.enter_context(repeating(self.poller.poll_due, name="poller", seconds=POLL_SECONDS))
             yield
 
     def _application(self, token: str | None, extra: Sequence[BaseRoute]) -> App:

@@ -2,7 +2,8 @@
 
 Guarantees:
 
-- a task that has ended is read from the store, as long as nothing shows that it has changed, else from its service;
+- a task is read from the store; one that may have changed since it ended is read from its service, and from the store
+  where that cannot be used;
 - what was read is kept for the next requests of the same page: each file of a diff is a request.
 """
 
@@ -23,6 +24,7 @@ from .rendering import task_url
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
+    from .._store.history import HistoryEntry
     from .._store.reviews import StoredReview
     from .site import Site
 
@@ -141,13 +143,21 @@ class CandidateSets:
 
     def _candidates(self, ref: TaskRef) -> tuple[Hashable, Task, tuple[Candidate, ...]]:
         entry = self._site.history.get(ref)
-        if entry is not None and entry.is_current:
-            key = (str(ref), entry.recorded_at)
-            task, candidates = self._tasks.get(key, lambda: _read(load_task(StoredTask(entry), ref)))
-            return key, task, candidates
-        with self._site.client(ref.provider, refs=[ref]) as client:
-            task, candidates = _read(load_task(client, ref))
-        return (str(ref), *(bytes(each.patch or b"") for each in candidates)), task, candidates
+        if entry is not None and (entry.is_current or not entry.task.state.is_terminal):
+            return self._stored(entry)
+        try:
+            with self._site.client(ref.provider, refs=[ref]) as client:
+                task, candidates = _read(load_task(client, ref))
+        except errors.CoatcheckError:
+            if entry is None:
+                raise
+            return self._stored(entry)
+        return (str(ref), *(each.patch for each in candidates)), task, candidates
+
+    def _stored(self, entry: HistoryEntry) -> tuple[Hashable, Task, tuple[Candidate, ...]]:
+        ref, key = entry.task.ref, (str(entry.task.ref), entry.recorded_at)
+        task, candidates = self._tasks.get(key, lambda: _read(load_task(StoredTask(entry), ref)))
+        return key, task, candidates
 
 
 def _read(task: Task) -> tuple[Task, tuple[Candidate, ...]]:

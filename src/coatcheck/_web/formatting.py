@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from .._model.states import TaskState
+from .._protocol.safe_links import is_safe_url
 
 # State -> (what is shown, the sign before it): a state is never shown by its colour alone (WCAG 2.2, 1.4.1).
 STATES: Mapping[TaskState, tuple[str, str]] = {
@@ -106,6 +107,23 @@ def one_line(text: str | None, limit: int = 120) -> str:
     return words if len(words) <= limit else f"{words[: limit - 1]}…"
 
 
+# Kind of a gate -> what approving and rejecting it do.
+MEANINGS: Mapping[str, str] = {
+    "plan": "Approve: the agent carries out this plan. Reject: it does not; the task still waits for a message or for its end.",
+    "permission": "Approve: the agent may do this. Reject: it may not, and goes on without it.",
+    "question": "Your answer is sent to the task, which goes on. Reject: no answer is sent.",
+    "submission": "Approve: the task is submitted once, and may cost money. Reject: it is never sent.",
+    "apply": "Approve: the patch is applied to the checkout that it was meant for. Reject: nothing is changed.",
+    "wave": "Approve: the next items of the fleet are submitted by the running fleet. Reject: they are not.",
+    "delivery": "Approve: the running fleet delivers this item, which may start automation of the repository. Reject: it does not.",
+}
+
+
+def meaning(gate: Any) -> str:
+    """Return what a decision about a gate does."""
+    return MEANINGS[gate.kind]
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "state": state,
     "time": time,
@@ -115,5 +133,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "stats": stats,
     "sparkline": sparkline,
     "one_line": one_line,
+    "meaning": meaning,
+    "is_safe_link": lambda url: bool(url) and is_safe_url(url),
     "e": escape,
 }

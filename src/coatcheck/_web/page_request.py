@@ -71,6 +71,7 @@ class PageRequest(NamedTuple):
     query: Fields = Fields()
     form: Fields = Fields()
     body: bytes = b""
+    origin: str = ""
 
     @property
     def ref(self) -> TaskRef:

@@ -74,7 +74,7 @@ def task_url(ref: object, *parts: str) -> str:
     return "/".join(("/tasks", quote(str(ref), safe=":@"), *parts))
 
 
-def render(request: PageRequest, template: str, *, status: int = 200, **context: Any) -> Response:
+def render(request: PageRequest, template: str, /, *, status: int = 200, **context: Any) -> Response:
     """Return the page that *template* makes, with what every page shows: the notices, and the number of open gates."""
     shared = {
         "request": request,

@@ -58,7 +58,8 @@ def _registration(path: str, view: View, methods: Sequence[str]) -> Registration
 
 
 def _answer(site: Site, view: View, request: Request, body: bytes) -> Response:
-    bare = PageRequest(site, request.scope.get(SESSION), request.url.path, request.path_params)
+    origin = f"http://{request.headers.get('host', '')}"
+    bare = PageRequest(site, request.scope.get(SESSION), request.url.path, request.path_params, origin=origin)
     try:
         full = read_request(bare, request, body)
         return view(full)

@@ -21,6 +21,8 @@ MAX_SESSIONS = 64
 MAX_LINKS = 16
 # So many notices wait for the next page of a session.
 MAX_NOTICES = 8
+# So many forms that were carried out are remembered.
+MAX_FORMS = 500
 
 
 class Notice(NamedTuple):
@@ -37,6 +39,7 @@ class Session:
     def __init__(self) -> None:
         self.csrf = secrets.token_urlsafe(32)
         self._notices: list[Notice] = []
+        self._forms: dict[str, str | None] = {}
         self._lock = threading.Lock()
 
     def is_csrf(self, token: str) -> bool:
@@ -47,6 +50,31 @@ class Session:
         """Show *notice* on the next page."""
         with self._lock:
             self._notices = [*self._notices, notice][-MAX_NOTICES:]
+
+    def begin(self, form: str) -> bool:
+        """Whether a form with this random name may be carried out: it was not sent before."""
+        with self._lock:
+            if not form or form in self._forms:
+                return False
+            while len(self._forms) >= MAX_FORMS:
+                del self._forms[next(iter(self._forms))]
+            self._forms[form] = None
+            return True
+
+    def finish(self, form: str, path: str) -> None:
+        """Record the page that has the result of a form."""
+        with self._lock:
+            self._forms[form] = path
+
+    def release(self, form: str) -> None:
+        """Let a form be sent again: it was certainly not carried out."""
+        with self._lock:
+            self._forms.pop(form, None)
+
+    def result_of(self, form: str) -> str | None:
+        """Return the page that has the result of a form, None where there is none yet."""
+        with self._lock:
+            return self._forms.get(form)
 
     def take_notices(self) -> Sequence[Notice]:
         """Return the notices that were not shown yet, each once."""

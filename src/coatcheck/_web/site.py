@@ -10,6 +10,7 @@ Guarantees:
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,21 @@ from .._app.clients import ClientFactory
 from .._app.gates import Gates
 from .._app.stored_reviews import open_reviews
 from .._app.task_history import level_of, open_history
+from .._app.templates import folders_of
 from .._engine.backoff import RetryPolicy
+from .sessions import Sessions
 
 if TYPE_CHECKING:
     from .._app.workspace import Workspace
     from .._protocol.effects import Clock
+    from .._review.template_files import Folder
     from .._runtime.client import Client
     from .._runtime.config import Config
     from .._runtime.transport import Transport
     from .._store.events import EventLog
     from .._store.history import History
     from .._store.reviews import ReviewStore
+    from .poller import Poller, Trouble
 
 # A person waits for the page: a service that does not answer is reported soon.
 RETRY = RetryPolicy(attempts=2, initial=0.5, maximum=2.0, patience=5.0)
@@ -43,6 +48,8 @@ class Site:
         """*checkout* is the root of the checkout that patches are applied to, None for none."""
         self.workspace, self.clock, self.checkout = workspace, clock, checkout
         self._transport = transport
+        self.poller: Poller | None = None
+        self.sessions = Sessions()
 
     @property
     def config(self) -> Config:
@@ -50,9 +57,24 @@ class Site:
         return self.workspace.config
 
     @property
+    def troubles(self) -> Mapping[str, Trouble]:
+        """The services that could not be polled, and why."""
+        return self.poller.troubles if self.poller else {}
+
+    @property
     def now(self) -> float:
         """The seconds since the epoch."""
         return self.clock.time()
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether the setting ``history`` lets anything be recorded."""
+        return level_of(self.config) != "off"
+
+    @property
+    def template_folders(self) -> tuple[Folder, ...]:
+        """The folders of prompt templates: of the checkout, then the user's."""
+        return folders_of(self.checkout, self.workspace.environ)
 
     @functools.cached_property
     def history(self) -> History:
@@ -76,12 +98,24 @@ class Site:
 
     @functools.cached_property
     def _clients(self) -> ClientFactory:
-        store = None if level_of(self.config) == "off" else self.history
+        store = self.history if self.is_recording else None
         return ClientFactory(self.workspace, store=store, clock=self.clock, transport=self._transport, retry=RETRY)
 
     def client(self, provider: str | None = None, **options: Any) -> AbstractContextManager[Client]:
         """Open a client of a service, as `ClientFactory.open` does."""
         return self._clients.open(provider, **options)
+
+    def new_link(self, origin: str) -> str:
+        """Return a link that opens the page in one browser, once, on the server at *origin*."""
+        return f"{origin}/open?token={self.sessions.new_link()}"
+
+    def verbs(self, provider: str) -> frozenset[str]:
+        """Return what a service can do, nothing where it cannot be used."""
+        try:
+            with self.client(provider) as client:
+                return frozenset(verb.value for verb in client.capabilities.verbs)
+        except errors.CoatcheckError:
+            return frozenset()
 
     def require_checkout(self) -> str:
         """Return the checkout that patches are applied to. Raises `ConfigurationError` where there is none."""

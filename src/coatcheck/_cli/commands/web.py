@@ -81,7 +81,7 @@ def _serve(run: CommandContext, site: Site, *, token: str, token_file: str, port
         app.running(),
         serving_app(app.asgi, limits_here(), port=port, on_stop=app.live.end) as origin,
     ):
-        link = app.new_link(origin)
+        link = site.new_link(origin)
         _announce(run, origin, link, token_file=token_file)
         if opens and not run.is_json and can_browse(run.process_env.environ, sys.platform):
             import webbrowser  # it searches for browsers
