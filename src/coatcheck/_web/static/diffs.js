@@ -155,7 +155,7 @@ addEventListener("click", (event) => {
   const number = event.target.closest(".d .n[data-n]");
   if (link?.dataset.lines) expand(link);
   else if (link?.dataset.part) load(link.parentElement);
-  else if (link?.closest("[data-swap]")) follow(link);
+  else if (link?.closest("[data-swap]") && !("noSwap" in link.dataset)) follow(link);
   else if (number) location.hash = number.id || number.parentElement.id;
   else return;
   event.preventDefault();
