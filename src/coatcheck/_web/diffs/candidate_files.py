@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import NamedTuple
 
 from ..._patches.file_change import FileChange
 from ..._patches.parse import Patch
 from ...errors import PatchError
+from .change_digest import change_digest
 from .file_section import anchor_of
-
-# The changed lines of a hunk, with git's note about the end of the file.
-_CHANGED = re.compile(rb"^[+-].*+\n?(?:\\.*+\n?)?", re.MULTILINE)
 
 
 class FileCell(NamedTuple):
@@ -111,27 +107,7 @@ def _cells(candidates: Sequence[Sequence[FileChange]]) -> tuple[FileCell | None,
         if not changes:
             cells.append(None)
             continue
-        version = versions.setdefault(_digest(changes), len(versions) + 1)
+        version = versions.setdefault(change_digest(changes), len(versions) + 1)
         added, removed = sum(each.added for each in changes), sum(each.removed for each in changes)
         cells.append(FileCell(added, removed, changes[0].status.value, changes[0].is_binary, version))
     return tuple(cells)
-
-
-def _digest(changes: Sequence[FileChange]) -> bytes:
-    """Return a digest of what the changes do: names, modes, binary content, and the changed lines without positions."""
-    digest = sha256()
-    for change in changes:
-        modes = (change.old_mode, change.new_mode) if change.old_mode != change.new_mode else None
-        digest.update(repr((change.old_path, change.new_path, modes)).encode("utf-8", "surrogatepass"))
-        digest.update(_content(change))
-    return digest.digest()
-
-
-def _content(change: FileChange) -> bytes:
-    """Return the changed lines or the binary content; the blob's id where the diff does not contain it."""
-    try:
-        if change.is_binary:
-            return b"".join(part.data for part in change.binary[:1]) or (change.new_id or "").encode()
-        return b"".join(line for hunk in change.hunks for line in _CHANGED.findall(bytes(hunk)))
-    except PatchError:  # what cannot be read is the same only where the text is
-        return bytes(change)

@@ -14,12 +14,14 @@ import enum
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..._patches.compare import diff_of_diffs, is_same_change
+from ..._patches.compare import diff_of_diffs
 from ..._patches.file_change import FileChange
 from ..._patches.parse import Patch
 from ..._patches.render_patch import render
 from ...errors import PatchError
 from .base_files import BaseReader, base_lines
+from .binary_diff import binary_diff
+from .change_digest import change_digest
 from .merged_edits import KnownLines, edits_of, known_lines, merged_lines
 from .written_diff import write_diff
 
@@ -79,8 +81,11 @@ def _difference(
 
 
 def _of_both(path: str, left: FileChange, right: FileChange, reader: BaseReader | None) -> FileDifference | None:
-    if is_same_change(_patch(left), _patch(right)):
+    if change_digest([left]) == change_digest([right]):
         return None
+    if left.is_binary and right.is_binary:
+        diff = binary_diff(left, right, reader)
+        return FileDifference(path, Method.HUNKS if reader is None else Method.BASE, diff)
     known, method = _known(left, right, reader)
     if known is None:
         return _of_diffs(path, [left], [right])
@@ -107,7 +112,3 @@ def _of_diffs(path: str, left: Sequence[FileChange], right: Sequence[FileChange]
     if not text and sides[0] == sides[1]:
         return None
     return FileDifference(path, Method.DIFFS, text.encode("utf-8", "surrogateescape"))
-
-
-def _patch(change: FileChange) -> Patch:
-    return Patch(bytes(change))

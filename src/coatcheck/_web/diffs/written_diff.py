@@ -41,7 +41,7 @@ class _Hunk:
 def write_diff(left: FileChange, right: FileChange, parts: Iterable[Equal | Region], known: KnownLines) -> bytes:
     """Return the diff from the result of *left* to that of *right*, empty where they are the same."""
     hunks = list(_hunks(_steps(parts, known)))
-    names = _Names.of(left, right)
+    names = Names.of(left, right)
     header = b"".join(names.lines())
     if not hunks:
         return b"diff --git %s %s\n%s" % (*names.quoted, header) if header else b""
@@ -50,7 +50,7 @@ def write_diff(left: FileChange, right: FileChange, parts: Iterable[Equal | Regi
     return b"diff --git %s %s\n%s%s%s" % (*names.quoted, header, sides, body)
 
 
-class _Names(NamedTuple):
+class Names(NamedTuple):
     """The names and modes that the file has after *left* and after *right*, None where it is deleted."""
 
     old: bytes | None
@@ -59,8 +59,9 @@ class _Names(NamedTuple):
     new_mode: int | None
 
     @classmethod
-    def of(cls, left: FileChange, right: FileChange) -> _Names:
-        old_mode, new_mode = [change.new_mode or change.old_mode for change in (left, right)]
+    def of(cls, left: FileChange, right: FileChange) -> Names:
+        base_mode = left.old_mode or right.old_mode
+        old_mode, new_mode = left.new_mode or base_mode, right.new_mode or base_mode
         return cls(left.header.new_path, right.header.new_path, old_mode, new_mode)
 
     @property
