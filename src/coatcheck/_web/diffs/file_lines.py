@@ -2,7 +2,7 @@
 
 Invariants:
 - every line of every hunk is in one run, in order;
-- a line longer than `MOST_CHARACTERS` is cut, and `NumberedLine.cut` is the number of characters that are left out.
+- a line longer than `MOST_CHARACTERS` is cut, and `NumberedLine` has the numbers of characters that are left out.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ..._patches.file_change import FileChange, Hunk, Line
-
-# A line of source code is shorter; minified files and data have lines of megabytes.
-MOST_CHARACTERS = 1_000
+from .long_lines import MOST_CHARACTERS, window_starts
 
 
 class NumberedLine(NamedTuple):
     """A line with its numbers before and after the change, None on the side that it is not on.
 
     `sign` is the sign of the diff (two and more characters in a merge's). `text` has no line end; `end` is its carriage
-    return, if there is one. `has_newline` is false for the last line of a file without one.
+    return, if there is one. `has_newline` is false for the last line of a file without one. `skipped` characters are left
+    out before the text, and `cut` after it.
     """
 
     sign: str
@@ -31,6 +30,7 @@ class NumberedLine(NamedTuple):
     end: str = ""
     has_newline: bool = True
     cut: int = 0
+    skipped: int = 0
 
     @property
     def kind(self) -> str:
@@ -79,23 +79,26 @@ def numbered_lines(hunk: Hunk) -> Iterator[NumberedLine]:
     old = hunk.old_start + (hunk.old_lines == 0)
     new = hunk.new_start + (hunk.new_lines == 0)
     is_combined = len(hunk.old_ranges) > 1
-    for line in hunk.lines:
+    lines = hunk.lines
+    starts = window_starts(lines)
+    for at, line in enumerate(lines):
         is_old, is_new = "+" not in line.sign and not is_combined, "-" not in line.sign
-        yield numbered(line, old if is_old else None, new if is_new else None)
+        yield numbered(line, old if is_old else None, new if is_new else None, start=starts.get(at, 0))
         old, new = old + is_old, new + is_new
 
 
-def numbered(line: Line, old: int | None, new: int | None) -> NumberedLine:
-    """Return a line of a diff with its numbers, cut where it is long."""
+def numbered(line: Line, old: int | None, new: int | None, *, start: int = 0) -> NumberedLine:
+    """Return a line of a diff with its numbers, cut where it is long; *start* is where it begins then (bytes)."""
     has_newline = line.content.endswith(b"\n")
     content = line.content.removesuffix(b"\n")
     end = "\r" if content.endswith(b"\r") else ""
     content = content.removesuffix(b"\r")
     if len(content) <= MOST_CHARACTERS:
         return NumberedLine(line.sign, old, new, content.decode("utf-8", "surrogateescape"), end, has_newline)
-    text = content.decode("utf-8", "surrogateescape")
+    text = content[start:].decode("utf-8", "surrogateescape")
+    skipped = len(content[:start].decode("utf-8", "surrogateescape"))
     cut = max(len(text) - MOST_CHARACTERS, 0)
-    return NumberedLine(line.sign, old, new, text[:MOST_CHARACTERS], end, has_newline, cut)
+    return NumberedLine(line.sign, old, new, text[:MOST_CHARACTERS], end, has_newline, cut, skipped)
 
 
 def runs_of(lines: Sequence[NumberedLine]) -> list[Run]:

@@ -15,6 +15,7 @@ from ..._patches.lexers import Lexer, lexer_of
 from .file_lines import Gap, NumberedLine, Run, gaps_of, numbered, numbered_lines, runs_of
 from .line_html import LineStyle, line_html
 from .links import DiffLinks
+from .long_lines import MOST_CHARACTERS
 from .syntax_classes import Tokens, classify_lines
 from .visible_text import to_attribute, to_html
 from .word_changes import LinePair, Spans, pair_lines
@@ -140,10 +141,9 @@ class FileRows:
             yield self._unified_row(line, tokens, new_spans.get(at, ()))
 
     def _unified_row(self, line: NumberedLine, tokens: Tokens, spans: Spans) -> str:
-        css = _CLASSES[line.kind]
         html = line_html(line, tokens, spans, self._style)
         return (
-            f'<tr id="{self._id(line)}"{css and f" class={css}"}>{_number(line.old)}{_number(line.new)}'
+            f'<tr id="{self._id(line)}"{_ROW_CLASSES[line.kind]}>{_number(line.old)}{_number(line.new)}'
             f'<td class="x">{_merge_sign(line)}{html}'
         )
 
@@ -223,12 +223,11 @@ class FileRows:
         lines = sum(each.last - each.first for part in self._parts[number:] for each in part)
         part = to_attribute(self._links.part(self.anchor, number))
         page = to_attribute(self._links.file(self.anchor, part=str(number + 1)))
-        return (
-            f'<p class="lazy"><a href="{page}" data-part="{part}">Show the other {lines:,} lines of this file</a></p>'
-        )
+        return f'<p class="lazy"><a href="{page}" data-part="{part}">Show the other {lines:,} line{"" if lines == 1 else "s"} of this file</a></p>'
 
 
 _CLASSES = {" ": "", "+": "a", "-": "r"}
+_ROW_CLASSES = {" ": "", "+": ' class="a"', "-": ' class="r"'}
 _EMPTY_HALF = '<td class="n e"><td class="x e">'
 
 
@@ -266,7 +265,7 @@ def _parts(hunks: Sequence[Hunk]) -> Iterator[list[Slice]]:
     lines = size = 0
     for at, hunk in enumerate(hunks):
         count = hunk.old_lines + hunk.added if len(hunk.old_ranges) == 1 else bytes(hunk).count(b"\n")
-        length = len(bytes(hunk))
+        length = min(len(bytes(hunk)), count * MOST_CHARACTERS)
         if part and (lines + count > MOST_LINES or size + length > MOST_BYTES):
             yield part
             part, lines, size = [], 0, 0

@@ -33,6 +33,8 @@ def line_html(line: NumberedLine, tokens: Tokens, spans: Spans, style: LineStyle
         html = _tokens_html(tokens, spans)
     if line.end and style.shows_returns:
         html += to_html(line.end)
+    if line.skipped:
+        html = f'<span class="cut">{line.skipped:,} characters before …</span>{html}'
     if line.cut:
         url = to_attribute(style.raw_url)
         html += f'<a class="cut" href="{url}">… {line.cut:,} more characters: show the text of the diff</a>'

@@ -20,6 +20,8 @@ _MOST_WORDS = 10_000
 _LEAST_SHARED = 0.4
 # Where less than this of either line is unchanged, marking words shows nothing that whole lines do not show.
 _LEAST_KEPT = 0.3
+# Words of a language are shorter; of longer ones (hashes, encoded data) only the characters that changed are marked.
+_LONG_WORD = 60
 
 # Start and end of each changed part.
 Spans = tuple[tuple[int, int], ...]
@@ -57,6 +59,8 @@ def _side_by_side(old: range, new: range) -> Iterator[LinePair]:
 
 def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
     """Return the pairs of lines that are versions of one line."""
+    if len(old) == len(new) == 1:
+        return [(0, 0)]
     old_names, new_names = [_names(line) for line in old], [_names(line) for line in new]
     if len(old) * len(new) > _MOST_PAIRS:
         positions = zip(range(len(old)), range(len(new)), strict=False)
@@ -105,8 +109,10 @@ def changed_spans(old: str, new: str) -> tuple[Spans, Spans]:
     at = len("".join(old_words[:start]))
     old_spans, new_spans = [], []
     for (old_from, old_to), (new_from, new_to) in _changed_words(old_middle, new_middle):
-        old_spans.append(_span(old_middle, old_from, old_to, at))
-        new_spans.append(_span(new_middle, new_from, new_to, at))
+        spans = _span(old_middle, old_from, old_to, at), _span(new_middle, new_from, new_to, at)
+        old_span, new_span = _trimmed(old, new, *spans)
+        old_spans.append(old_span)
+        new_spans.append(new_span)
     old_result, new_result = _nonempty(old_spans), _nonempty(new_spans)
     is_clear = _kept(old, old_result) >= _LEAST_KEPT and _kept(new, new_result) >= _LEAST_KEPT
     return (old_result, new_result) if is_clear else ((), ())
@@ -138,6 +144,18 @@ def _changed_words(old: Sequence[str], new: Sequence[str]) -> list[tuple[tuple[i
 def _span(words: Sequence[str], first: int, last: int, offset: int) -> tuple[int, int]:
     start = offset + len("".join(words[:first]))
     return start, start + len("".join(words[first:last]))
+
+
+def _trimmed(
+    old: str, new: str, old_span: tuple[int, int], new_span: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return two changed parts without what long ones have in common at both ends."""
+    one, other = old[slice(*old_span)], new[slice(*new_span)]
+    if min(len(one), len(other)) < _LONG_WORD:
+        return old_span, new_span
+    start = _common_start(one, other)
+    end = _common_start(one[start:][::-1], other[start:][::-1])
+    return (old_span[0] + start, old_span[1] - end), (new_span[0] + start, new_span[1] - end)
 
 
 def _nonempty(spans: Sequence[tuple[int, int]]) -> Spans:
