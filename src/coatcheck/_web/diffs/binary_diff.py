@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from base64 import b85encode
 from collections.abc import Iterator
+from hashlib import sha1
 
 from ..._patches.file_change import FileChange
 from .base_files import BaseReader, base_content
@@ -24,12 +25,19 @@ def binary_diff(left: FileChange, right: FileChange, reader: BaseReader | None) 
     head = b"diff --git %s %s\n%s" % (*names.quoted, b"".join(names.lines()))
     is_known = (old is not None or names.old is None) and (new is not None or names.new is None)
     if is_known:
+        head += b"index %s..%s\n" % (_blob_id(old), _blob_id(new))
         return b"%sGIT binary patch\n%s\n%s\n" % (head, _literal(new or b""), _literal(old or b""))
     return b"%sBinary files %s and %s differ\n" % (head, *names.quoted)
 
 
 def _content(change: FileChange, reader: BaseReader | None) -> bytes | None:
     return content_after(change, base_content(change, reader), most=MOST_BYTES)
+
+
+def _blob_id(data: bytes | None) -> bytes:
+    """Return the id of a blob, which git needs to apply a binary patch; zeros where there is no file."""
+    whole = b"blob %d\0%s" % (len(data or b""), data or b"")
+    return b"0" * 40 if data is None else sha1(whole, usedforsecurity=False).hexdigest().encode()
 
 
 def _literal(data: bytes) -> bytes:
