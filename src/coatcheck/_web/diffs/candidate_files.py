@@ -23,16 +23,20 @@ class FileCell(NamedTuple):
 
 
 class FileRow(NamedTuple):
-    """A file, and what each candidate does to it, None for one that does not change it."""
+    """A file, and what each candidate does to it, None for one that does not change it.
+
+    `compared` are the positions of the candidates whose diffs can be read: the others neither agree nor differ.
+    """
 
     path: str
     anchor: str
     cells: tuple[FileCell | None, ...]
+    compared: tuple[int, ...]
 
     @property
     def is_same(self) -> bool:
         """Whether every candidate makes the same change of it."""
-        return len({cell and cell.version for cell in self.cells}) == 1
+        return len({cell and cell.version for cell in map(self.cells.__getitem__, self.compared)}) == 1
 
     @property
     def is_shared(self) -> bool:
@@ -43,7 +47,7 @@ class FileRow(NamedTuple):
     def only(self) -> int | None:
         """Return the position of the only candidate that changes it, None where several do."""
         changed = [position for position, cell in enumerate(self.cells) if cell]
-        return changed[0] if len(changed) == 1 and len(self.cells) > 1 else None
+        return changed[0] if len(changed) == 1 and len(self.compared) > 1 else None
 
 
 class CandidateFiles(NamedTuple):
@@ -89,7 +93,10 @@ def candidate_files(patches: Sequence[Patch | None]) -> CandidateFiles:
             changes.append({})
             unreadable[position] = str(error)
     paths = sorted({path for each in changes for path in each})
-    rows = (FileRow(path, anchor_of(path), _cells([each.get(path, []) for each in changes])) for path in paths)
+    compared = tuple(at for at, patch in enumerate(patches) if patch and at not in unreadable)
+    rows = (
+        FileRow(path, anchor_of(path), _cells([each.get(path, []) for each in changes]), compared) for path in paths
+    )
     return CandidateFiles(tuple(rows), unreadable)
 
 

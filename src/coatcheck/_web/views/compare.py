@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # So many rows are on a page of the table of files.
 ROWS = 40
+MOST_REVIEWS = 200
 
 _GAP = re.compile(r"(\d{1,9})-(\d{1,9})([+-]\d{1,9})?", re.ASCII)
 
@@ -43,6 +44,12 @@ def task_set(request: PageRequest) -> CandidateSet:
 def review_set(request: PageRequest) -> CandidateSet:
     """Return the candidates of the review that the path names."""
     return comparisons(request.site).sets.of_review(request.parameters["name"])
+
+
+def list_reviews(request: PageRequest) -> Response:
+    """Show the newest reviews."""
+    reviews = request.site.reviews.list_reviews(limit=MOST_REVIEWS)
+    return render(request, "reviews.html", reviews=reviews, most=MOST_REVIEWS)
 
 
 def show(request: PageRequest, find: Find) -> Response:
@@ -161,9 +168,12 @@ def _bound(view: Callable[[PageRequest, Find], Response], find: Find) -> Callabl
     return lambda request: view(request, find)
 
 
-ROUTES = tuple(
-    register(base + path, _bound(view, find))
-    for base, find in (("/tasks/{ref:path}/compare", task_set), ("/reviews/{name}", review_set))
-    for register, views in ((page, _PAGES), (action, _ACTIONS))
-    for path, view in views.items()
+ROUTES = (
+    page("/reviews", list_reviews),
+    *(
+        register(base + path, _bound(view, find))
+        for base, find in (("/tasks/{ref:path}/compare", task_set), ("/reviews/{name}", review_set))
+        for register, views in ((page, _PAGES), (action, _ACTIONS))
+        for path, view in views.items()
+    ),
 )
