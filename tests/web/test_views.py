@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.checkouts import RepositoryCopies, git, make_checkout
@@ -15,6 +16,8 @@ from coatcheck._model.tasks import TaskSpec
 from coatcheck.cloud.faults import Refuse
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import DIFF, AttemptScript, ScriptedCloud
+from coatcheck.testing.emulators import jules_scripts as lives
+from coatcheck.testing.emulators.jules import JulesEmulator
 
 HOSTILE = (
     "<script>alert(1)</script> <img src=x onerror=alert(1)> \u202eevil\u2066 \x1b[31m\n\n"
@@ -199,3 +202,56 @@ def test_a_service_that_cannot_be_used_is_an_error_with_a_remedy(pages: Pages) -
     answers = [pages.browser.get(f"/tasks/{ref}") for ref in ("nowhere:1", "codex:task_e_0", "codex", "a%2Fb:c")]
 
     assert [True] * 4 == [400 <= each.status < 500 and "List of tasks" in each.words for each in answers]
+
+
+def jules_pages(folder: Path, **options: Any) -> Pages:
+    """Return the page in front of an emulated Jules."""
+    jules = JulesEmulator(**options)
+    environ = {
+        "COATCHECK_PROVIDER": "jules",
+        "COATCHECK_LEARN": "off",
+        "JULES_API_KEY": jules.token,
+        "COATCHECK_JULES_BASE_URL": "http://127.0.0.1:9/v1alpha",
+    }
+    pages = Pages(folder, jules, **environ)
+    jules.clock = pages.clock
+    return pages
+
+
+def waiting(pages: Pages, **fields: str) -> tuple[str, str]:
+    """Submit a task to Jules and poll it until it waits; return its ref and its gate."""
+    ref = pages.submit("Say hello", provider="jules", environment="", repository="owner/repo", **fields)
+    for _ in range(20):
+        pages.clock.sleep(60)
+        pages.browser.submit(f"/tasks/{ref}", f"/tasks/{ref}/refresh")
+        if gates := pages.site.gates.list(subject=ref):
+            return ref, gates[0].id
+    raise AssertionError(pages.browser.get(f"/tasks/{ref}").words)
+
+
+def test_a_plan_is_approved_where_it_is_shown(tmp_path: Path) -> None:
+    """The task's page has the plan and what a decision does; approving it reaches the service once."""
+    pages = jules_pages(tmp_path)
+    ref, gate = waiting(pages, plan="yes")
+    shown = pages.browser.get(f"/tasks/{ref}")
+    hidden = shown.fields(f"/gates/{gate}")
+    pages.browser.post(f"/gates/{gate}", {**hidden, "option": "approve"})
+    again = pages.browser.follow(pages.browser.post(f"/gates/{gate}", {**hidden, "option": "approve"}))
+
+    assert ("1. Read the code" in shown.words, "the agent carries out this plan" in shown.words) == (True, True)
+    assert (1, True) == (len(pages.cloud.seen("approve_plan")), "carried out before" in again.words)
+
+
+def test_a_question_is_answered_with_a_text(tmp_path: Path) -> None:
+    """An empty answer is refused; the text is sent once, and the gate is closed."""
+    pages = jules_pages(tmp_path, life=lives.asking)
+    ref, gate = waiting(pages)
+    hidden = pages.browser.get(f"/tasks/{ref}").fields(f"/gates/{gate}")
+    empty = pages.browser.post(f"/gates/{gate}", {**hidden, "option": "answer", "answer": " "})
+    sent = pages.browser.follow(
+        pages.browser.post(f"/gates/{gate}", {**hidden, "option": "answer", "answer": "The\r\nsecond"})
+    )
+    bodies = [request.body for request in pages.cloud.seen("send_message")]
+
+    assert (400, True, []) == (empty.status, "the answer was sent" in sent.words, list(pages.site.gates.list()))
+    assert [True] == [b"The\\nsecond" in body for body in bodies]

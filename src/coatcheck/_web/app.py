@@ -23,9 +23,12 @@ from .._server.problems import problem
 from .._server.routes import health, to_starlette
 from .._webhooks.server import repeating
 from . import assets, links
-from .error_pages import PageNotFoundError, error_page
+from .api import routes as api
+from .api.endpoints import PREFIX
+from .error_pages import error_page
 from .live import LiveEvents
 from .middleware import NO_LOGIN, SESSION, RequireSession, SameOrigin, SecurityHeaders
+from .page_errors import PageNotFoundError
 from .page_request import PageRequest
 from .poller import Poller
 from .views import VIEWS
@@ -50,7 +53,7 @@ class WebApp:
         """*token* is the bearer token of programs, None for none; *extra* are further routes behind the same checks."""
         self.site, self.sessions = site, site.sessions
         self.live = LiveEvents(site.events)
-        self.poller = site.poller = Poller(site, is_watched=lambda: self.live.has_readers)
+        self.poller = Poller(site, is_watched=lambda: self.live.has_readers)
         self.asgi = self._application(token, extra)
 
     @contextmanager
@@ -62,13 +65,14 @@ class WebApp:
             yield
 
     def _application(self, token: str | None, extra: Sequence[BaseRoute]) -> App:
-        views = [register(self.site) for view in VIEWS for register in view.ROUTES]
+        views = [register(self.site) for view in (*VIEWS, api) for register in view.ROUTES]
         application = Starlette(
             routes=[
                 Route("/health", health, methods=["GET"]),
                 *assets.ROUTES,
                 *links.routes(self.sessions),
                 Route("/events", self.live, methods=["GET"]),
+                Route(f"{PREFIX}/events/stream", self.live, methods=["GET"]),
                 *views,
                 *extra,
             ],

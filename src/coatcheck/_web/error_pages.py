@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse, Response
 
 from .. import errors
+from .page_errors import InvalidBodyError, PageNotFoundError
 from .rendering import render
 
 if TYPE_CHECKING:
@@ -16,36 +17,31 @@ if TYPE_CHECKING:
 STATUSES: dict[type[BaseException], int] = {
     errors.CoatcheckError: 400,
     errors.ConfigurationError: 400,
-    errors.CredentialsError: 401,
+    errors.CredentialsError: 502,
     errors.PermissionDeniedError: 403,
     errors.NotFoundError: 404,
+    PageNotFoundError: 404,
+    InvalidBodyError: 422,
     errors.ConflictError: 409,
     errors.PatchError: 422,
     errors.RateLimitError: 429,
     errors.ProviderError: 502,
+    errors.InvalidRequestError: 422,
     errors.TransportError: 502,
     errors.SubmissionUncertainError: 502,
     errors.StoreError: 503,
 }
 TITLES = {
     400: "This cannot be done",
-    401: "You are not logged in to the service",
     403: "This is not allowed",
     404: "There is no such page",
     409: "Something else happened first",
-    422: "The patch does not fit",
+    422: "What was sent does not fit",
     429: "The service limits the rate of requests",
     500: "This is a bug in coatcheck",
     502: "The service cannot be used now",
     503: "The store cannot be used",
 }
-
-
-class PageNotFoundError(errors.CoatcheckError):
-    """There is nothing at this address."""
-
-
-STATUSES[PageNotFoundError] = 404
 
 
 def status_of(error: BaseException) -> int:

@@ -87,14 +87,14 @@ class LiveEvents:
     @contextmanager
     def following(self) -> Iterator[None]:
         """Send events to open pages while the block runs."""
-        with repeating(self._publish, name="live events", seconds=FOLLOW_SECONDS):
+        with repeating(self.publish_new, name="live events", seconds=FOLLOW_SECONDS):
             yield
 
     def end(self) -> None:
         """End the stream of each open page: the server stops."""
         self._broadcast.end()
 
-    def _publish(self) -> None:
+    def publish_new(self) -> None:
         """Send what was stored since the last call."""
         with self._lock:
             events = self._log.after(self._position, limit=PAGE) if self._pages else ()

@@ -21,19 +21,22 @@ from .._app.actions import cancel_task
 from .._app.apply import ApplyOptions, ApplyReport, UndoReport, apply_patch, undo_last
 from .._app.audit import Channel, record_action
 from .._app.gate_decisions import Decided, GateDecider
+from .._app.gates import TASK_KINDS
 from .._app.held_work import HeldTask, hold_submission, journal_with_template
 from .._app.outcomes import ChosenPatch, choose_patch
 from .._app.submit import SubmitOptions, prepare_submission
 from .._app.workspace import Workspace
 from .._model.gates import digest_of
+from .._model.tasks import TaskRef
 from .._review.template_files import is_path
 from .formatting import plural
+from .page_errors import PageNotFoundError
 from .poller import poll_task
 
 if TYPE_CHECKING:
     from .._app.held_work import HeldApplication
     from .._model.gates import Gate
-    from .._model.tasks import Task, TaskRef
+    from .._model.tasks import Task
     from .._patches.parse import Patch
     from .site import Site
 
@@ -118,6 +121,7 @@ def send_message(site: Site, ref: TaskRef, text: str, *, is_question: bool = Fal
         raise errors.ConfigurationError("the message is empty", remedy="write a text")
     with site.client(ref.provider, refs=[ref]) as client:
         task = client.send_message(ref, text, mode="ask" if is_question else "code")
+    site.expect_change(ref)
     _record(site, "message", str(ref), via, text)
     return task
 
@@ -126,6 +130,7 @@ def cancel(site: Site, ref: TaskRef, *, via: Channel) -> None:
     """Request that a task stops."""
     with site.client(ref.provider, refs=[ref]) as client:
         cancel_task(client, ref)
+    site.expect_change(ref)
     _record(site, "cancel", str(ref), via)
 
 
@@ -180,6 +185,14 @@ def undo(site: Site, *, via: Channel) -> UndoReport:
 # --- deciding ---------------------------------------------------------------------------------------------------------
 
 
+def find_gate(site: Site, id: str) -> Gate:
+    """Return a gate by its id. Raises `PageNotFoundError` where there is none."""
+    try:
+        return site.gates.store.get(id)
+    except errors.ConfigurationError as error:
+        raise PageNotFoundError(str(error), remedy="list them with: coatcheck gates --state all") from None
+
+
 class Choice(NamedTuple):
     """What was chosen about a gate: one of its options, and for a question an answer."""
 
@@ -203,18 +216,19 @@ def decide(site: Site, gate: Gate, choice: Choice) -> Decided:
         via="web",
         now=lambda: site.now,
     )
+    if gate.kind in TASK_KINDS:
+        site.expect_change(TaskRef.parse(gate.subject))
+        gate = gate if option.effect == "approve" and gate.kind == "plan" else _current(site, gate)
     if gate.kind == "question" and option.effect == "approve":
         if not (choice.answer or "").strip():
             raise errors.ConfigurationError(f"{gate.address} has no answer", remedy="write an answer")
-        return decider.answer(_current(site, gate), choice.answer or "", digest=choice.digest)
+        return decider.answer(gate, choice.answer or "", digest=choice.digest)
     act = decider.approve if option.effect == "approve" else decider.reject
     return act(gate, why=choice.why or None, option=option.id, digest=choice.digest)
 
 
 def _current(site: Site, gate: Gate) -> Gate:
-    """Return the gate of a task's question as it is now; what the task does not wait for any more is withdrawn."""
-    from .._model.tasks import TaskRef
-
+    """Return the gate of a task as it is now; what the task does not wait for any more is withdrawn."""
     if gate.state == "open":
         poll_task(site, TaskRef.parse(gate.subject))
     return site.gates.store.get(gate.id)
@@ -225,7 +239,6 @@ def _apply_held(
 ) -> ApplyReport:
     """Apply what a gate holds, if it is meant for the checkout of this page."""
     from .._app.patch_files import PatchOptions, commit_message, read_patch_file
-    from .._model.tasks import TaskRef
 
     if site.checkout is None or os.path.realpath(held.root) != os.path.realpath(site.checkout):
         raise errors.ConfigurationError(

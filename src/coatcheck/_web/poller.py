@@ -11,15 +11,16 @@ Guarantees:
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .. import errors
 from .._app.outcomes import load_task
 from .._model.states import TaskState
 from .._protocol.provider import Verb
 from .._store.history import HistoryFilter
+from .page_errors import PageNotFoundError
+from .troubles import Trouble
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
@@ -34,28 +35,13 @@ TASKS = 20
 OPEN_STATES = tuple(state for state in TaskState if not state.is_terminal)
 
 
-class Trouble(NamedTuple):
-    """Why a service could not be polled, and when it is tried again (seconds since the epoch)."""
-
-    text: str
-    remedy: str | None
-    until: float
-
-
 class Poller:
     """Polls the open tasks of a site; *is_watched* is whether a page is open."""
 
     def __init__(self, site: Site, *, is_watched: Callable[[], bool]) -> None:
         self._site, self._is_watched = site, is_watched
         self._due: dict[TaskRef, float] = {}
-        self._troubles: dict[str, Trouble] = {}
-        self._lock = threading.Lock()
-
-    @property
-    def troubles(self) -> Mapping[str, Trouble]:
-        """The services that could not be polled."""
-        with self._lock:
-            return dict(self._troubles)
+        self._polled: dict[TaskRef, float] = {}
 
     def poll_due(self) -> None:
         """Poll each task that is due."""
@@ -65,33 +51,33 @@ class Poller:
         found = self._site.history.list(HistoryFilter(states=OPEN_STATES), limit=TASKS)
         for entry in found.items:
             ref = entry.task.ref
-            if self._due.get(ref, 0.0) <= now and not self._is_in_trouble(ref.provider, now):
+            if self._due_at(ref) <= now and not self._is_in_trouble(ref.provider, now):
                 self._poll(ref, entry.task, now)
         known = {entry.task.ref for entry in found.items}
         self._due = {ref: at for ref, at in self._due.items() if ref in known}
+        self._polled = {ref: at for ref, at in self._polled.items() if ref in known}
+
+    def _due_at(self, ref: TaskRef) -> float:
+        """Return when a task is due: one that was acted on is due at once."""
+        due, acted = self._due.get(ref, 0.0), self._site.acted_at.get(ref)
+        return due if acted is None or acted <= self._polled.get(ref, 0.0) else 0.0
 
     def _is_in_trouble(self, provider: str, now: float) -> bool:
-        trouble = self.troubles.get(provider)
+        trouble = self._site.troubles.get(provider)
         return trouble is not None and trouble.until > now
 
     def _poll(self, ref: TaskRef, task: Task, now: float) -> None:
-        began = task.created_at.timestamp() if task.created_at else now
+        began = max(task.created_at.timestamp() if task.created_at else 0.0, self._site.acted_at.get(ref, 0.0)) or now
+        self._polled[ref] = now
         self._due[ref] = now + min(max(FIRST, (now - began) / 2), LONGEST)
         try:
             poll_task(self._site, ref)
         except errors.CoatcheckError as error:
             LOGGER.info("%s cannot be polled: %s", ref, error)
-            if not isinstance(error, errors.NotFoundError | errors.TaskError):
-                self._set_trouble(ref.provider, Trouble(str(error), error.remedy, now + AFTER_ERROR))
+            if not isinstance(error, PageNotFoundError | errors.TaskError):
+                self._site.troubles.set(ref.provider, Trouble(str(error), error.remedy, now + AFTER_ERROR))
         else:
-            self._set_trouble(ref.provider, None)
-
-    def _set_trouble(self, provider: str, trouble: Trouble | None) -> None:
-        with self._lock:
-            if trouble is None:
-                self._troubles.pop(provider, None)
-            else:
-                self._troubles[provider] = trouble
+            self._site.troubles.set(ref.provider, None)
 
 
 def poll_task(site: Site, ref: TaskRef) -> Task | None:
@@ -102,7 +88,13 @@ def poll_task(site: Site, ref: TaskRef) -> Task | None:
     with site.client(ref.provider, refs=[ref]) as client:
         if Verb.GET_TASK not in client.capabilities.verbs:
             return None
-        task = load_task(client, ref)
-    if task.state.is_interrupted or task.state.is_terminal:
+        try:
+            task = load_task(client, ref)
+        except errors.NotFoundError as error:
+            raise PageNotFoundError(
+                f"{ref} does not exist at its service, or belongs to another login: {error}",
+                remedy=f"list its tasks with: coatcheck list --provider {ref.provider}",
+            ) from error
+    if site.is_recording and task.state.ends_wait:
         site.gates.observe(task)
     return task

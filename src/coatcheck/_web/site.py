@@ -10,7 +10,6 @@ Guarantees:
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,11 @@ from .._app.task_history import level_of, open_history
 from .._app.templates import folders_of
 from .._engine.backoff import RetryPolicy
 from .sessions import Sessions
+from .troubles import Troubles
 
 if TYPE_CHECKING:
     from .._app.workspace import Workspace
+    from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
     from .._review.template_files import Folder
     from .._runtime.client import Client
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from .._store.events import EventLog
     from .._store.history import History
     from .._store.reviews import ReviewStore
-    from .poller import Poller, Trouble
 
 # A person waits for the page: a service that does not answer is reported soon.
 RETRY = RetryPolicy(attempts=2, initial=0.5, maximum=2.0, patience=5.0)
@@ -48,18 +48,13 @@ class Site:
         """*checkout* is the root of the checkout that patches are applied to, None for none."""
         self.workspace, self.clock, self.checkout = workspace, clock, checkout
         self._transport = transport
-        self.poller: Poller | None = None
-        self.sessions = Sessions()
+        self.sessions, self.troubles = Sessions(), Troubles()
+        self.acted_at: dict[TaskRef, float] = {}
 
     @property
     def config(self) -> Config:
         """The settings, as they were at the start."""
         return self.workspace.config
-
-    @property
-    def troubles(self) -> Mapping[str, Trouble]:
-        """The services that could not be polled, and why."""
-        return self.poller.troubles if self.poller else {}
 
     @property
     def now(self) -> float:
@@ -104,6 +99,10 @@ class Site:
     def client(self, provider: str | None = None, **options: Any) -> AbstractContextManager[Client]:
         """Open a client of a service, as `ClientFactory.open` does."""
         return self._clients.open(provider, **options)
+
+    def expect_change(self, ref: TaskRef) -> None:
+        """Record that a task was acted on: it is polled often again."""
+        self.acted_at[ref] = self.now
 
     def new_link(self, origin: str) -> str:
         """Return a link that opens the page in one browser, once, on the server at *origin*."""

@@ -32,16 +32,12 @@ def show_gates(request: PageRequest) -> Response:
 
 def show_gate(request: PageRequest) -> Response:
     """Show one gate: the form while it is open, the decision afterwards."""
-    return render(request, "gate.html", gate=_gate(request))
-
-
-def _gate(request: PageRequest) -> Gate:
-    return request.site.gates.store.get(request.parameters["id"])
+    return render(request, "gate.html", gate=operations.find_gate(request.site, request.parameters["id"]))
 
 
 def decide(request: PageRequest) -> Response:
     """Decide a gate as the button of the form says."""
-    form, gate = request.form, _gate(request)
+    form, gate = request.form, operations.find_gate(request.site, request.parameters["id"])
     choice = operations.Choice(
         form.get("option"), form.get("why") or None, form.text("answer") or None, form.get("digest") or None
     )

@@ -13,7 +13,7 @@ from ..._app.outcomes import choose_patch, file_of, outcome_of
 from ..._model.outcome import changes_of
 from ..._patches.hidden_characters import escape_lines
 from ..._store.history import HistoryEntry
-from ..error_pages import PageNotFoundError
+from ..page_errors import PageNotFoundError
 from ..page_request import PageRequest
 from ..poller import poll_task
 from ..rendering import redirect, render, task_url
