@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .._app.gates import Gates
     from .._app.held_work import HeldTask
     from .._model.tasks import Task
+    from .._runtime.client import Client
     from .._store.held_submissions import HeldSubmission
     from .context import CommandContext
     from .patches_to_apply import PatchToApply
@@ -173,9 +174,20 @@ def approve_plan_without_gate(
     if option or digest:
         raise errors.ConfigurationError(f"{ref} has no open gate", remedy="leave out --option and --digest")
     with run.client(ref.provider) as client:
+        _require_plans(client, ref)
         client.approve_plan(ref)
     gate = _record_approval(run, gates, ref, why)
     return _print_decision(run, gates, gate, "approve", _plan_sentence(run, ref), ref=ref)
+
+
+def _require_plans(client: Client, ref: TaskRef) -> None:
+    """Raise `UnsupportedError` where the provider of *ref*, which has no gate, has no plans either."""
+    if Verb.APPROVE_PLAN not in client.capabilities.verbs:
+        raise errors.UnsupportedError(
+            f"there is no open gate of {ref}, and {ref.provider} has no plans to approve: "
+            f"{client.capabilities.reason(Verb.APPROVE_PLAN)}",
+            remedy="coatcheck gates lists the gates that are open",
+        )
 
 
 def _record_approval(run: CommandContext, gates: Gates, ref: TaskRef, why: str | None) -> Gate | None:

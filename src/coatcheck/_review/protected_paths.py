@@ -39,6 +39,7 @@ _LITERAL = re.compile(r"[*?\[]")
 
 DEFAULT_PROTECTED = tuple(pattern for patterns in BY_SUBJECT.values() for pattern in patterns)
 
+
 def with_scripts(protected: tuple[str, ...], commands: Iterable[str]) -> tuple[str, ...]:
     """Return *protected*; where it has the default patterns, also the files that *commands* of checks run (`check_scripts`).
 
