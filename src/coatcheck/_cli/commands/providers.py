@@ -99,7 +99,7 @@ def _matrix(run: CommandContext, known: dict[str, Capabilities]) -> list[Line]:
     width = run.console.max_width
     rows = [
         (name, *(can.verbs[verb].value if verb in can.verbs else "-" for can in known.values()))
-        for verb, name in VERB_COMMANDS.items()
+        for verb, name in ((Verb(verb), name) for verb, name in VERB_COMMANDS.items())
         if any(verb in can.verbs for can in known.values())
     ]
     lines = table(("COMMAND", *known), rows, width=None)
