@@ -81,7 +81,9 @@ def gates_command(
             chosen: Any = {"all": None, None: "open"}.get(state, state)
             about = subject if subject is None or subject.startswith(OTHER_SUBJECTS) else str(run.ref(subject))
             found = gates.list(subject=about, state=chosen, limit=limit)
-            run.answer(lambda: {"gates": many_gates(found)}, lambda: gate_lines(found, run.now), is_long=True)
+            run.answer(
+                lambda: {"gates": many_gates(found)}, lambda: gate_lines(found, run.now, subject=about), is_long=True
+            )
 
 
 def many_gates(gates: Any) -> list[dict[str, Any]]:
