@@ -442,7 +442,8 @@ def test_a_policy_of_paths_approves_a_patch(checkout: Path) -> None:
         (("apply", "--gate", "-"), "standard input cannot wait"),
         (("approve", "gate:00000000"), "there is no gate"),
         (("approve", "gate:"), "there is no gate"),
-        (("gates", "--log", "--state", "all"), "--log takes no"),
+        (("approve", "NONSENSE"), "there is no open gate of codex:NONSENSE, and codex has no plans to approve"),
+        (("gates", "--log", "--state", "all"), "--state and --log cannot be combined"),
         (("gates", "--after", "3"), "--after needs --log"),
     ],
 )

@@ -12,6 +12,7 @@ from .._app.gate_decisions import Decided, GateDecider
 from .._app.gates import repository_of
 from .._app.held_work import HeldApplication, chosen_options, hold_application
 from .._model.gates import Gate
+from .._protocol.provider import Verb
 from .apply import apply_exit_code, print_report
 from .exit_codes import ExitCode
 from .json_output import to_object
@@ -146,10 +147,21 @@ def approve_plan_without_gate(
     if option or digest:
         raise errors.ConfigurationError(f"{ref} has no open gate", remedy="leave out --option and --digest")
     with run.client(ref.provider) as client:
+        _require_plans(client, ref)
         client.approve_plan(ref)
     gate = _record_approval(run, gates, ref, why)
     stored = None if gate is None else gates.store.get(gate.id)
     return _print_decision(run, stored, "approve", _plan_sentence(run, str(ref)), ref=ref)
+
+
+def _require_plans(client: Client, ref: TaskRef) -> None:
+    """Raise `UnsupportedError` where the provider of *ref*, which has no gate, has no plans either."""
+    if Verb.APPROVE_PLAN not in client.capabilities.verbs:
+        raise errors.UnsupportedError(
+            f"there is no open gate of {ref}, and {ref.provider} has no plans to approve: "
+            f"{client.capabilities.reason(Verb.APPROVE_PLAN)}",
+            remedy="coatcheck gates lists the gates that are open",
+        )
 
 
 def _record_approval(run: CommandContext, gates: Gates, ref: TaskRef, why: str | None) -> Gate | None:

@@ -13,6 +13,7 @@ from ..._review.checks import SandboxKind
 from ..apply import print_repairs
 from ..best_of import EndedReview, ReviewSession, list_reviews, sources_of
 from ..context import CommandContext, command
+from ..option_rules import refuse_together
 from ..review_results import ReviewOutput, finish_review, request_of, review_file
 from ..stored_tasks import reading
 from ..time_options import interval_option, seconds, timeout_of, timeout_option
@@ -102,8 +103,7 @@ def review_command(
     NAME is a review that `run --on` or `submit --on` has begun: what was not submitted is submitted, all its tasks are
     waited for, and the checks are those that it was begun with, unless others are given.
     """
-    if markdown and run.is_json:
-        raise errors.ConfigurationError("--markdown and --json cannot be combined", remedy="pass one of them")
+    refuse_together({"--markdown": markdown, "--json": run.is_json})
     if is_list or not tasks:
         return _list(run, tasks, is_list=is_list)
     output = ReviewOutput(is_applied=is_applied, is_markdown=markdown, is_refreshed=refresh)
