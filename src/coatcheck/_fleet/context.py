@@ -10,6 +10,7 @@ import msgspec
 from .._engine.submit import SEARCH_SECONDS
 from .._protocol.effects import Clock
 from .._store.fleet_accounts import AccountStore
+from .._store.fleet_deliveries import DeliveryStore
 from .._store.fleet_journal import FleetJournal
 from .._store.fleet_submissions import SubmissionBudget, SubmissionStore
 from .._store.fleet_sweeps import SweepTimes
@@ -68,6 +69,7 @@ class FleetContext:
         self.submissions = SubmissionStore(database, clock=clock)
         self.accounts = AccountStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
+        self.deliveries = DeliveryStore(database, clock=clock)
         self.journal = FleetJournal(database)
         self.sweeps = SweepTimes(database, clock=clock)
         self.gates = ItemGates(database, clock=clock)

@@ -27,6 +27,7 @@ from .._model.fleets import (
 )
 from .._runtime.config import suggestion
 from .._store.events import EventLog, StoredEvent
+from .._store.fleet_deliveries import DeliveryStore
 from .._store.fleet_planning import PlannedCandidate
 from .._store.fleet_work import FleetWork
 from .._store.fleets import FleetStore
@@ -72,6 +73,7 @@ class FleetControl:
         self._database, self._clock = database, clock
         self.store = FleetStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
+        self.deliveries = DeliveryStore(database, clock=clock)
         self.log = EventLog(database, time=clock.time)
 
     @cached_property
@@ -128,7 +130,7 @@ class FleetControl:
         """Return everything about an item."""
         fleet = self.get(name)
         (item,) = self.items(name, keys=[key])
-        deliveries = [each for each in self.work.deliveries(fleet.id) if each.item == item.id]
+        deliveries = [each for each in self.deliveries.list(fleet.id) if each.item == item.id]
         return ItemReport(
             item=item,
             prompt=self.store.prompt(item.id),

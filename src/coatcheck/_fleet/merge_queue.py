@@ -4,7 +4,7 @@ Invariants:
 
 - what was delivered and is not merged yet counts as if it were merged, in the order of delivery;
 - a change to files that the base branch has changed since is rebased onto the present commit, by 3-way;
-- the clones in which this is tried are private, and are deleted by `close`.
+- the clones in which this is tried are private, are used by one thread at a time, and are deleted by `close`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 from .. import errors
@@ -44,6 +45,7 @@ class MergeQueue:
     def __init__(self, repositories: Repositories) -> None:
         self._repositories = repositories
         self._queues: dict[tuple[str, str | None], _RepositoryQueue] = {}
+        self._lock = Lock()
 
     def close(self) -> None:
         """Delete the clones."""
@@ -56,11 +58,12 @@ class MergeQueue:
         """Return the change as it merges after *earlier* ones. Raises `MergeConflictError` where it does not."""
         tip = self._repositories.resolve(name, branch)
         base = base or tip
-        self._repositories.mirror(name, base)
-        queue = self._queue(name, branch, tip, [each.key for each in earlier])
-        queue.add(earlier)
-        commit = queue.require(patch, base)
-        return queue.rebased(base, commit) or Fitted(base, patch)
+        with self._lock:
+            self._repositories.mirror(name, base)
+            queue = self._queue(name, branch, tip, [each.key for each in earlier])
+            queue.add(earlier)
+            commit = queue.require(patch, base)
+            return queue.rebased(base, commit) or Fitted(base, patch)
 
     def _queue(self, name: str, branch: str | None, tip: str, keys: Sequence[str]) -> _RepositoryQueue:
         known = self._queues.pop((name, branch), None)

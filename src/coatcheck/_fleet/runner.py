@@ -15,6 +15,7 @@ from .engine import Handler, Job, Kind
 from .item_order import ordered_items
 from .loop import LoopEngine
 from .merge_queue import MergeQueue
+from .rebased_check import RebasedCheck
 from .reviewing import Review, Reviewer
 from .submission import Submitter
 from .sweep import Sweeper
@@ -35,7 +36,7 @@ class FleetRunner:
             "submit": Submitter(context),
             "sweep": Sweeper(context),
             "review": Reviewer(context, review),
-            "deliver": Deliverer(context, targets, queue),
+            "deliver": Deliverer(context, targets, queue, RebasedCheck(context, review)),
         }
 
     @property

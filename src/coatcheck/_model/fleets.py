@@ -235,7 +235,7 @@ class FleetDelivery(Value, frozen=True, kw_only=True):
         "item": "the number of its item",
         "key": "FLEET/KEY, which is delivered once",
         "kind": "pull_request, branch or patch",
-        "state": "begun, done, failed, or sent back because of a conflict",
+        "state": "begun, reserved (it is being made), done, failed, or sent back because of a conflict",
         "branch": "the branch",
         "commit": "the commit",
         "url": "the pull request, or the path of the patch file",
