@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from coatcheck._model.fleets import (
@@ -16,8 +17,10 @@ from coatcheck._model.tasks import TaskRef
 from coatcheck._patches.parse import Patch
 from coatcheck._store.database import Database
 from coatcheck._store.fleet_accounts import LONGEST_TURN, PROBE_SECONDS, AccountStore
+from coatcheck._store.fleet_deliveries import DeliveryStore
 from coatcheck._store.fleet_planning import PlannedCandidate, PlannedItem
 from coatcheck._store.fleet_submissions import SubmissionBudget, SubmissionStore
+from coatcheck._store.fleet_work import FleetWork
 from coatcheck._store.fleets import FleetStore
 from coatcheck.testing import FakeClock
 
@@ -221,3 +224,28 @@ def test_refusals_that_were_sent_at_once_count_once(at: Fixture) -> None:
         untils.append(at.accounts.park("codex", "", reason="quota", sent_at=sent_at))
 
     assert {sent_at + 61.0} == set(untils)
+
+
+def test_a_delivery_is_reserved_after_it_was_merged_with_those_before_it(
+    at: Fixture, connect: Callable[[], Database]
+) -> None:
+    """Of two workers that deliver to one branch the second merges with the first; other branches do not matter."""
+    at.save(*(planned(number) for number in range(3)), msgspec.structs.replace(planned(3), base="next"))
+    work = FleetWork(at.store.database, clock=at.clock)
+    first, second = (DeliveryStore(connect(), clock=at.clock) for _ in range(2))
+    one, two, _, other = at.store.items(at.fleet.id)
+    for item in (one, two, other):
+        (candidate,) = at.store.candidates(at.fleet.id, item=item.id)
+        work.record_review(at.fleet.id, item.id, ItemState.RANKED, review={}, chosen=candidate.id, why="")
+        first.begin(at.fleet.id, item.id, key=item.key, kind="branch")
+    reserved = [
+        first.reserve(at.fleet.id, one, one.key, after=()),
+        second.reserve(at.fleet.id, two, two.key, after=()),
+        second.reserve(at.fleet.id, two, two.key, after=[one.key]),
+        first.reserve(at.fleet.id, one, one.key, after=()),
+        second.reserve(at.fleet.id, other, other.key, after=()),
+    ]
+    first.release(one.key)
+
+    assert [True, False, True, False, True] == reserved
+    assert [[two.key], []] == [[each.key for each in second.before(at.fleet.id, item)] for item in (one, two)]
