@@ -9,7 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,7 +30,7 @@ from .._store.events import EventLog, StoredEvent
 from .._store.fleet_deliveries import DeliveryStore
 from .._store.fleet_planning import PlannedCandidate
 from .._store.fleet_work import FleetWork
-from .._store.fleets import FleetStore
+from .._store.fleets import FleetStore, move_item
 from .._values.value import JsonFields, Value
 from . import event_values
 from .planning import candidate_key
@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 
 # States that a person may send back to work.
 RETRIED = (ItemState.EXHAUSTED, ItemState.FAILED, ItemState.CONFLICT, ItemState.REJECTED, ItemState.CANCELLED)
+
+# What people decide about an item: its next state, and the effect on its gate.
+DECISIONS: Mapping[ItemState, Effect] = {ItemState.APPROVED: "approve", ItemState.REJECTED: "reject"}
+# How many items one transaction decides: others wait for it.
+DECIDED_AT_ONCE = 250
 
 
 class ItemReport(Value, frozen=True, kw_only=True):
@@ -161,18 +166,33 @@ class FleetControl:
     def _decide(
         self, name: str, keys: Sequence[str], state: ItemState, *, by: str, why: str | None
     ) -> Sequence[FleetItem]:
-        changed = []
         self.gates.carry_out(self.store, self.get(name).id, name)
-        for item in self.items(name, keys=keys, states=() if keys else [ItemState.WAITING]):
-            event = event_values.changed(name, item, state, self._clock.time(), by=by, why=why)
-            if self.store.change_item(item.id, ItemState.WAITING, state, why=why or f"by {by}", events=event):
-                effect = "approve" if state is ItemState.APPROVED else "reject"
-                self.gates.decide(name, item.key, effect, by=by, why=why)
-                changed.append(item)
-            elif keys and (known := self.store.item(item.id).state) is not state:
+        items = self.items(name, keys=keys, states=() if keys else [ItemState.WAITING])
+        changed: list[FleetItem] = []
+        for first in range(0, len(items), DECIDED_AT_ONCE):
+            changed += self._decide_some(name, items[first : first + DECIDED_AT_ONCE], state, by=by, why=why)
+        for item in items if keys else ():
+            if item not in changed and (known := self.store.item(item.id).state) is not state:
                 from .item_gates import conflict_of
 
                 raise conflict_of(item, known, name)
+        return changed
+
+    def _decide_some(
+        self, name: str, items: Sequence[FleetItem], state: ItemState, *, by: str, why: str | None
+    ) -> Sequence[FleetItem]:
+        """Decide waiting items with their gates in one transaction; return those that waited."""
+        changed, effect = [], DECISIONS[state]
+        with self._database.writing() as transaction:
+            transaction.lock_events()
+            for item in items:
+                now = self._clock.time()
+                events = event_values.changed(name, item, state, now, by=by, why=why)
+                if move_item(
+                    transaction, item.id, ItemState.WAITING, state, at=now, why=why or f"by {by}", events=events
+                ):
+                    self.gates.decide(transaction, name, item.key, effect, by=by, why=why)
+                    changed.append(item)
         return changed
 
     def _decide_wave(self, name: str, effect: Effect, *, by: str, why: str | None) -> None:

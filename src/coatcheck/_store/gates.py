@@ -120,6 +120,19 @@ class GateStore:
                 return decision
         return _first_decision(gate, decision)
 
+    def decide_open(
+        self, transaction: Transaction, subject: str, effect: Effect, *, by: str, via: Via, why: str | None
+    ) -> None:
+        """Decide the open gates of a subject in *transaction*, which holds the lock of events and carries them out."""
+        rows = transaction.rows(f"{_SELECT} WHERE subject = ? AND state = 'open'", (subject,))
+        for gate in map(_gate, rows):
+            option = gate.first_option(effect)
+            if option is not None:
+                self._close(
+                    transaction, gate, STATES[effect], self._decision(gate, option.id, by=by, via=via, why=why)
+                )
+                transaction.change("UPDATE gate SET is_done = 1, request = NULL WHERE id = ?", (gate.id,))
+
     def expire(self, now: float | None = None) -> Sequence[Gate]:
         """Carry out the deadlines that have passed, and return their gates as they are afterwards."""
         now = self._time() if now is None else now
