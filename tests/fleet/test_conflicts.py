@@ -259,7 +259,7 @@ class ChecksOf(FirstCandidate):
 
 
 @pytest.mark.parametrize(("passes", "state"), [(True, "delivered"), (False, "conflict")])
-def test_a_change_that_is_rebased_is_checked_again(tmp_path: Path, passes: bool, state: str) -> None:  # noqa: FBT001 - a parameter
+def test_a_change_that_is_rebased_is_checked_again(tmp_path: Path, passes: bool, state: str) -> None:
     """What passed its checks on an earlier commit is delivered only where it passes on the present one."""
     fleet = ConflictFixture(
         tmp_path, text="".join(f"{number}\n" for number in range(20)), diffs={"p0": LAST}, verify=VERIFY

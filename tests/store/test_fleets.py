@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import msgspec
@@ -21,6 +22,7 @@ from coatcheck._store.fleet_deliveries import DeliveryStore
 from coatcheck._store.fleet_planning import PlannedCandidate, PlannedItem
 from coatcheck._store.fleet_submissions import SubmissionBudget, SubmissionStore
 from coatcheck._store.fleet_work import FleetWork
+from coatcheck._store.fleet_workers import SILENT_SECONDS, WorkerStore
 from coatcheck._store.fleets import FleetStore
 from coatcheck.testing import FakeClock
 
@@ -249,3 +251,21 @@ def test_a_delivery_is_reserved_after_it_was_merged_with_those_before_it(
 
     assert [True, False, True, False, True] == reserved
     assert [[two.key], []] == [[each.key for each in second.before(at.fleet.id, item)] for item in (one, two)]
+
+
+def test_a_process_works_on_a_fleet_until_it_ends(at: Fixture, connect: Callable[[], Database]) -> None:
+    """A process that was killed does not count, and one of another machine only while it records that it works."""
+    running: set[int] = {os.getpid()}
+    workers = WorkerStore(connect(), clock=at.clock, running=lambda pid, **_: pid in running)
+    found = [workers.has_any(at.fleet.id)]
+    workers.record(at.fleet.id)
+    found.append(workers.has_any(at.fleet.id))
+    running.clear()
+    found.append(workers.has_any(at.fleet.id))
+    with at.store.database.writing() as transaction:
+        transaction.change("UPDATE fleet_worker SET host = 'other'")
+    found.append(workers.has_any(at.fleet.id))
+    at.clock.advance(SILENT_SECONDS)
+    found.append(workers.has_any(at.fleet.id))
+
+    assert [False, True, False, True, False] == found

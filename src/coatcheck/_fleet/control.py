@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
+
 from .. import errors
 from .._model import fleet_events as kinds
 from .._model.fleets import (
@@ -20,6 +22,7 @@ from .._model.fleets import (
     FleetCandidate,
     FleetDelivery,
     FleetItem,
+    FleetOutcome,
     FleetRecord,
     FleetState,
     FleetStatus,
@@ -30,6 +33,7 @@ from .._store.events import EventLog, StoredEvent
 from .._store.fleet_deliveries import DeliveryStore
 from .._store.fleet_planning import PlannedCandidate
 from .._store.fleet_work import FleetWork
+from .._store.fleet_workers import WorkerStore
 from .._store.fleets import FleetStore, move_item
 from .._values.value import JsonFields, Value
 from . import event_values
@@ -115,8 +119,13 @@ class FleetControl:
         return fleet
 
     def status(self, name: str) -> FleetStatus:
-        """Return how many items and candidates are in each state."""
-        return self.store.status(self.get(name))
+        """Return how many items and candidates are in each state, and whether a process works on the fleet."""
+        fleet = self.get(name)
+        status = self.store.status(fleet)
+        if status.outcome is not FleetOutcome.RUNNING:
+            return status
+        has_worker = WorkerStore(self._database, clock=self._clock).has_any(fleet.id)
+        return msgspec.structs.replace(status, has_worker=has_worker)
 
     def items(self, name: str, *, states: Iterable[ItemState] = (), keys: Iterable[str] = ()) -> Sequence[FleetItem]:
         """Return items of a fleet. Raises `ConfigurationError` for a key that it has not."""

@@ -104,10 +104,11 @@ class Deliverer:
             return await self._deliver(item)
 
     async def _deliver(self, item: FleetItem) -> Delivered:
+        deliver = self._targets[self._kind]
+        if self._queue is None or self._kind == "patch":
+            return await asyncio.to_thread(lambda: deliver(delivery_of(self._context, item)))
         delivery = await asyncio.to_thread(delivery_of, self._context, item)
-        if self._queue is not None and self._kind != "patch":
-            delivery = await self._merged(self._queue, item, delivery)
-        return await asyncio.to_thread(self._targets[self._kind], delivery)
+        return await asyncio.to_thread(deliver, await self._merged(self._queue, item, delivery))
 
     async def _merged(self, queue: MergeQueue, item: FleetItem, delivery: Delivery) -> Delivery:
         """Return a delivery as it merges after all that are made before it, and reserve it.

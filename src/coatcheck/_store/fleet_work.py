@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._model.fleets import CandidateState, FleetCandidate, ItemState
+from .._model.fleets import SWEPT_CANDIDATES, CandidateState, FleetCandidate, ItemState
 from .._patches.changed_lines import ChangedLines
 from .blobs import get_blob
 from .fleet_planning import keep_text
@@ -62,14 +62,17 @@ class FleetWork:
         with self._database.reading() as transaction:
             return transaction.row(query, (item,)) is None
 
-    def accounts_in_use(self, fleet: int) -> Sequence[tuple[str, str]]:
-        """Return the accounts that have running tasks of a fleet."""
+    def accounts_in_use(
+        self, fleet: int, *, states: Collection[CandidateState] = SWEPT_CANDIDATES
+    ) -> Sequence[tuple[str, str]]:
+        """Return the accounts that have candidates of a fleet in *states*: those whose tasks are polled."""
         query = (
-            "SELECT DISTINCT provider, account FROM fleet_candidate"
-            " WHERE fleet = ? AND state IN ('running', 'input_required')"
+            "SELECT DISTINCT provider, account FROM fleet_candidate"  # noqa: S608 - marks
+            f" WHERE fleet = ? AND state IN ({', '.join('?' * len(states))})"
         )
+        parameters = (fleet, *(state.value for state in states))
         with self._database.reading() as transaction:
-            return [(provider, account or "") for provider, account in transaction.rows(query, (fleet,))]
+            return [(provider, account or "") for provider, account in transaction.rows(query, parameters)]
 
     def record_review(
         self,

@@ -128,9 +128,7 @@ class GateStore:
         for gate in map(_gate, rows):
             option = gate.first_option(effect)
             if option is not None:
-                self._close(
-                    transaction, gate, STATES[effect], self._decision(gate, option.id, by=by, via=via, why=why)
-                )
+                self._close(transaction, gate, STATES[effect], self._decision(gate, option.id, by=by, via=via, why=why))
                 transaction.change("UPDATE gate SET is_done = 1, request = NULL WHERE id = ?", (gate.id,))
 
     def expire(self, now: float | None = None) -> Sequence[Gate]:

@@ -214,7 +214,27 @@ FLEET_ROUNDS = Migration(
         "ALTER TABLE fleet_candidate ADD COLUMN follows TEXT",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS)
+FLEET_WORKERS = Migration(
+    statements=(
+        # The processes that work on a fleet, and when they last recorded that (`fleet_workers.py`).
+        """CREATE TABLE fleet_worker (
+            fleet BIGINT NOT NULL, host TEXT NOT NULL, pid BIGINT NOT NULL, boot TEXT, started TEXT,
+            seen_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (fleet, host, pid)
+        )""",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (
+    FIRST,
+    SECOND,
+    WEBHOOKS,
+    CHECKS,
+    FLEETS,
+    REVIEWS,
+    GATES,
+    FLEET_SWEEPS,
+    FLEET_ROUNDS,
+    FLEET_WORKERS,
+)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
