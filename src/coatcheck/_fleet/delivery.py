@@ -7,6 +7,7 @@ Invariants:
 - no two deliveries are made to one branch that were not merged with one another, also by two processes: a delivery is
   reserved after it was merged with all that were reserved before it;
 - a change that passed its checks and is rebased is checked again; one that does not pass any more waits for a person;
+- a transient error of the forge is retried, `PAUSES` later;
 - a change that conflicts with those that were delivered before it is sent back to its service (`send_back.py`), at most
   twice, and then waits for a person as "conflict"; any other error leaves the item "failed"; neither stops the fleet;
 - where as many pull requests are open as allowed, the item stays approved.
@@ -39,8 +40,11 @@ from .target import Deliver, Delivered, Delivery, TooManyOpenError
 if TYPE_CHECKING:
     from .rebased_check import RebasedCheck
 
-# A forge that asks to wait longer than this ends the attempt (seconds).
+# A forge that asks to wait longer than this ends the attempt (seconds); how often an attempt is repeated after a transient
+# error, and the pauses where the forge names none (seconds).
 MAX_PAUSE = 900.0
+PAUSES = (5.0, 30.0, 60.0)
+TRANSIENT = (errors.RateLimitError, errors.ProviderUnavailableError, errors.TransportError)
 
 
 class Deliverer:
@@ -92,16 +96,17 @@ class Deliverer:
         return self._context.spec.sections.deliver.to
 
     async def _delivered(self, item: FleetItem) -> Delivered:
-        """Deliver an item; once more after the pause that the forge asks for."""
-        try:
-            return await self._deliver(item)
-        except errors.RateLimitError as error:
-            pause = error.retry_after or 60.0
-            if pause > MAX_PAUSE:
-                raise
-            self._context.notice(f"deliver {item.key}: {error}; trying again in {pause:.0f} s")
-            await self._context.clock.asleep(pause)
-            return await self._deliver(item)
+        """Deliver an item; again after a transient error and a pause, which the forge may name."""
+        for default in PAUSES:
+            try:
+                return await self._deliver(item)
+            except TRANSIENT as error:
+                pause = getattr(error, "retry_after", None) or default
+                if pause > MAX_PAUSE:
+                    raise
+                self._context.notice(f"deliver {item.key}: {error}; trying again in {pause:.0f} s")
+                await self._context.clock.asleep(pause)
+        return await self._deliver(item)
 
     async def _deliver(self, item: FleetItem) -> Delivered:
         deliver = self._targets[self._kind]

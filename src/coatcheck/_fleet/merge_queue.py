@@ -32,6 +32,16 @@ class DeliveredChange(NamedTuple):
     read: Callable[[], Patch]
 
 
+class _Tried(NamedTuple):
+    """The last change that was tried: its commit on its base, and the result of merging it after *before*."""
+
+    base: str
+    patch: bytes
+    commit: str
+    before: str
+    result: str
+
+
 class Fitted(NamedTuple):
     """A change that merges: the commit to start its branch at, and its patch against that."""
 
@@ -85,6 +95,7 @@ class _RepositoryQueue:
         self._clone: Path = self._stack.enter_context(repositories.clone(name, tip))
         self._trial = MergeTrial(self._clone, tip)
         self._keys: list[str] = []
+        self._tried: _Tried | None = None
 
     def close(self) -> None:
         self._stack.close()
@@ -98,17 +109,26 @@ class _RepositoryQueue:
         for change in changes[len(self._keys) :]:
             base = change.base or self._tip
             with suppress(errors.PatchError):
-                self._trial.merge(base, self._trial.commit(change.read(), base))
+                self._add(change.read(), base)
             self._keys.append(change.key)
+
+    def _add(self, patch: Patch, base: str) -> None:
+        """Merge a change; the one that was tried last, which is the next one as a rule, is merged already."""
+        tried = self._tried
+        if tried is not None and (tried.base, tried.patch, tried.before) == (base, bytes(patch), self._trial.result):
+            self._trial.result = tried.result
+        else:
+            self._trial.merge(base, self._trial.commit(patch, base))
 
     def require(self, patch: Patch, base: str) -> str:
         """Return a commit of the change on its base. Raises `MergeConflictError` where it does not merge."""
-        commit = self._trial.commit(patch, base)
+        commit, before = self._trial.commit(patch, base), self._trial.result
         try:
-            MergeTrial(self._clone, self._trial.result).merge(base, commit)
+            result = MergeTrial(self._clone, before).merge(base, commit)
         except MergeConflictError as error:
             error.tip = self._tip
             raise
+        self._tried = _Tried(base, bytes(patch), commit, before, result)
         return commit
 
     def rebased(self, base: str, commit: str) -> Fitted | None:
