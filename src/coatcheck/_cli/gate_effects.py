@@ -2,7 +2,8 @@
 
 Guarantees:
 - the decision is stored before anything is sent, so that another process cannot decide otherwise meanwhile;
-- what failed after the decision is tried again by the same command; a submission is never sent twice.
+- what failed after the decision is tried again by the same command; a submission is never sent twice;
+- the approval of a plan is sent by one process, and again only after the task was seen to wait for it still.
 """
 
 from __future__ import annotations
@@ -136,7 +137,15 @@ def _approve_plan(
         client.capabilities.require(Verb.APPROVE_PLAN, ref.provider)
         _check_plan(gates, gate, client.get_task(ref))
         gates.decide(gate, "approve", option=option, why=why, digest=digest)
-        client.approve_plan(ref)
+        if not gates.store.claim(gate.id):
+            is_sent = gates.store.get(gate.id).is_done
+            sentence = _plan_sentence(run, ref) if is_sent else f"another process is approving the plan of {ref}"
+            return _print_decision(run, gates, gate, "approve", sentence)
+        try:
+            client.approve_plan(ref)
+        except BaseException:  # Ctrl-C as well; the plan is looked at before it is approved again
+            gates.store.release(gate.id)
+            raise
     gates.store.complete(gate.id)
     return _print_decision(run, gates, gate, "approve", _plan_sentence(run, ref))
 

@@ -2,6 +2,7 @@
 
 Invariants:
 - a change of state is a compare-and-set, and its event is in the same transaction;
+- the decision about a plan is carried out by one process, which has claimed that (`GateStore.claim`);
 - a gate is decided once. The same decision again returns the first; another is a `ConflictError` that names the first;
 - a decision on another digest than the gate's, or after its deadline, is a `ConflictError`;
 - over MCP nothing is decided about what was submitted over MCP;
@@ -22,6 +23,7 @@ from .._model.gates import DEFAULT_SECONDS, PREFIX, SINGLE_KINDS, Decision, Effe
 from .._model.review_events import GateDecided, GateExpired, GateOpened, GateWithdrawn
 from .documents import decode, encode, to_document
 from .events import append_events
+from .processes import is_held, new_claim
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
@@ -161,6 +163,25 @@ class GateStore:
                 transaction.change("UPDATE gate SET is_done = 1, request = NULL WHERE id = ? AND is_done = 0", (id,))
                 > 0
             )
+
+    def claim(self, id: str) -> bool:
+        """Claim that this process carries out the decision of a gate; False where it was, or another process does.
+
+        The claim of a process that has ended is taken over.
+        """
+        now = self._time()
+        with self._database.writing() as transaction:
+            # On PostgreSQL others wait for the row from here on.
+            row = transaction.row("UPDATE gate SET is_done = is_done WHERE id = ? RETURNING is_done, intent", (id,))
+            if row is None or row[0] or (row[1] and is_held(row[1], now=now)):
+                return False
+            transaction.change("UPDATE gate SET intent = ? WHERE id = ?", (new_claim(now), id))
+            return True
+
+    def release(self, id: str) -> None:
+        """Give up the claim of a decision that was not carried out."""
+        with self._database.writing() as transaction:
+            transaction.change("UPDATE gate SET intent = NULL WHERE id = ? AND is_done = 0", (id,))
 
     def record_submission(self, subject: str, *, via: Via) -> None:
         """Record the way by which a subject was submitted, for `decide`."""
