@@ -169,6 +169,25 @@ def _check_plan(gates: Gates, gate: Gate, task: Task) -> None:
         )
 
 
+def plan_gate(run: CommandContext, gates: Gates, ref: TaskRef) -> Gate | None:
+    """Return the gate of the plan that a task waits with, also one that another process has just approved.
+
+    None where no decision is recorded, or the task does not wait for the approval of a plan.
+    """
+    if run.history.level == "off":
+        return None
+    approved = [each for each in gates.list(subject=str(ref), state="approved") if each.kind == "plan"]
+    if approved and not approved[-1].is_done:
+        return approved[-1]
+    try:
+        with run.client(ref.provider) as client:
+            gate = gates.observe(client.get_task(ref))
+    except errors.StoreError as error:
+        run.note(f"The approval could not be recorded: {error}")
+        return None
+    return gate if gate is not None and gate.kind == "plan" else None
+
+
 def approve_plan_without_gate(
     run: CommandContext,
     gates: Gates,
