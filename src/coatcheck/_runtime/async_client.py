@@ -25,6 +25,7 @@ from .transport import AsyncTransport
 if TYPE_CHECKING:
     from .._engine.submit import ResumedSubmission
     from .._model.events import TaskEvent
+    from .._model.gates import PlanDecision
     from .token_manager import AsyncTokenManager
 
 T = TypeVar("T")
@@ -120,7 +121,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
         timeout: Seconds | None = DEFAULT_TIMEOUT,
         interval: Seconds | Interval | None = None,
         first: bool = False,
-        approve: Callable[[Task], bool] | None = None,
+        approve: Callable[[Task], PlanDecision] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Wait until a task has ended or needs input, and return it. Step 2/2.
@@ -129,7 +130,8 @@ class AsyncClient(BaseClient[AsyncTransport]):
         None waits without limit. *interval* is the pause between polls (seconds or `timedelta`), or a function from the
         task's age to the pause, both in seconds; None takes a schedule that is estimated from earlier tasks.
         With several attempts all must have ended, or with *first* any.
-        *approve* is called with each task whose plan waits for approval: True approves the plan and continues the wait.
+        *approve* is called with each task whose plan waits for approval: True approves the plan and continues the wait,
+        "sent" continues it because another process approves the plan.
         *on_change* is called with the task whenever it has changed. Raises `WaitTimeoutError`, whose `ref` is all that
         is needed to wait again: the task is still running.
         """
@@ -174,7 +176,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
         timeout: Seconds | None = DEFAULT_TIMEOUT,
         interval: Seconds | Interval | None = None,
         first: bool = False,
-        approve: Callable[[Task], bool] | None = None,
+        approve: Callable[[Task], PlanDecision] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Submit a task and wait for its end. Steps 1/2 and 2/2 in one call: it takes minutes or hours.
