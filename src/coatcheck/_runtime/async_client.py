@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -18,6 +19,7 @@ from .._protocol.provider import Capabilities, TaskFilter
 from .async_driver import AsyncDriver, aiterate, aperform
 from .background_refresh import BackgroundRefresh
 from .base_client import BaseClient, Seconds, interval_of, seconds
+from .channel_transport import AsyncChannelTransport
 from .driver import closed_client
 from .session import DEFAULT_TIMEOUT, Session, spec_of
 from .transport import AsyncTransport
@@ -65,6 +67,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
             session, driver = self._opened
             await driver.settle()  # first, so that a refresh that has begun keeps its answer
             driver.close()
+            await driver.aclose_channels()
             if session.has_journal:
                 await asyncio.to_thread(session.close)  # which waits for a transaction
         if self._transport is not None:
@@ -389,7 +392,12 @@ class AsyncClient(BaseClient[AsyncTransport]):
             session = Session(self._options)
             if self._transport is None:
                 self._transport = _transport(session)
-            driver = AsyncDriver(self._transport, session.clock, max_in_flight=self._options.max_in_flight)
+            driver = AsyncDriver(
+                self._transport,
+                session.clock,
+                max_in_flight=self._options.max_in_flight,
+                channels=partial(_channels, session),
+            )
             self._opened = session, driver
             if self._background_refresh is not None:
                 self._background_refresh.refresh_when_known(session.credentials, driver)
@@ -397,6 +405,12 @@ class AsyncClient(BaseClient[AsyncTransport]):
 
     def _do(self, script: Script[T], doing: str, ref: object = "") -> Coroutine[Any, Any, T]:
         return aperform(script, self._driver, doing=doing, ref=ref)
+
+
+def _channels(session: Session) -> AsyncChannelTransport:
+    from .channel_opener import AsyncChannelOpener  # with the first channel
+
+    return AsyncChannelOpener(session.transport_options())
 
 
 def _transport(session: Session) -> AsyncTransport:

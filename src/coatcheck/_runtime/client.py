@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -16,6 +17,7 @@ from .._model.usage import Usage
 from .._protocol.effects import Script
 from .._protocol.provider import Capabilities, TaskFilter
 from .base_client import BaseClient, Seconds, interval_of, seconds
+from .channel_transport import ChannelTransport
 from .driver import Driver, closed_client, iterate, perform
 from .session import DEFAULT_TIMEOUT, Session, spec_of
 from .transport import CancellableTransport, Transport
@@ -375,10 +377,11 @@ class Client(BaseClient[Transport]):
 
     def _new_driver(self, session: Session) -> Driver:
         limit = self._options.max_in_flight
+        channels = partial(_channels, session)
         if self._transport is not None:
-            return Driver(self._transport, session.clock, max_in_flight=limit)
+            return Driver(self._transport, session.clock, max_in_flight=limit, channels=channels)
         self._transport, main = _transports(session)
-        return Driver(self._transport, session.clock, max_in_flight=limit, is_native=True, main=main)
+        return Driver(self._transport, session.clock, max_in_flight=limit, is_native=True, main=main, channels=channels)
 
     def _do(self, script: Script[T], doing: str) -> T:
         try:
@@ -386,6 +389,12 @@ class Client(BaseClient[Transport]):
         except errors.CoatcheckError as error:
             error.add_note(doing)  # a suspended exchange is not in the traceback
             raise
+
+
+def _channels(session: Session) -> ChannelTransport:
+    from .channel_opener import ChannelOpener  # with the first channel
+
+    return ChannelOpener(session.transport_options())
 
 
 def _transports(session: Session) -> tuple[Transport, CancellableTransport | None]:
