@@ -19,6 +19,9 @@ Effect: TypeAlias = Literal["approve", "reject"]
 OnExpiry: TypeAlias = Literal["reject", "approve", "hold"]
 Via: TypeAlias = Literal["cli", "library", "mcp", "webhook", "acp", "web", "policy", "expiry"]
 
+# What a wait does about a plan: approve it, end the wait, or continue since another process sends the approval.
+PlanDecision: TypeAlias = bool | Literal["sent"]
+
 KINDS: tuple[GateKind, ...] = ("plan", "permission", "question", "submission", "apply", "wave", "delivery")
 STATES: tuple[GateState, ...] = ("open", "approved", "rejected", "expired", "withdrawn")
 # Of these a subject has one open gate at most: one with another digest replaces it.
@@ -41,6 +44,34 @@ class GateOption(Value, frozen=True, kw_only=True):
         "label": "the same for people",
         "effect": "approve or reject",
         "is_lasting": "whether it holds for later requests of the same kind",
+    }
+
+
+class PermissionRequest(Value, frozen=True, kw_only=True):
+    """An agent's request for a permission: the task continues when one of `options` is chosen (`Client.decide_permission`).
+
+    `kind` is the agent's word for what it wants to do, such as "edit" or "execute"; `paths` are the files that it
+    named. At `expires_at` the service rejects the request.
+    """
+
+    id: str
+    title: str
+    kind: str | None = None
+    detail: str | None = None
+    options: tuple[GateOption, ...] = ()
+    attempt: int | None = None
+    paths: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "id": "its id, which `decide_permission` takes",
+        "title": "what the agent wants to do, in one line",
+        "kind": "the agent's word for it: edit, execute, fetch and so on",
+        "detail": "the same in full",
+        "options": "the possible decisions: gate option objects",
+        "attempt": "number of the attempt that waits",
+        "paths": "the files that the agent named",
+        "expires_at": "when the service rejects it",
     }
 
 

@@ -27,6 +27,7 @@ from .transport import AsyncTransport
 if TYPE_CHECKING:
     from .._engine.submit import ResumedSubmission
     from .._model.events import TaskEvent
+    from .._model.gates import PlanDecision
     from .token_manager import AsyncTokenManager
 
 T = TypeVar("T")
@@ -123,7 +124,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
         timeout: Seconds | None = DEFAULT_TIMEOUT,
         interval: Seconds | Interval | None = None,
         first: bool = False,
-        approve: Callable[[Task], bool] | None = None,
+        approve: Callable[[Task], PlanDecision] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Wait until a task has ended or needs input, and return it. Step 2/2.
@@ -132,7 +133,8 @@ class AsyncClient(BaseClient[AsyncTransport]):
         None waits without limit. *interval* is the pause between polls (seconds or `timedelta`), or a function from the
         task's age to the pause, both in seconds; None takes a schedule that is estimated from earlier tasks.
         With several attempts all must have ended, or with *first* any.
-        *approve* is called with each task whose plan waits for approval: True approves the plan and continues the wait.
+        *approve* is called with each task whose plan waits for approval: True approves the plan and continues the wait,
+        "sent" continues it because another process approves the plan.
         *on_change* is called with the task whenever it has changed. Raises `WaitTimeoutError`, whose `ref` is all that
         is needed to wait again: the task is still running.
         """
@@ -177,7 +179,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
         timeout: Seconds | None = DEFAULT_TIMEOUT,
         interval: Seconds | Interval | None = None,
         first: bool = False,
-        approve: Callable[[Task], bool] | None = None,
+        approve: Callable[[Task], PlanDecision] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Submit a task and wait for its end. Steps 1/2 and 2/2 in one call: it takes minutes or hours.
@@ -359,6 +361,11 @@ class AsyncClient(BaseClient[AsyncTransport]):
     async def approve_plan(self, ref: TaskRef | str) -> None:
         """Approve the plan of a task; it continues to run, so call `poll_task` again."""
         await self._do(self._session.verbs.approve_plan(ref), f"while approving the plan of {ref}")
+
+    async def decide_permission(self, ref: TaskRef | str, request: str, option: str) -> None:
+        """Choose an option of one of a task's `permission_requests`, by the ids of both; the task continues."""
+        script = self._session.verbs.decide_permission(ref, request, option)
+        await self._do(script, f"while deciding a permission of {ref}")
 
     async def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None = None, draft: bool = True) -> None:
         """Request that the service opens a pull request; the task shows it some seconds later."""

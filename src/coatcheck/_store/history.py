@@ -27,7 +27,7 @@ from .cache_rule import is_final
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
 from .location import open_database
-from .template_names import template_of
+from .submission_origins import template_of
 from .unchanged import mark_recorded, state_of
 
 if TYPE_CHECKING:
@@ -234,6 +234,13 @@ class History:
             if not refs:
                 return count
             count += self.forget(refs)
+
+    def prune_reviews(self, before: datetime) -> int:
+        """Delete the reviews that have ended and were begun before a time; how many there were."""
+        from .reviews import prune_reviews
+
+        with self._database.writing() as transaction:
+            return prune_reviews(transaction, before.timestamp())
 
     def export_lines(self, refs: Iterable[TaskRef] | None = None) -> Iterator[bytes]:
         """Yield each stored task with its events as a line of JSON; those of *refs* if they are given.

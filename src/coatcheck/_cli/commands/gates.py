@@ -11,10 +11,12 @@ from ... import errors
 from ..._app.gates import TASK_KINDS, Gates, open_gate_of
 from ..._model.gates import PREFIX, STATES
 from ..._model.tasks import TaskRef
+from ..._protocol.provider import Verb
 from ..._runtime.system_clock import SystemClock
 from ..context import CommandContext, command
 from ..gates import gate_details, gate_lines, log_line
 from ..json_output import to_object
+from ..option_rules import refuse_together, require_option
 from ..prompts import read_prompt
 
 if TYPE_CHECKING:
@@ -62,12 +64,14 @@ coatcheck gates --log --json
 def gates_command(
     run: CommandContext, *, subject: str | None, state: str | None, is_log: bool, after: int | None, limit: int
 ) -> None:
-    """List the decisions that are pending: plans, submissions, patches, questions.
+    """List the decisions that are pending: plans, permissions, submissions, patches, questions.
 
     With a GATE everything about it is printed, with a REF the gates of a task. --log prints who decided what, by which
     way, why, and on which digest, one line each with --json; nothing deletes that log.
     """
-    _check_list(subject, state, after, is_log=is_log)
+    refuse_together({"REF": subject, "--log": is_log})
+    refuse_together({"--state": state, "--log": is_log})
+    require_option("--after", after, "--log", is_log)
     with closing(open_gates(run)) as gates:
         if is_log:
             _print_log(run, gates, after, limit)
@@ -78,21 +82,14 @@ def gates_command(
             chosen: Any = {"all": None, None: "open"}.get(state, state)
             about = subject if subject is None or subject.startswith(OTHER_SUBJECTS) else str(run.ref(subject))
             found = gates.list(subject=about, state=chosen, limit=limit)
-            run.answer(lambda: {"gates": many_gates(found)}, lambda: gate_lines(found, run.now), is_long=True)
+            run.answer(
+                lambda: {"gates": many_gates(found)}, lambda: gate_lines(found, run.now, subject=about), is_long=True
+            )
 
 
 def many_gates(gates: Any) -> list[dict[str, Any]]:
     """Return gates as JSON objects."""
     return [to_object(gate) for gate in gates]
-
-
-def _check_list(subject: str | None, state: str | None, after: int | None, *, is_log: bool) -> None:
-    if is_log and (subject or state):
-        raise errors.ConfigurationError(
-            "--log takes no REF, no GATE and no --state", remedy="run: coatcheck gates --log"
-        )
-    if after is not None and not is_log:
-        raise errors.ConfigurationError("--after needs --log", remedy="pass --log as well")
 
 
 def _print_log(run: CommandContext, gates: Gates, after: int | None, limit: int) -> None:
@@ -122,20 +119,22 @@ coatcheck approve gate:1a2b3c4d --why "read it"
 @option_option
 @digest_option
 def approve_command(run: CommandContext, *, subject: str, gate: str | None, **options: Any) -> int:
-    """Approve what waits: a plan, a submission, a patch, an item of a fleet.
+    """Approve what waits: a plan, a permission, a submission, a patch, an item of a fleet.
 
     Of a task without a gate it is the agent's plan, which `show` prints. A submission that is approved is sent, and a
     patch applied to the checkout that it was meant for. What has changed since the gate was opened is not approved:
     read it again. Deciding the same again changes nothing, except that what failed is tried again.
     """
-    from ..gate_effects import approve_gate, approve_plan_without_gate
+    from ..gate_effects import approve_gate, approve_plan_without_gate, plan_gate
 
     with closing(open_gates(run)) as gates:
         chosen = _choose(run, gates, subject, gate)
         if chosen is not None and chosen.kind == "question":
             chosen = _current(run, gates, chosen)
-        if chosen is None:
+        chosen = chosen or plan_gate(run, gates, run.ref(subject))
+        if chosen is None and not _has_permissions(run, run.ref(subject)):
             return approve_plan_without_gate(run, gates, run.ref(subject), **options)
+        chosen = chosen or _gate_of_task(run, gates, run.ref(subject))
         return approve_gate(run, gates, chosen, **options)
 
 
@@ -152,7 +151,7 @@ coatcheck reject gate:1a2b3c4d
 @option_option
 @digest_option
 def reject_command(run: CommandContext, *, subject: str, gate: str | None, **options: Any) -> int:
-    """Reject what waits: a plan, a submission, a patch, an item of a fleet.
+    """Reject what waits: a plan, a permission, a submission, a patch, an item of a fleet.
 
     A submission is then never sent, and a patch is not applied. No service takes back a plan: the task still waits, and
     --why is sent to it as a message, where the service takes messages.
@@ -201,6 +200,12 @@ def _choose(run: CommandContext, gates: Gates, subject: str, gate: str | None) -
     return gates.find(subject) if subject.startswith(PREFIX) else open_gate_of(gates, run.ref(subject))
 
 
+def _has_permissions(run: CommandContext, ref: TaskRef) -> bool:
+    """Whether the tasks of a provider wait for permissions."""
+    with run.client(ref.provider) as client:
+        return Verb.DECIDE_PERMISSION in client.capabilities.verbs
+
+
 def _current(run: CommandContext, gates: Gates, gate: Gate) -> Gate:
     """Return the gate of what a task waits for now; *gate* where it is not about the state of a task."""
     if gate.kind not in TASK_KINDS:
@@ -210,8 +215,13 @@ def _current(run: CommandContext, gates: Gates, gate: Gate) -> Gate:
 
 def _gate_of_task(run: CommandContext, gates: Gates, ref: TaskRef) -> Gate:
     """Return the gate of what a task waits for, as its service reports it now."""
-    with run.client(ref.provider) as client:
-        task = client.get_task(ref)
+    try:
+        with run.client(ref.provider) as client:
+            task = client.get_task(ref)
+    except errors.NotLoggedInError as error:
+        raise errors.NotLoggedInError(
+            f"there is no open gate of {ref}, and its task cannot be read: {error}", remedy=error.remedy
+        ) from None
     gate = gates.observe(task)
     if gate is None:
         raise errors.TaskError(

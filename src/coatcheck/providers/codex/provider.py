@@ -75,9 +75,10 @@ VERBS: Mapping[Verb, Support] = {
 }
 
 CAPABILITIES = Capabilities(
+    vendor="openai",
     verbs=VERBS,
     option_variables={"starting_diff": ("CODEX_STARTING_DIFF",)},
-    reasons={Verb.APPROVE_PLAN: "Codex starts at once and needs no approval"},
+    reasons={Verb.APPROVE_PLAN: "the agent starts at once and needs no approval"},
     options=frozenset({"attempts", "mode", "starting_diff", "model"}),
     modes=frozenset({"code", "ask"}),
     max_attempts=request_bodies.MAX_ATTEMPTS,
