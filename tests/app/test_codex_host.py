@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -42,9 +43,10 @@ def environ(tmp_path: Path) -> Iterator[Mapping[str, str]]:
     program.parent.mkdir()
     program.write_text(PROGRAM.format(python=sys.executable))
     program.chmod(0o755)
-    values = {"PATH": str(program.parent), "XDG_STATE_HOME": str(tmp_path / "s"), "HOME": str(tmp_path)}
-    yield values
-    stop_host(values, clock=CLOCK)
+    with tempfile.TemporaryDirectory(dir="/tmp") as state:  # the path of a socket is short (unix(7))
+        values = {"PATH": str(program.parent), "XDG_STATE_HOME": state, "HOME": str(tmp_path)}
+        yield values
+        stop_host(values, clock=CLOCK)
 
 
 def mode(path: str) -> int:
@@ -121,3 +123,12 @@ def test_without_a_host_a_client_names_the_command(environ: Mapping[str, str]) -
         Client(PROVIDER, environ=environ).get_page()
 
     assert "coatcheck codex-host up" in str(caught.value.remedy)
+
+
+def test_a_socket_with_a_long_path_is_refused(environ: Mapping[str, str], tmp_path: Path) -> None:
+    """Where the state folder is too deep for a socket, the remedy is loopback."""
+    deep = {**environ, "XDG_STATE_HOME": str(tmp_path / ("d" * 100))}
+    with pytest.raises(errors.ConfigurationError) as caught:
+        start_host(deep, clock=CLOCK)
+
+    assert "codex-host up --port 0" in str(caught.value.remedy)

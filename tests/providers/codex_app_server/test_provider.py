@@ -226,7 +226,7 @@ def test_events_are_emitted_as_they_happen_and_can_be_continued(variant: str) ->
     streamed = list(client.stream_task(ref))
     rest = list(client.stream_task(ref, after=streamed[1].id))
 
-    assert ["task.started", "task.message", "unknown", "task.tool", "task.message", "task.succeeded"] == [
+    assert ["task.started", "task.message", "unknown", "task.tool", "task.message", "task.diff", "task.succeeded"] == [
         event.type for event in watched
     ]
     assert (["1", "2", "3", "4"], ["3", "4"]) == ([event.id for event in streamed], [event.id for event in rest])
