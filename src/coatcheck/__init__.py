@@ -111,6 +111,7 @@ if TYPE_CHECKING:
         PullRequest as PullRequest,
     )
     from ._model.review_events import (
+        ActionPerformed as ActionPerformed,
         CheckFinished as CheckFinished,
         GateDecided as GateDecided,
         GateExpired as GateExpired,
@@ -178,6 +179,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "__version__": "_version",
+    "ActionPerformed": "_model.review_events",
     "AnyEvent": "_model.events",
     "AppliedPatch": "_patches.apply_results",
     "Artifact": "_model.outcome",

@@ -66,7 +66,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     `needs_environment`: a task must name an environment or a repository. `option_variables` are the environment
     variables of the service's official tools for an option of `TaskSpec`, in their order.
     `has_resumable_stream`: `stream_events` takes the id of an event (*after*) and emits those after it as they
-    happen: waits read it in place of pauses between polls.
+    happen: waits read it in place of pauses between polls. `vendor` is the company as OpenTelemetry's attribute
+    `gen_ai.provider.name` names it; None takes the provider's name.
     """
 
     verbs: Mapping[Verb, Support]
@@ -81,6 +82,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     option_variables: Mapping[str, tuple[str, ...]] = {}
     has_resumable_stream: bool = False
+    vendor: str | None = None
 
     def require(self, verb: Verb, provider: str) -> Support:
         """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""

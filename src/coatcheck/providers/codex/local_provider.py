@@ -59,6 +59,7 @@ LOCAL_CAPABILITIES = msgspec.structs.replace(
         Verb.LIST_MODELS: "the agent's command decides which models there are",
         Verb.CREATE_PULL_REQUEST: "the local cloud has no pull requests; coatcheck apply REF --branch NAME makes a branch",
     },
+    vendor=None,  # its agent is anybody's
     typical_seconds=30.0,
     notes=(),
     has_resumable_stream=True,
