@@ -246,11 +246,12 @@ class PromptTurn:
         call = self._updates.call(wire.fields(parameters.get("toolCall")))
         chosen = decided_option(self._options.permissions, call, options, self._options.folder)
         if chosen is None:
+            job = self._options.job
             request = permission_request(
-                self._updates.title_of(call),
+                self._updates.title_of(call) + (f" (attempt {job.number})" if job.total > 1 else ""),
                 call,
                 options,
-                attempt=self._options.job.number,
+                attempt=job.number,
                 folder=self._options.folder,
                 change=self._updates.change_of(call),
             )
