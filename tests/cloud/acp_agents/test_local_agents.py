@@ -63,14 +63,17 @@ def machine(root: Path, **options: object) -> Iterator[Machine]:
     home = {"HOME": str(root / "home"), "XDG_STATE_HOME": str(root / "state"), "XDG_CONFIG_HOME": str(root / "config")}
     environ = {**os.environ, **home}
     make_site(root / "site", environ=os.environ)
+
+    def gates() -> Gates:
+        return Gates(Config(environ=environ), clock=SystemClock())
+
     chosen = ServeOptions(
         environments=(environment("owner/repo", root / "site", environ=os.environ),),
         command=AGENT,
-        gates=lambda: Gates(Config(environ=environ), clock=SystemClock()),
         data=root / "data",
         record=Path(record_path(environ)),
         environ=environ,
-        **{"permissions": "edits", **options},  # type: ignore[arg-type] # of these options
+        **{"permissions": "edits", "gates": gates, **options},  # type: ignore[arg-type] # of these options
     )
     with running(chosen) as record:
         yield Machine(environ, root, record)
@@ -181,3 +184,16 @@ def test_a_follow_up_continues_the_session(tmp_path: Path) -> None:
         second.outcome and second.outcome.text.strip(),
         paths,
     )
+
+
+def test_a_policy_of_another_store_decides_for_a_wait(tmp_path: Path) -> None:
+    """A server without the user's store: the wait sends what the policy decides, and goes on to the end."""
+    with machine(tmp_path, gates=None) as local:
+        settings = tmp_path / "config" / "coatcheck"
+        settings.mkdir(parents=True)
+        policy = '[gates.policies.make]\ndecision = "approve"\nkinds = ["permission"]\nsubjects = ["local:*"]\n'
+        (settings / "config.toml").write_text(policy)
+        task = local.submit("ask execute make", "ask execute install")
+        code, shown = local.run("wait", str(task))
+
+    assert (0, True) == (code, "make: yes install: yes" in shown)
