@@ -131,6 +131,14 @@ install_stream_clients() {
     (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts @asyncapi/parser@3.6.6 eventsource@3.0.7)
 }
 
+# The ACP agents of Claude Code and of Codex; each brings its program.
+install_acp_agents() {
+    [ -e "$peers/node/node_modules/.bin/codex-acp" ] && return
+    mkdir -p "$peers/node"
+    (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts \
+        @agentclientprotocol/claude-agent-acp@0.101.0 @zed-industries/codex-acp@0.16.0)
+}
+
 # Schemathesis sends requests to the routes that an OpenAPI document describes; in a virtual environment of its own.
 install_schemathesis() {
     [ -x "$peers/schemathesis/bin/schemathesis" ] && return
@@ -207,6 +215,7 @@ install_webhook_clients
 install_mcp_clients
 install_stream_clients
 install_schemathesis
+install_acp_agents
 install_durable_runner
 install_gh
 install_github_description
