@@ -97,7 +97,7 @@ def test_what_others_wrote_is_shown_and_has_no_effect(done: Pages) -> None:
     assert [] == markup
     assert "\\u202eevil\\u2066 \\x1b[31m" in page.words
     assert '<a href="https://example.com/?a&amp;b" rel="noopener noreferrer nofollow">' in page.text
-    assert "<h4>Big</h4>" in page.text
+    assert "<h3>Big</h3>" in page.text
 
 
 def test_a_patch_is_previewed_applied_and_undone(done: Pages, checkout: Path) -> None:

@@ -5,7 +5,8 @@ Guarantees:
 - raw HTML in it is text; links lead to http, https and mailto alone; there are no images, so no request is sent;
 - hidden characters are shown as escapes;
 - its headings come below those of the page;
-- a text longer than `LONGEST` is cut, and a sentence after it says so.
+- a text longer than `LONGEST` is cut, and a sentence after it says so;
+- nested deeper than `NESTING` it is shown as it was written.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 LONGEST = 100_000
+# markdown-it leaves out what is nested deeper: such a text is shown as it was written.
+NESTING = 50
 # Headings of a message begin at this level.
-FIRST_LEVEL = 4
+FIRST_LEVEL = 3
 TAGS = frozenset(
     (
         "a",
@@ -31,6 +34,7 @@ TAGS = frozenset(
         "code",
         "del",
         "em",
+        "h3",
         "h4",
         "h5",
         "h6",
@@ -58,7 +62,11 @@ SCHEMES = frozenset({"http", "https", "mailto"})
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    return (
+        MarkdownIt("commonmark", {"html": False, "maxNesting": NESTING})
+        .enable(["table", "strikethrough"])
+        .disable("image")
+    )
 
 
 def markdown(text: str | None) -> Markup:
@@ -68,6 +76,8 @@ def markdown(text: str | None) -> Markup:
     whole = text or ""
     parser = _parser()
     tokens = parser.parse(escape_lines(whole[:LONGEST].replace("\r\n", "\n")))
+    if any(token.level >= NESTING - 1 for token in tokens):
+        return Markup("<pre>{}</pre>").format(escape_lines(whole[:LONGEST])) + _cut_note(len(whole))
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1:]) + FIRST_LEVEL - 1)}"

@@ -147,6 +147,13 @@ def show_prompt(request: PageRequest) -> Response:
     return PlainTextResponse(escape_lines(require_entry(request).task.prompt or ""))
 
 
+def show_messages(request: PageRequest) -> Response:
+    """Send every message whole, hidden characters as escapes."""
+    outcome = outcome_of(require_entry(request).task, request.query.number("attempt"))
+    texts = [f"{each.role}:\n\n{each.text}" for each in (outcome.messages if outcome else ())]
+    return PlainTextResponse(escape_lines("\n\n---\n\n".join(texts)))
+
+
 def show_timeline(request: PageRequest) -> Response:
     """Show every event of a task by pages, the oldest first."""
     entry = require_entry(request)
@@ -161,6 +168,7 @@ ROUTES = (
     page("/tasks/{ref}/patch", show_patch),
     page("/tasks/{ref}/file", show_file),
     page("/tasks/{ref}/prompt", show_prompt),
+    page("/tasks/{ref}/messages", show_messages),
     page("/tasks/{ref}/timeline", show_timeline),
     action("/tasks/{ref}/refresh", refresh),
 )
