@@ -62,7 +62,7 @@ def test_a_form_submits_once(pages: Pages) -> None:
     nameless = pages.browser.post("/submit", {**fields, "once": ""})
     sent = [request.body for request in pages.cloud.seen("create_task")]
 
-    assert (303, first.location, "/") == (again.status, again.location, nameless.location)
+    assert (303, first.location, 400) == (again.status, again.location, nameless.status)
     assert (1, True) == (len(sent), b"One\\ntwo" in sent[0])
     assert ("action.performed", first.location.removeprefix("/tasks/")) in pages.events()
 
@@ -255,3 +255,13 @@ def test_a_question_is_answered_with_a_text(tmp_path: Path) -> None:
 
     assert (400, True, []) == (empty.status, "the answer was sent" in sent.words, list(pages.site.gates.list()))
     assert [True] == [b"The\\nsecond" in body for body in bodies]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"), [("q=%ff", "not UTF-8"), ("&".join(["a=1"] * 201), "more than 200 fields")]
+)
+def test_a_query_that_cannot_be_read_is_refused(pages: Pages, query: str, words: str) -> None:
+    """Bytes that are no text are an error, and are not replaced; too many fields are not read."""
+    answer = pages.browser.get(f"/?{query}")
+
+    assert (400, True) == (answer.status, words in answer.words)

@@ -70,9 +70,9 @@ def _answer(site: Site, view: View, request: Request, body: bytes) -> Response:
 def read_request(bare: PageRequest, request: Request, body: bytes) -> PageRequest:
     """Return the whole request. Raises `PermissionDeniedError` for a change without the session's token."""
     is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM_TYPE
-    form = Fields.parse(body.decode("utf-8", "replace")) if is_form else Fields()
+    form = Fields.parse(body) if is_form else Fields()
     if request.method == "POST" and bare.session is not None:
         token = form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
         if not bare.session.is_csrf(token):
             raise WRONG_CSRF
-    return bare._replace(query=Fields.parse(request.url.query), form=form, body=body)
+    return bare._replace(query=Fields.parse(request.scope["query_string"]), form=form, body=body)
