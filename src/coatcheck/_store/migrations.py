@@ -214,7 +214,20 @@ FLEET_ROUNDS = Migration(
         "ALTER TABLE fleet_candidate ADD COLUMN follows TEXT",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS)
+# The trace context of a submission (https://www.w3.org/TR/trace-context/).
+TRACES = Migration(statements=("ALTER TABLE submission ADD COLUMN traceparent TEXT",))
+MIGRATIONS: Sequence[Migration] = (
+    FIRST,
+    SECOND,
+    WEBHOOKS,
+    CHECKS,
+    FLEETS,
+    REVIEWS,
+    GATES,
+    FLEET_SWEEPS,
+    FLEET_ROUNDS,
+    TRACES,
+)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
