@@ -93,10 +93,12 @@ class WebApp:
 
     def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
-        if request.url.path.startswith(API) or error.status_code != 404:
+        if request.url.path.startswith(API) or "text/html" not in request.headers.get("accept", ""):
             return to_starlette(problem(error.status_code, error.detail, headers=error.headers))
-        missing = PageNotFoundError("no page has this address", remedy="begin at the list of tasks")
-        return error_page(self._bare(request), missing)
+        text = "no page has this address" if error.status_code == 404 else f"the page cannot be used so: {error.detail}"
+        answer = error_page(self._bare(request), PageNotFoundError(text, remedy="begin at the list of tasks"))
+        answer.status_code = error.status_code
+        return answer
 
     def _bug(self, request: Request, error: Exception) -> Response:
         """Answer for an error of ours; Starlette raises it again, and the server logs it."""

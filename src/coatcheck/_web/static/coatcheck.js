@@ -56,15 +56,30 @@ async function load() {
   }
 }
 
-// An element with data-live and an id is replaced as a whole; with data-live="rows" only its rows of the same key are,
-// and a link offers to load the list again where other rows came: nothing moves under the reader's pointer.
-function replaceParts(fresh) {
+// data-live="": replaced at once; its size stays, or nothing follows it. "rows": its rows of the same key are replaced.
+// "held": it would move what the reader sees, so a button shows it, unless it is below the window.
+// New rows and held parts wait in `pending` for the button: nothing moves under the reader's pointer.
+let pending = null;
+
+function replaceParts(fresh, isAsked = false) {
+  let isWaiting = false;
   for (const old of all("[data-live][id]")) {
     const next = fresh.getElementById(old.id);
     if (!next || isInUse(old)) continue;
-    if (old.dataset.live === "rows") replaceRows(old, next);
-    else if (withoutTimes(old) !== withoutTimes(next)) replaceOne(old, next);
+    const isSame = withoutTimes(old) === withoutTimes(next);
+    if (isSame) continue;
+    const isBelow = old.getBoundingClientRect().top > innerHeight;
+    if (isAsked || old.dataset.live === "" || isBelow) replaceOne(old, next);
+    else if (old.dataset.live === "rows") isWaiting = replaceRows(old, next) || isWaiting;
+    else isWaiting = true;
   }
+  pending = isWaiting ? fresh : null;
+  document.getElementById("changed").hidden = !isWaiting;
+}
+
+function showPending() {
+  if (pending) replaceParts(pending, true);
+  document.getElementById("main").focus({ preventScroll: true });
 }
 
 const isInUse = (element) => element.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
@@ -97,8 +112,7 @@ function replaceRows(old, next) {
     if (fresh && withoutTimes(row) !== withoutTimes(fresh)) replaceOne(row, fresh.cloneNode(true));
     rows.delete(row.dataset.key);
   }
-  const changed = document.getElementById("changed");
-  if (changed) changed.hidden = rows.size === 0;
+  return rows.size > 0;
 }
 
 function listen() {
@@ -178,11 +192,13 @@ function onKey(event) {
   else if (key === "/") document.getElementById("search")?.focus();
   else if (key === "u") document.querySelector("[data-up]")?.click();
   else if (key === "a" || key === "r") press(key);
+  else if (key === ".") showPending();
   else if (key !== "g") return void (isGoing = false);
   isGoing = key === "g" && !isGoing;
   event.preventDefault();
 }
 
 addEventListener("keydown", onKey);
+document.getElementById("show-changes")?.addEventListener("click", showPending);
 showTimes(document);
 if (meta("newest-event")) listen();
