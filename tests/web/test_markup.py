@@ -59,3 +59,18 @@ def test_only_harmless_elements_are_made(text: str) -> None:
 def test_what_is_nested_long_or_markup_is_shown(text: str, words: str) -> None:
     """Deep lists and raw HTML are text, and a cut is named."""
     assert words in markdown(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        ("## a\n\n#### b\n\n## c", "343"),
+        ("### a\n\n# b\n\n###### c", "334"),
+        ("# a\n## b\n### c\n#### d\n##### e", "34566"),
+    ],
+)
+def test_headings_skip_no_level(text: str, levels: str) -> None:
+    """The first heading comes below the page's own, and each is at most one level below the one before."""
+    found = "".join(re.findall(r"<h(\d)>", markdown(text)))
+
+    assert levels == found
