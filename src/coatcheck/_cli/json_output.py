@@ -153,6 +153,8 @@ DOCUMENTS: Mapping[str, str] = {
     "hooks replay": "`delivery`: its id, and `action`",
     "hooks secret": "`sender`, and `action`: `accept` or `remove`",
     "hooks serve": "one line once it is ready: `url` and `senders`",
+    "mcp serve": "an error document: its output is the protocol",
+    "mcp install": "`client`, `path`: its file, `text`: what a new file contains, and `is_changed`: whether the file was written",
     "fleet list": "`fleets`: fleet objects",
     "fleet plan": "a fleet plan",
     "fleet run": "`status`: fleet status, a line for each change (NDJSON), the last with `problems`: plan item objects",
