@@ -18,6 +18,7 @@ from .._app.clients import ClientFactory
 from .._app.gates import Gates
 from .._app.stored_reviews import open_reviews
 from .._app.task_history import level_of, open_history
+from .._app.task_session import TaskSession
 from .._app.templates import folders_of
 from .._engine.backoff import RetryPolicy
 from .sessions import Sessions
@@ -107,6 +108,11 @@ class Site:
     def new_link(self, origin: str, path: str = "/") -> str:
         """Return a link that opens the page at *path* in one browser, once, on the server at *origin*."""
         return f"{origin}/open?token={self.sessions.new_link(path)}"
+
+    def task_session(self, workspace: Workspace) -> TaskSession:
+        """Return a session for submissions that are repeatable, in *workspace*; close it."""
+        transport = self._transport
+        return TaskSession(workspace, transport=(lambda: transport) if transport else None, clock=self.clock)
 
     def verbs(self, provider: str) -> frozenset[str]:
         """Return what a service can do, nothing where it cannot be used."""

@@ -54,13 +54,14 @@ def create_task(call: Call) -> Any:
         open_pull_request=body.open_pull_request,
     )
     submission = operations.Submission(
-        body.prompt, options, body.provider, body.template, body.arguments, is_held=body.is_held
+        body.prompt, options, body.provider, body.template, body.arguments, is_held=body.is_held, key=body.key
     )
     submitted = operations.submit(call.request.site, submission, via="api")
     return {
         "task": submitted.task and to_object(submitted.task, is_summary=True),
         "gate": submitted.gate and to_object(submitted.gate),
         "warning": submitted.warning,
+        "is_repeated": submitted.is_repeated,
     }
 
 
@@ -236,7 +237,9 @@ CHECKOUT: Schema = fields(
         ),
     },
 )
-SUBMITTED: Schema = fields(task=maybe(ref("Task")), gate=maybe(ref("Gate")), warning=TEXT_OR_NULL)
+SUBMITTED: Schema = fields(
+    task=maybe(ref("Task")), gate=maybe(ref("Gate")), warning=TEXT_OR_NULL, is_repeated={"type": "boolean"}
+)
 OUTCOMES: Schema = {
     "enum": ["recorded", "done_before", "plan_approved", "permitted", "submitted", "answered", "rejected", "applied"]
 }
