@@ -192,7 +192,7 @@ def test_a_message_and_a_cancellation_are_sent_and_recorded(pages: Pages) -> Non
     told = pages.browser.submit(f"/tasks/{ref}", f"/tasks/{ref}/message", text="Use <b>tokens</b>")
     timeline = pages.browser.get(f"/tasks/{ref}/timeline").words
 
-    assert "was asked to stop" in cancelled.words
+    assert "Requested the cancellation" in cancelled.words
     assert "The message was sent" in told.words
     assert "(web): Use <b>tokens</b>" in timeline
 

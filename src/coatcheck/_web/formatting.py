@@ -117,7 +117,7 @@ MEANINGS: Mapping[str, str] = {
     "permission": "Approve: the agent may do this. Reject: it may not, and goes on without it.",
     "question": "Your answer is sent to the task, which goes on. Reject: no answer is sent.",
     "submission": "Approve: the task is submitted once, and may cost money. Reject: it is never sent.",
-    "apply": "Approve: the patch is applied to the checkout that it was meant for. Reject: nothing is changed.",
+    "apply": "Approve: the patch is applied to the checkout that was chosen with it. Reject: nothing is changed.",
     "wave": "Approve: the next items of the fleet are submitted by the running fleet. Reject: they are not.",
     "delivery": "Approve: the running fleet delivers this item, which may start automation of the repository. Reject: it does not.",
 }

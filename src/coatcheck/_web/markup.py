@@ -5,7 +5,7 @@ Guarantees:
 - raw HTML in it is text; links lead to http, https and mailto alone; there are no images, so no request is sent;
 - hidden characters are shown as escapes;
 - its headings come below those of the page, and skip no level;
-- a text longer than `LONGEST` is cut, and a sentence after it says so;
+- a text longer than `LONGEST` is cut, and a sentence after it names the cut;
 - nested deeper than `NESTING` it is shown as it was written.
 """
 

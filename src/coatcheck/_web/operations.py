@@ -272,12 +272,12 @@ def _current(site: Site, gate: Gate) -> Gate:
 def _apply_held(
     site: Site, held: HeldApplication, options: ApplyOptions, check: Callable[[Patch], None]
 ) -> ApplyReport:
-    """Apply what a gate holds, if it is meant for the checkout of this page."""
+    """Apply what a gate holds, if it is for the checkout of this page."""
     from .._app.patch_files import PatchOptions, commit_message, read_patch_file
 
     if site.checkout is None or os.path.realpath(held.root) != os.path.realpath(site.checkout):
         raise errors.ConfigurationError(
-            f"the decision is recorded, and the patch is meant for {held.root}, which is not the checkout of this page",
+            f"the decision is recorded, and the patch is for {held.root}, which is not the checkout of this page",
             remedy="carry it out in a terminal: coatcheck approve GATE",
         )
     if os.path.isabs(held.task):

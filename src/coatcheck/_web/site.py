@@ -64,7 +64,7 @@ class Site:
 
     @property
     def is_recording(self) -> bool:
-        """Whether the setting ``history`` lets anything be recorded."""
+        """Whether the setting ``history`` permits recording."""
         return level_of(self.config) != "off"
 
     @property

@@ -68,7 +68,7 @@ def _kind(type: str) -> str:
 
 
 def text_of(event: AnyEvent) -> str:
-    """Return what happened in words, "" where the kind of the event says all."""
+    """Return what happened in words, "" where the kind of the event is enough."""
     words = next((write for kind, write in WORDS if isinstance(event, kind)), None)
     return (words(event) if words else "") or event.text or ""
 

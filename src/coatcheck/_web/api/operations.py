@@ -32,7 +32,7 @@ def list_tasks(call: Call) -> Any:
 
 
 def _entry(entry: HistoryEntry, *, is_summary: bool = False) -> dict[str, object]:
-    """Return a stored task with what the store knows about it."""
+    """Return a stored task with when it was recorded, and whether that is current."""
     task = to_object(entry.task, is_summary=is_summary)
     return {**task, "recorded_at": jsonable(entry.recorded_at), "is_current": entry.is_current}
 
@@ -78,7 +78,7 @@ def refresh_task(call: Call) -> Any:
 
 
 def get_patch(call: Call) -> Any:
-    """Return the diff of an attempt, its own bytes."""
+    """Return the bytes of the diff of an attempt."""
     task = require_entry(call.request).task
     return bytes(choose_patch(task, task.attempts, call.query.attempt).outcome.patch or b"")
 

@@ -112,7 +112,7 @@ def refresh(request: PageRequest) -> Response:
     ref = request.ref
     task = poll_task(request.site, ref)
     if request.session is not None:
-        text = f"{ref} was read from its service" if task else f"{ref.provider} cannot be asked for one task"
+        text = f"{ref} was read from its service" if task else f"{ref.provider} does not report single tasks"
         request.session.notify(Notice(text, is_error=task is None))
     return redirect(task_url(ref))
 
