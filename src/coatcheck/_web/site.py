@@ -44,9 +44,19 @@ class Site:
     """One page of one user. Methods and what they return block; views run in threads."""
 
     def __init__(
-        self, workspace: Workspace, *, clock: Clock, checkout: str | None = None, transport: Transport | None = None
+        self,
+        workspace: Workspace,
+        *,
+        clock: Clock,
+        checkout: str | None = None,
+        transport: Transport | None = None,
+        base_url: str | None = None,
     ) -> None:
-        """*checkout* is the root of the checkout that patches are applied to, None for none."""
+        """*checkout* is the root of the checkout that patches are applied to, None for none.
+
+        *base_url* is the address of the service of the workspace's provider.
+        """
+        self._base_url = base_url
         self.workspace, self.clock, self.checkout = workspace, clock, checkout
         self._transport = transport
         self.sessions, self.troubles = Sessions(), Troubles()
@@ -95,7 +105,14 @@ class Site:
     @functools.cached_property
     def _clients(self) -> ClientFactory:
         store = self.history if self.is_recording else None
-        return ClientFactory(self.workspace, store=store, clock=self.clock, transport=self._transport, retry=RETRY)
+        return ClientFactory(
+            self.workspace,
+            store=store,
+            clock=self.clock,
+            transport=self._transport,
+            retry=RETRY,
+            base_url=self._base_url,
+        )
 
     def client(self, provider: str | None = None, **options: Any) -> AbstractContextManager[Client]:
         """Open a client of a service, as `ClientFactory.open` does."""
@@ -112,7 +129,10 @@ class Site:
     def task_session(self, workspace: Workspace) -> TaskSession:
         """Return a session for submissions that are repeatable, in *workspace*; close it."""
         transport = self._transport
-        return TaskSession(workspace, transport=(lambda: transport) if transport else None, clock=self.clock)
+        url = self._base_url if workspace.provider == self.workspace.provider else None
+        return TaskSession(
+            workspace, base_url=url, transport=(lambda: transport) if transport else None, clock=self.clock
+        )
 
     def verbs(self, provider: str) -> frozenset[str]:
         """Return what a service can do, nothing where it cannot be used."""

@@ -87,7 +87,7 @@ def web_command(
     clock = run.process_env.clock or SystemClock()
     options = server_options(run, toolsets, is_read_only=False, folders=())
     options = options._replace(folders=(os.path.realpath(root),) if root else ())
-    site = Site(run.workspace, clock=clock, checkout=root, transport=run.process_env.transport)
+    site = Site(run.workspace, clock=clock, checkout=root, transport=run.process_env.transport, base_url=run.base_url)
     session = open_session(run)
     try:
         mcp = mcp_route(session, options)

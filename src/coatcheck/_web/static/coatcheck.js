@@ -115,26 +115,48 @@ function replaceRows(old, next) {
   return rows.size > 0;
 }
 
+// --- events: one stream for all pages of the browser, which open at most six connections to a server --------------------
+
+const CHANNEL = "coatcheck events";
+let lastEvent = meta("newest-event");
+
+function receive({ id, data, status }) {
+  if (status !== undefined) {
+    const connection = document.getElementById("connection");
+    if (connection.textContent && !status) schedule();
+    connection.textContent = status;
+    return;
+  }
+  lastEvent = id;
+  const { type, subject } = JSON.parse(data);
+  const wanted = document.body.dataset.subject;
+  if (!wanted || subject === wanted || type.startsWith("gate.")) schedule();
+}
+
+// Returns a promise that is kept when the stream has ended for good: another page may then open one.
+function stream(send) {
+  return new Promise((end) => {
+    const source = new EventSource(`/events?after=${lastEvent}`);
+    source.addEventListener("open", () => send({ status: "" }));
+    source.addEventListener("change", ({ lastEventId, data }) => send({ id: lastEventId, data }));
+    source.addEventListener("error", () => {
+      const isOver = source.readyState === EventSource.CLOSED;
+      send({ status: isOver ? "Not live: load the page again" : "Not live: the server does not answer" });
+      if (isOver) end();
+    });
+    addEventListener("pagehide", () => source.close());
+  });
+}
+
 function listen() {
-  const connection = document.getElementById("connection");
-  const source = new EventSource(`/events?after=${meta("newest-event")}`);
-  let hasFailed = false;
-  source.addEventListener("open", () => {
-    connection.textContent = "";
-    if (hasFailed) schedule();
-    hasFailed = false;
-  });
-  source.addEventListener("change", (event) => {
-    const { type, subject } = JSON.parse(event.data);
-    const wanted = document.body.dataset.subject;
-    if (!wanted || subject === wanted || type.startsWith("gate.")) schedule();
-  });
-  source.addEventListener("error", () => {
-    hasFailed = true;
-    connection.textContent = source.readyState === EventSource.CLOSED
-      ? "Not live: load the page again" : "Not live: the server does not answer";
-  });
-  addEventListener("pagehide", () => source.close());
+  if (!navigator.locks) return stream(receive);
+  const channel = new BroadcastChannel(CHANNEL);
+  channel.addEventListener("message", ({ data }) => receive(data));
+  const send = (message) => {
+    receive(message);
+    channel.postMessage(message);
+  };
+  return navigator.locks.request(CHANNEL, () => stream(send));
 }
 
 addEventListener("pageshow", (event) => {
