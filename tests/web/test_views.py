@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.checkouts import RepositoryCopies, git, make_checkout
-from tests.web.web_support import Pages
+from tests.web.web_support import Answer, Pages
 
 from coatcheck._app.held_work import HeldTask, hold_submission
 from coatcheck._model.gates import Gate
@@ -265,3 +265,24 @@ def test_a_query_that_cannot_be_read_is_refused(pages: Pages, query: str, words:
     answer = pages.browser.get(f"/?{query}")
 
     assert (400, True) == (answer.status, words in answer.words)
+
+
+def test_a_template_makes_the_prompt(pages: Pages) -> None:
+    """The form has a field for each argument; a missing one is an error, and a path is no template."""
+    folder = Path(pages.environ["HOME"], ".config", "coatcheck", "prompts")
+    folder.mkdir(parents=True)
+    (folder / "fix.md").write_text("---\narguments:\n  issue:\n    required: true\n---\nFix {{issue}} now\n")
+    form = pages.browser.get("/submit?template=fix")
+    fields = {**form.fields("/submit"), "environment": "owner/repo"}
+    missing = pages.browser.post("/submit", {**fields, "arg.issue": " "})
+    path = pages.browser.post("/submit", {**fields, "template": str(folder / "fix.md"), "arg.issue": "x"})
+    done = pages.browser.post("/submit", {**missing_again(missing, fields), "arg.issue": "<b>\r\nline"})
+    [sent] = pages.cloud.seen("create_task")
+
+    assert ('name="arg.issue"' in form.text, 400, 400, 303) == (True, missing.status, path.status, done.status)
+    assert b"Fix <b>\\nline now" in sent.body
+
+
+def missing_again(answer: Answer, fields: dict[str, str]) -> dict[str, str]:
+    """Return the fields of the form that an error shows again."""
+    return {**fields, **answer.fields("/submit")}

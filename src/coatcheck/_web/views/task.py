@@ -24,7 +24,7 @@ from ..timeline import Entry, entries
 if TYPE_CHECKING:
     from ..._model.gates import Gate
     from ..._model.outcome import Outcome
-    from ..._model.tasks import TaskRef
+    from ..._model.tasks import Task, TaskRef
     from ..site import Site
 
 # Entries of the timeline on the task's page; the page of the timeline has all.
@@ -50,6 +50,7 @@ def show_task(request: PageRequest) -> Response:
         timeline=[each for each in shown if not each.is_log],
         log=_log(shown, outcome),
         gates=_gates(request.site, task.ref),
+        usage=_usage(shown, task),
         verbs=request.site.verbs(task.ref.provider),
         has_more_events=len(shown) == LAST_EVENTS,
     )
@@ -101,6 +102,12 @@ def _log(shown: Sequence[Entry], outcome: Outcome | None) -> str:
     printed = [each.text for each in shown if each.is_log]
     worklog = [each.text for each in outcome.worklog] if outcome is not None and not printed else []
     return "\n".join(text.rstrip("\n") for text in [*printed, *worklog])
+
+
+def _usage(shown: Sequence[Entry], task: Task) -> str | None:
+    """Return what the task has used, in the words of its service; None where it reports nothing."""
+    reported = [notice.text for notice in task.notices if notice.kind == "usage"]
+    return next(iter(reported), None) or next((each.text for each in reversed(shown) if each.kind == "usage"), None)
 
 
 def _gates(site: Site, ref: TaskRef) -> Sequence[Gate]:
