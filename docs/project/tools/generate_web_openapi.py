@@ -30,7 +30,9 @@ PROBLEMS: Mapping[int, str] = {
     401: "the token of the server is missing",
     403: "another origin has sent the request, or it is not allowed",
     404: "there is no such task or gate",
+    408: "the body did not arrive in time",
     409: "somebody else was faster, or what is decided or applied has changed",
+    413: "the body is larger than 4 MiB",
     421: "the name of the host is not one of this machine",
     422: "the query, the body or the patch is not valid",
     429: "the service limits the rate of requests",
@@ -90,7 +92,7 @@ def operation(endpoint: Endpoint) -> dict[str, object]:
     """Return the description of one operation."""
     returned = {endpoint.media_type: {"schema": refs_to(SCHEMAS, endpoint.returns)}}
     problem = {PROBLEM_TYPE: {"schema": {"$ref": SCHEMAS + "Problem"}}}
-    statuses = sorted({*EVERYWHERE, *endpoint.errors})
+    statuses = sorted({*EVERYWHERE, *endpoint.errors, *((408, 413) if endpoint.body else ())})
     described: dict[str, object] = {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
