@@ -60,6 +60,14 @@ def test_what_is_wrong_is_a_problem_document(
     assert "application/problem+json" == answer.headers["content-type"]
 
 
+@pytest.mark.parametrize("path", ["/api/v1/tasks", "/submit"])
+def test_a_wrong_method_names_the_right_ones(pages: Pages, path: str) -> None:
+    """The header Allow lists every method of the path (RFC 9110, section 15.5.6)."""
+    answer = send(pages.app.asgi, "DELETE", path, {**pages.browser.headers, "accept": "*/*"})
+
+    assert (405, {"GET", "HEAD", "POST"}) == (answer.status, set(answer.headers["allow"].split(", ")))
+
+
 def test_a_browser_needs_the_token_of_its_session(pages: Pages) -> None:
     """A change by the cookie alone is refused; with the header that the page's script sends it is made."""
     csrf = pages.browser.get("/settings").fields("/settings/link")["csrf"]

@@ -24,7 +24,7 @@ from coatcheck._web.api.operations import ENDPOINTS
 PATH = Path(__file__).parents[2] / "reference" / "web-openapi.json"
 SCHEMAS = "#/components/schemas/"
 # Problem documents of every operation.
-EVERYWHERE = (400, 401, 403, 421, 422, 500, 503)
+EVERYWHERE = (400, 401, 403, 409, 421, 422, 500, 503)
 PROBLEMS: Mapping[int, str] = {
     400: "this cannot be done, or a setting is wrong",
     401: "the token of the server is missing",

@@ -57,6 +57,29 @@ def _registration(path: str, view: View, methods: Sequence[str]) -> Registration
     return register
 
 
+def merged(routes: Sequence[BaseRoute]) -> list[BaseRoute]:
+    """Return *routes* with one route for each path, so that a 405 lists every method of it (RFC 9110, 15.5.6)."""
+    by_path: dict[str, list[Route]] = {}
+    others = []
+    for route in routes:
+        if isinstance(route, Route) and route.methods:
+            by_path.setdefault(route.path, []).append(route)
+        else:
+            others.append(route)
+    return [*(each[0] if len(each) == 1 else _with_methods(each) for each in by_path.values()), *others]
+
+
+def _with_methods(routes: Sequence[Route]) -> Route:
+    """Return one route that has the methods of all."""
+    endpoints = {method: route.endpoint for route in routes for method in route.methods or ()}
+
+    async def endpoint(request: Request) -> Response:
+        answer: Response = await endpoints[request.method](request)
+        return answer
+
+    return Route(routes[0].path, endpoint, methods=list(endpoints))
+
+
 def _answer(site: Site, view: View, request: Request, body: bytes) -> Response:
     origin = f"http://{request.headers.get('host', '')}"
     bare = PageRequest(site, request.scope.get(SESSION), request.url.path, request.path_params, origin=origin)
