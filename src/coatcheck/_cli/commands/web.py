@@ -11,9 +11,17 @@ import click
 from ... import errors
 from ..context import CommandContext, command
 from ..process_env import can_browse
+from .mcp import open_session, require_sdk, server_options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import BaseRoute
+
+    from ..._app.task_session import TaskSession
+    from ..._mcp.tools import ServerOptions
     from ..._web.site import Site
+    from ..mcp_over_http import RunningApplication
 
 
 @command(
@@ -38,12 +46,26 @@ coatcheck web --no-open --token-file ./token --json
     metavar="FILE",
     help="The bearer token of programs, created if it is missing (default: in the user's state folder).",
 )
-def web_command(run: CommandContext, *, port: int, no_open: bool, checkout: str | None, token_file: str | None) -> None:
+@click.option(
+    "--mcp-tools",
+    "toolsets",
+    metavar="NAMES",
+    help="Toolsets of MCP at /mcp beside tasks, with commas, as of `coatcheck mcp --tools`.",
+)
+def web_command(
+    run: CommandContext,
+    *,
+    port: int,
+    no_open: bool,
+    checkout: str | None,
+    token_file: str | None,
+    toolsets: str | None,
+) -> None:
     """Serve a page that shows, compares, decides and applies what the store has.
 
     It listens on loopback only. The link that is printed opens the page in one browser, once; the page itself makes
-    further ones. Patches are applied to --checkout and to no other folder. Programs use the JSON API below /api/v1
-    with the token of --token-file. Ctrl-C ends it.
+    further ones. Patches are applied to --checkout and to no other folder. Programs use the JSON API below /api/v1,
+    and agents MCP at /mcp, with the token of --token-file. Ctrl-C ends it.
     """
     from ..._web.rendering import require_extra
 
@@ -63,11 +85,31 @@ def web_command(run: CommandContext, *, port: int, no_open: bool, checkout: str 
     path = os.path.join(run.process_env.folder, os.path.expanduser(path))
     token = read_or_create(path)
     clock = run.process_env.clock or SystemClock()
-    site = Site(run.workspace, clock=clock, checkout=root, transport=run.process_env.transport)
+    options = server_options(run, toolsets, is_read_only=False, folders=())
+    options = options._replace(folders=(os.path.realpath(root),) if root else ())
+    site = Site(run.workspace, clock=clock, checkout=root, transport=run.process_env.transport, base_url=run.base_url)
+    session = open_session(run)
     try:
-        serve(run, site, token=token, token_file=path, port=port, opens=not no_open)
+        mcp = mcp_route(session, options)
+        serve(run, site, token=token, token_file=path, port=port, opens=not no_open, extra=(mcp,))
     finally:
+        session.close()
         site.close()
+
+
+def mcp_route(session: TaskSession, options: ServerOptions) -> BaseRoute:
+    """Return the route of MCP; what it needs is imported by its first request."""
+    from starlette.routing import Route
+
+    from ..mcp_over_http import PATH, LazyApplication
+
+    def load() -> RunningApplication:
+        require_sdk()
+        from ..._mcp.http import McpApplication
+
+        return McpApplication(session, options)
+
+    return Route(PATH, LazyApplication(load))
 
 
 def serve(
@@ -79,13 +121,14 @@ def serve(
     port: int = 0,
     opens: bool = True,
     path: str = "/",
+    extra: Sequence[BaseRoute] = (),
 ) -> None:
     """Serve the page of *site* until SIGINT, SIGTERM or SIGHUP; a browser is opened at *path* where one is visible."""
     from ..._server.http_protocol import limits_here
     from ..._server.listener import serving_app, stop_signal
     from ..._web.app import WebApp
 
-    app = WebApp(site, token=token)
+    app = WebApp(site, token=token, extra=extra)
     with (
         stop_signal() as wait,
         app.running(),
@@ -102,6 +145,8 @@ def serve(
 
 def _announce(run: CommandContext, origin: str, link: str, *, token_file: str | None) -> None:
     """Print the link; it works once."""
+    from ..mcp_over_http import PATH
+
     if run.is_json:
         from ..json_output import dump_line
 
@@ -110,5 +155,5 @@ def _announce(run: CommandContext, origin: str, link: str, *, token_file: str | 
     run.console.show(f"Serving {origin}")
     run.console.show(f"Open once: {link}")
     if token_file is not None:
-        run.note(f"Programs: {origin}/api/v1, with the token in {token_file}")
+        run.note(f"Programs: {origin}/api/v1, agents: {origin}{PATH} (MCP), with the token in {token_file}")
     run.note("Ctrl-C ends it.")
