@@ -131,6 +131,13 @@ install_stream_clients() {
     (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts @asyncapi/parser@3.6.6 eventsource@3.0.7)
 }
 
+# Playwright, which drives the Chromium of the system: its own browsers are not downloaded.
+install_playwright() {
+    "$peers/python/bin/python" -c 'import playwright' 2>/dev/null ||
+        "$peers/python/bin/python" -m pip install --quiet playwright==1.65.2
+    command -v chromium >/dev/null || echo "no chromium: what needs a browser is skipped (apt-get install chromium)" >&2
+}
+
 # Schemathesis sends requests to the routes that an OpenAPI document describes; in a virtual environment of its own.
 install_schemathesis() {
     [ -x "$peers/schemathesis/bin/schemathesis" ] && return
@@ -196,6 +203,7 @@ install_zizmor
 install_sdk_clients
 install_webhook_clients
 install_stream_clients
+install_playwright
 install_schemathesis
 install_durable_runner
 install_gh

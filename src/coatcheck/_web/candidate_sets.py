@@ -19,7 +19,7 @@ from .._app.outcomes import load_task
 from .._app.task_history import StoredTask
 from .._review.candidate_sources import task_candidates
 from .._review.candidates import Candidate
-from .error_pages import PageNotFoundError
+from .page_errors import PageNotFoundError
 from .rendering import task_url
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from .diffs.file_rows import UNIFIED, VIEWS
 from .diffs.file_section import DiffFile, FileView, files_of, files_of_interdiff
 from .diffs.interdiff import interdiff
 from .diffs.links import DiffLinks
-from .error_pages import PageNotFoundError
+from .page_errors import PageNotFoundError
 
 if TYPE_CHECKING:
     from .page_request import PageRequest
