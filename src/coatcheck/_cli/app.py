@@ -65,6 +65,7 @@ COMMANDS = {
     "serve": "serve",
     "web": "web",
     "hooks": "hooks",
+    "mcp": "mcp",
     "workflow": "workflow",
     "help": "information",
     "version": "information",
