@@ -62,7 +62,7 @@ def test_attempts_are_side_by_side(pages: Pages) -> None:
     assert [True] * 6 == [
         "Files that differ: 1 of 2" in words,
         "the same in all 3 candidates" in words,
-        "different in 2, not changed by 3" in words,
+        "different in 2 , not changed by 3" in words,
         "&lt;b&gt;" in page.text,
         "THIRTY" in second.text,
         "1 file that all candidates change in the same way is not shown" in second.words,

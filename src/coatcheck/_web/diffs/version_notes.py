@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .candidate_files import FileRow
+from .links import DiffLinks
+from .visible_text import to_attribute
 
 
-def note_html(row: FileRow | None, number: int) -> str:
-    """Return the note about a file of candidate *number*, empty where there is one candidate or nothing is known."""
+def note_html(row: FileRow | None, number: int, links: DiffLinks) -> str:
+    """Return the note about a file of candidate *number*, empty where there is one candidate or nothing is known.
+
+    The numbers of candidates that change it in another way are links to the difference.
+    """
     if row is None or len(row.compared) < 2 or number - 1 not in row.compared:
         return ""
     if row.only == number - 1:
         return f'<span class="alone">only candidate {number} changes this file</span>'
-    return f'<span class="fact">{note_text(row, number)}</span>'
+
+    def link(other: int) -> str:
+        url = to_attribute(f"{links.page(against=str(other), only=None)}#{row.anchor}")
+        return f'<a href="{url}" title="difference from candidate {other}">{other}</a>'
+
+    return f'<span class="fact" data-swap>{_note(row, number, link)}</span>'
 
 
-def note_text(row: FileRow, number: int) -> str:
+def _note(row: FileRow, number: int, link: Callable[[int], str]) -> str:
     """Return in words how the other candidates change the file."""
     own = row.cells[number - 1]
     if row.is_same:
@@ -30,13 +40,13 @@ def note_text(row: FileRow, number: int) -> str:
     other = [at for at, cell in cells if cell and (own is None or cell.version != own.version)]
     without = [at for at, cell in cells if cell is None and at - 1 in row.compared]
     parts = [
-        f"the same in {_and(same)}" if same else "",
-        f"different in {_and(other)}" if other else "",
-        f"not changed by {_and(without)}" if without else "",
+        f"the same in {_and(list(map(str, same)))}" if same else "",
+        f"different in {_and(list(map(link, other)))}" if other else "",
+        f"not changed by {_and(list(map(str, without)))}" if without else "",
     ]
     return ", ".join(filter(None, parts))
 
 
-def _and(numbers: Sequence[int]) -> str:
-    *first, last = map(str, numbers)
+def _and(words: Sequence[str]) -> str:
+    *first, last = words
     return f"{', '.join(first)} and {last}" if first else last

@@ -64,7 +64,7 @@ def show(request: PageRequest, find: Find) -> Response:
         number=query.number("page") or 1,
         anchor=query.get("file") or None,
         part=(query.number("part") or 1) - 1,
-        notes_of=lambda file: note_html(rows.get(file.anchor), selected.shown.number),
+        notes_of=lambda file: note_html(rows.get(file.anchor), selected.shown.number, selected.links),
     )
     job = request.site.check_jobs.get(candidates.path)
     return render(
