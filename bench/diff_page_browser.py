@@ -29,7 +29,9 @@ def first_visible(page: Page, url: str) -> float:
     """Return the milliseconds from the beginning of the navigation until the first file was visible."""
     page.goto("about:blank")
     page.goto(url, wait_until="commit")
-    return float(page.wait_for_function("window.first").json_value())
+    while not (first := page.evaluate("window.first")):
+        page.wait_for_timeout(20)
+    return float(first)
 
 
 def scroll(page: Page) -> None:
