@@ -133,7 +133,7 @@ def _reader(root: str | None, base: str | None) -> BaseReader | None:
     if root is None:
         return None
     try:
-        return CommitFiles(Checkout.at(root), base or "HEAD")
+        return CommitFiles(Checkout.at(root), base)
     except GitError:
         return None
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from tests.web.diffs.diff_support import LINKS, diff
+from tests.web.diffs.diff_support import diff
 
 from coatcheck._patches.parse import Patch
 from coatcheck._web.diffs.candidate_files import candidate_files
@@ -37,7 +37,7 @@ def test_a_file_says_who_else_changes_it() -> None:
         "different in 1 and 3",
         "",
     ] == [
-        re.sub("<[^>]*>", "", note_html(row, number, LINKS))
+        re.sub("<[^>]*>", "", note_html(row, number))
         for row, number in (
             (rows["alone"], 1),
             (rows["same"], 2),

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from .candidate_files import FileRow
 from .links import DiffLinks
 from .visible_text import to_attribute
 
 
-def note_html(row: FileRow | None, number: int, links: DiffLinks) -> str:
-    """Return the note about a file of candidate *number*, empty where there is one candidate or nothing is known.
-
-    The numbers of candidates that change it in another way are links to the difference.
-    """
+def note_html(row: FileRow | None, number: int) -> str:
+    """Return the note about a file of candidate *number*, empty where there is one candidate or nothing is known."""
     if row is None or len(row.compared) < 2 or number - 1 not in row.compared:
         return ""
     if row.only == number - 1:
         return f'<span class="alone">only candidate {number} changes this file</span>'
-
-    def link(other: int) -> str:
-        url = to_attribute(f"{links.page(against=str(other), only=None)}#{row.anchor}")
-        return f'<a href="{url}" title="difference from candidate {other}">{other}</a>'
-
-    return f'<span class="fact" data-swap>{_note(row, number, link)}</span>'
+    return f'<span class="fact">{_note(row, number)}</span>'
 
 
-def _note(row: FileRow, number: int, link: Callable[[int], str]) -> str:
+def links_html(row: FileRow | None, number: int, links: DiffLinks) -> str:
+    """Return links to the differences from the candidates that change the file in another way."""
+    if row is None or number - 1 not in row.compared or row.is_same or row.only is not None:
+        return ""
+    own = row.cells[number - 1]
+    others = [at for at, cell in enumerate(row.cells, 1) if cell and own and cell.version != own.version]
+    urls = ((at, f"{links.page(against=str(at), only=None)}#{row.anchor}") for at in others)
+    html = " ".join(f'<a href="{to_attribute(url)}">Difference from {at}</a>' for at, url in urls)
+    return f"<span data-swap>{html}</span> " if html else ""
+
+
+def _note(row: FileRow, number: int) -> str:
     """Return in words how the other candidates change the file."""
     own = row.cells[number - 1]
     if row.is_same:
@@ -40,13 +43,13 @@ def _note(row: FileRow, number: int, link: Callable[[int], str]) -> str:
     other = [at for at, cell in cells if cell and (own is None or cell.version != own.version)]
     without = [at for at, cell in cells if cell is None and at - 1 in row.compared]
     parts = [
-        f"the same in {_and(list(map(str, same)))}" if same else "",
-        f"different in {_and(list(map(link, other)))}" if other else "",
-        f"not changed by {_and(list(map(str, without)))}" if without else "",
+        f"the same in {_and(same)}" if same else "",
+        f"different in {_and(other)}" if other else "",
+        f"not changed by {_and(without)}" if without else "",
     ]
     return ", ".join(filter(None, parts))
 
 
-def _and(words: Sequence[str]) -> str:
-    *first, last = words
+def _and(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
     return f"{', '.join(first)} and {last}" if first else last

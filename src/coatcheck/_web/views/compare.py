@@ -12,12 +12,12 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from ... import errors
 from ..candidate_sets import CandidateSet
 from ..check_jobs import CheckJob
-from ..comparison import comparisons, select, table_of
+from ..comparison import Selection, comparisons, select, table_of
 from ..diffs.candidate_files import FileRow
 from ..diffs.file_lines import Gap
 from ..diffs.file_list import file_list
 from ..diffs.file_section import body_html, rows_of
-from ..diffs.version_notes import note_html
+from ..diffs.version_notes import links_html, note_html
 from ..page_request import PageRequest
 from ..rendering import redirect, render
 from ..review_actions import begin_checks, commands_of, record_choice
@@ -64,7 +64,7 @@ def show(request: PageRequest, find: Find) -> Response:
         number=query.number("page") or 1,
         anchor=query.get("file") or None,
         part=(query.number("part") or 1) - 1,
-        notes_of=lambda file: note_html(rows.get(file.anchor), selected.shown.number, selected.links),
+        notes_of=lambda file: _notes(selected, rows.get(file.anchor)),
     )
     job = request.site.check_jobs.get(candidates.path)
     return render(
@@ -78,6 +78,11 @@ def show(request: PageRequest, find: Find) -> Response:
         sections=Markup(files.html),  # noqa: S704 - made of escaped parts by `_web.diffs`
         **_checks(candidates, job),
     )
+
+
+def _notes(selected: Selection, row: FileRow | None) -> tuple[str, str]:
+    number = selected.shown.number
+    return note_html(row, number), links_html(row, number, selected.links)
 
 
 def _rows_page(rows: tuple[FileRow, ...], number: int) -> dict[str, Any]:
