@@ -21,6 +21,7 @@ from .._app.task_history import level_of, open_history
 from .._app.task_session import TaskSession
 from .._app.templates import folders_of
 from .._engine.backoff import RetryPolicy
+from .check_jobs import CheckJobs
 from .sessions import Sessions
 from .troubles import Troubles
 
@@ -61,6 +62,7 @@ class Site:
         self._transport = transport
         self.sessions, self.troubles = Sessions(), Troubles()
         self.acted_at: dict[TaskRef, float] = {}
+        self.check_jobs = CheckJobs()
 
     @property
     def config(self) -> Config:
@@ -152,7 +154,8 @@ class Site:
         return self.checkout
 
     def close(self) -> None:
-        """Close the store."""
+        """Stop the checks, and close the store."""
+        self.check_jobs.stop()
         for name in ("history", "gates", "reviews"):
             if name in self.__dict__:
                 getattr(self, name).close()
