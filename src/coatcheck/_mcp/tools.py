@@ -286,6 +286,23 @@ def cancel_task(call: Call, given: arguments.CancelTask) -> answers.ActedOut:
     )
 
 
+def decide(call: Call, given: arguments.Decide) -> answers.ActedOut:
+    """Decide the gate of a task, and carry out the decision."""
+    from .decisions import decide_gate
+
+    session = call.session
+    gate = session.gates.find(given.gate)
+    if gate.subject != str(session.ref(given.ref)):
+        raise errors.ConfigurationError(f"{gate.address} is not about {given.ref}", remedy="give the ref of its task")
+    decided = decide_gate(session, gate, given.decision, given.comment)
+    return answers.ActedOut(
+        ref=gate.subject,
+        status=given.decision + ("ed" if given.decision == "reject" else "d"),
+        summary=f"{gate.title}: {decided.outcome.replace('_', ' ')}",
+        next="wait_for_task with this ref",
+    )
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 _READS = Hints(is_read_only=True)
@@ -377,6 +394,17 @@ TOOLS: Sequence[ToolEntry] = (
         Hints(is_read_only=False, is_idempotent=False),
         send_message,
         "messages",
+    ),
+    ToolEntry(
+        "decide",
+        "Decide a gate",
+        "Approve or reject what a task waits for, or answer its question with comment. What was submitted over MCP is"
+        " decided by a person.",
+        arguments.Decide,
+        answers.ActedOut,
+        Hints(is_read_only=False),
+        decide,
+        "approvals",
     ),
 )
 
