@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.peers.model_servers import MessagesServer, ResponsesServer, serving_model
+from tests.peers.mcp_models import MessagesServer, ResponsesServer, serving_model
 from tests.peers.peer_support import OURS, PEERS, bare_environ, create_site, git, run_serve
 
 pytestmark = pytest.mark.peer

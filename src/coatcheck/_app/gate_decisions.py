@@ -18,7 +18,7 @@ from .. import errors
 from .._model.gates import Gate, Via
 from .._model.tasks import TaskRef
 from .._protocol.provider import Verb
-from .gates import gate_of
+from .gates import gate_of, permission_request
 from .held_work import (
     application_digest,
     begun_submission,
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from .gates import Gates
     from .held_work import HeldApplication, HeldTask
 
-Outcome: TypeAlias = Literal["recorded", "done_before", "plan_approved", "submitted", "answered", "rejected", "applied"]
+Outcome: TypeAlias = Literal[
+    "recorded", "done_before", "plan_approved", "permitted", "submitted", "answered", "rejected", "applied"
+]
 
 
 class OpenClient(Protocol):
@@ -112,6 +114,8 @@ class GateDecider:
             )
         if gate.kind == "plan" and not gate.is_done:
             return self._approve_plan(gate, why=why, option=option, digest=digest)
+        if gate.kind == "permission" and not gate.is_done:
+            return self._decide_permission(gate, "approve", why=why, option=option, digest=digest)
         self._decide(gate, "approve", why=why, option=option, digest=digest)
         if gate.is_done and gate.kind != "submission":
             return self._decided(gate, "done_before")
@@ -125,6 +129,8 @@ class GateDecider:
         self, gate: Gate, *, why: str | None = None, option: str | None = None, digest: str | None = None
     ) -> Decided:
         """Reject *gate*. The reason is sent to a task that waits, where its service takes messages."""
+        if gate.kind == "permission" and not gate.is_done:
+            return self._decide_permission(gate, "reject", why=why, option=option, digest=digest)
         self._decide(gate, "reject", why=why, option=option, digest=digest)
         if gate.kind not in ("plan", "question") or gate.is_done:
             return self._decided(gate, "rejected")
@@ -186,6 +192,24 @@ class GateDecider:
             client.approve_plan(ref)
         self._gates.store.complete(gate.id)
         return self._decided(gate, "plan_approved", ref)
+
+    # --- permissions --------------------------------------------------------------------------------------------------
+
+    def _decide_permission(
+        self, gate: Gate, effect: Effect, *, why: str | None, option: str | None, digest: str | None
+    ) -> Decided:
+        """Decide a permission that an agent requests, and send the option that was chosen to its service."""
+        ref = TaskRef.parse(gate.subject)
+        with self._open_client(ref.provider) as client:
+            client.capabilities.require(Verb.DECIDE_PERMISSION, ref.provider)
+            request = permission_request(gate, client.get_task(ref))
+            if request is None:
+                _withdraw_permission(self._gates, gate)
+            decision = self._gates.decide(gate, effect, option=option, why=why, digest=digest, via=self._via)
+            if request is not None:
+                client.decide_permission(ref, request.id, decision.option)
+        self._gates.store.complete(gate.id)
+        return self._decided(gate, "permitted" if effect == "approve" else "rejected", ref, is_sent=True)
 
     # --- what a gate holds ----------------------------------------------------------------------------------------------
 
@@ -282,4 +306,14 @@ def _check_plan(gates: Gates, gate: Gate, task: Task) -> None:
             f"the plan of {task.ref} has changed since {gate.address} was opened",
             status=409,
             remedy=f"read it with: coatcheck show {task.ref}; then: coatcheck approve {replaced.address}",
+        )
+
+
+def _withdraw_permission(gates: Gates, gate: Gate) -> None:
+    """Withdraw a gate whose task does not wait for it. Raises `ConflictError` unless it was decided before."""
+    if gates.store.withdraw(gate.id, why="the agent does not wait for it any more"):
+        raise errors.ConflictError(
+            f"{gate.subject} does not wait for this permission any more: {gate.title}",
+            status=409,
+            remedy=f"see: coatcheck status {gate.subject}",
         )

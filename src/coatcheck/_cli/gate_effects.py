@@ -103,6 +103,13 @@ def _opening(run: CommandContext) -> Any:
 
 def _sentence(run: CommandContext, gate: Gate, decided: Decided) -> str:
     """Return what a decision did, and what comes next."""
+    if gate.kind == "permission" and decided.ref is not None:
+        done = "rejected" if decided.outcome == "rejected" else "approved"
+        return f"{gate.title}: {done}; {gate.subject} continues; wait for it with: {run.hint('wait', gate.subject)}"
+    return _other_sentence(run, gate, decided)
+
+
+def _other_sentence(run: CommandContext, gate: Gate, decided: Decided) -> str:
     match decided.outcome:
         case "submitted":
             return str(decided.ref)

@@ -85,7 +85,7 @@ def _plain(value: object) -> object:
 
 # Each command's document, beside `schema`.
 DOCUMENTS: Mapping[str, str] = {
-    "demo": "`folder`, `attempt`, `task` (task result), `ranking`, `usage` (usage), `applied` (application), `git_status`",
+    "demo": "`folder`, `attempt`, `task` (task result), `ranking`, `usage` (usage), `applied` (application), `git_status`; with --web as `web`",
     "run": "task result, and `gate`: gate object of what the task waits for, or null; with --apply also `applied`: application, or an error document, or null; with --on or --check as `review` with a NAME",
     "submit": "task; with --gate `gate`: gate object, while nothing is submitted; with --resume `submissions`: submission objects; with --batch a document per line (NDJSON): `line`, the "
     "number of the line, and `task` or `error`; with --on `review`: its name, and `submissions`: review submission objects with `task`",

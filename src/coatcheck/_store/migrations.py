@@ -214,6 +214,8 @@ FLEET_ROUNDS = Migration(
         "ALTER TABLE fleet_candidate ADD COLUMN follows TEXT",
     )
 )
+# The trace context of a submission (https://www.w3.org/TR/trace-context/).
+TRACES = Migration(statements=("ALTER TABLE submission ADD COLUMN traceparent TEXT",))
 SUBMISSION_KEYS = Migration(
     statements=(
         # What identifies submissions that callers may repeat: a digest of the content and a name; `submission` is the
@@ -228,7 +230,7 @@ SUBMISSION_KEYS = Migration(
     )
 )
 MIGRATIONS: Sequence[Migration] = (
-    *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS),
+    *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
 )
 

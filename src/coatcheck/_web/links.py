@@ -26,12 +26,12 @@ def routes(sessions: Sessions) -> Sequence[BaseRoute]:
     async def open_link(request: Request) -> Response:
         """Set the cookie of a new session. A browser that fetches the link in advance opens none (``Sec-Purpose``)."""
         is_prefetched = "prefetch" in request.headers.get("sec-purpose", "")
-        cookie = None
+        opened = None
         if request.method == "GET" and not is_prefetched:
-            cookie = sessions.open(request.query_params.get("token", ""))
-        if cookie is None:
+            opened = sessions.open(request.query_params.get("token", ""))
+        if opened is None:
             return await run_in_threadpool(used_link)
-        return RedirectResponse("/", 303, {"set-cookie": session_cookie(request.scope, cookie)})
+        return RedirectResponse(opened.path, 303, {"set-cookie": session_cookie(request.scope, opened.cookie)})
 
     return (Route(OPEN, open_link, methods=["GET"]),)
 

@@ -33,6 +33,13 @@ class Notice(NamedTuple):
     is_error: bool = False
 
 
+class Opened(NamedTuple):
+    """The cookie of a session that was opened, and the page that its link is of."""
+
+    cookie: str
+    path: str
+
+
 class Session:
     """A browser that has opened a link. `csrf` is the token that each of its changes has."""
 
@@ -87,26 +94,26 @@ class Sessions:
     """The unused links and the open sessions of one server. Thread-safe."""
 
     def __init__(self) -> None:
-        self._links: dict[bytes, None] = {}
+        self._links: dict[bytes, str] = {}
         self._sessions: dict[bytes, Session] = {}
         self._lock = threading.Lock()
 
-    def new_link(self) -> str:
-        """Return the token of a link that opens one session."""
+    def new_link(self, path: str = "/") -> str:
+        """Return the token of a link that opens one session, at the page *path*."""
         token = secrets.token_urlsafe(32)
         with self._lock:
-            _add(self._links, token, None, MAX_LINKS)
+            _add(self._links, token, path, MAX_LINKS)
         return token
 
-    def open(self, token: str) -> str | None:
-        """Return the cookie of a new session, None for a token that is unknown or was used."""
+    def open(self, token: str) -> Opened | None:
+        """Open a session; None for a token that is unknown or was used."""
         with self._lock:
-            if _digest(token) not in self._links:
+            path = self._links.pop(_digest(token), None)
+            if path is None:
                 return None
-            del self._links[_digest(token)]
             cookie = secrets.token_urlsafe(32)
             _add(self._sessions, cookie, Session(), MAX_SESSIONS)
-            return cookie
+            return Opened(cookie, path)
 
     def find(self, cookie: str) -> Session | None:
         """Return the session of a cookie, None where there is none."""

@@ -104,9 +104,9 @@ class Site:
         """Record that a task was acted on: it is polled often again."""
         self.acted_at[ref] = self.now
 
-    def new_link(self, origin: str) -> str:
-        """Return a link that opens the page in one browser, once, on the server at *origin*."""
-        return f"{origin}/open?token={self.sessions.new_link()}"
+    def new_link(self, origin: str, path: str = "/") -> str:
+        """Return a link that opens the page at *path* in one browser, once, on the server at *origin*."""
+        return f"{origin}/open?token={self.sessions.new_link(path)}"
 
     def verbs(self, provider: str) -> frozenset[str]:
         """Return what a service can do, nothing where it cannot be used."""

@@ -65,12 +65,22 @@ def web_command(run: CommandContext, *, port: int, no_open: bool, checkout: str 
     clock = run.process_env.clock or SystemClock()
     site = Site(run.workspace, clock=clock, checkout=root, transport=run.process_env.transport)
     try:
-        _serve(run, site, token=token, token_file=path, port=port, opens=not no_open)
+        serve(run, site, token=token, token_file=path, port=port, opens=not no_open)
     finally:
         site.close()
 
 
-def _serve(run: CommandContext, site: Site, *, token: str, token_file: str, port: int, opens: bool) -> None:
+def serve(
+    run: CommandContext,
+    site: Site,
+    *,
+    token: str | None = None,
+    token_file: str | None = None,
+    port: int = 0,
+    opens: bool = True,
+    path: str = "/",
+) -> None:
+    """Serve the page of *site* until SIGINT, SIGTERM or SIGHUP; a browser is opened at *path* where one is visible."""
     from ..._server.http_protocol import limits_here
     from ..._server.listener import serving_app, stop_signal
     from ..._web.app import WebApp
@@ -81,7 +91,7 @@ def _serve(run: CommandContext, site: Site, *, token: str, token_file: str, port
         app.running(),
         serving_app(app.asgi, limits_here(), port=port, on_stop=app.live.end) as origin,
     ):
-        link = site.new_link(origin)
+        link = site.new_link(origin, path)
         _announce(run, origin, link, token_file=token_file)
         if opens and not run.is_json and can_browse(run.process_env.environ, sys.platform):
             import webbrowser  # it searches for browsers
@@ -90,7 +100,7 @@ def _serve(run: CommandContext, site: Site, *, token: str, token_file: str, port
         wait()
 
 
-def _announce(run: CommandContext, origin: str, link: str, *, token_file: str) -> None:
+def _announce(run: CommandContext, origin: str, link: str, *, token_file: str | None) -> None:
     """Print the link; it works once."""
     if run.is_json:
         from ..json_output import dump_line
@@ -99,4 +109,6 @@ def _announce(run: CommandContext, origin: str, link: str, *, token_file: str) -
         return
     run.console.show(f"Serving {origin}")
     run.console.show(f"Open once: {link}")
-    run.note(f"Programs: {origin}/api/v1, with the token in {token_file}", "Ctrl-C ends it.")
+    if token_file is not None:
+        run.note(f"Programs: {origin}/api/v1, with the token in {token_file}")
+    run.note("Ctrl-C ends it.")

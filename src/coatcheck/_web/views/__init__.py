@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from . import actions, checkout, gates, settings, submit, task, tasks
+from . import actions, checkout, compare, gates, settings, submit, task, tasks
 
 if TYPE_CHECKING:
     from ..routing import Registration
@@ -25,4 +25,4 @@ class ViewModule(Protocol):
 
 
 # In the order of their routes: a path with a variable part comes after those that it would match.
-VIEWS: Sequence[ViewModule] = (tasks, task, actions, submit, gates, checkout, settings)
+VIEWS: Sequence[ViewModule] = (tasks, compare, task, actions, submit, gates, checkout, settings)

@@ -57,6 +57,7 @@ SENTENCES = {
     "recorded": "approved.",
     "done_before": "was approved and carried out before.",
     "plan_approved": "approved; the agent goes on.",
+    "permitted": "approved; the agent goes on.",
     "answered": "the answer was sent; the task goes on.",
     "rejected": "rejected.",
 }
@@ -69,6 +70,8 @@ def decided_notice(request: PageRequest, gate: Gate, decided: Decided) -> Notice
     if decided.outcome == "submitted":
         return Notice(f"Approved, and submitted as {decided.ref}.")
     text = f"{gate.title}: {SENTENCES[decided.outcome]}"
+    if gate.kind == "permission":
+        return Notice(f"{text} The agent goes on without it." if decided.outcome == "rejected" else text)
     if decided.outcome == "rejected" and decided.ref is not None:
         text += (
             " The reason was sent to the task."
