@@ -51,6 +51,8 @@ class Served:
         async def main() -> T | Exception:
             server = build_server(session, self.options)
             async with Client(server, mode=mode, **client) as opened:
+                # One test compares answers with their schemas; for each call here it would take half of the time.
+                opened.session.validate_tool_result = _accept  # type: ignore[method-assign]
                 try:
                     return await scenario(opened)
                 except Exception as error:  # noqa: BLE001 - the caller raises it
@@ -87,6 +89,10 @@ class Served:
     def sent(self) -> int:
         """How many submissions the cloud has received."""
         return len(self.cloud.seen("create_task"))
+
+
+async def _accept(name: str, result: CallToolResult) -> None:
+    """Accept a result."""
 
 
 def text_of(result: CallToolResult) -> str:

@@ -34,11 +34,13 @@ def test_both_eras_are_served_with_the_token_of_the_page(tmp_path: Path) -> None
         async def observe(progress: float, total: float | None, message: str | None) -> None:
             reports.append(progress)
 
-        async with httpx2.AsyncClient(headers=BEARER, timeout=240) as http:
-            async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
-                submitted = await client.call_tool("submit_task", {"prompt": f"Add dark mode, {mode}"})
-                ref = (submitted.structured_content or {})["ref"]
-                ended = await client.call_tool("wait_for_task", {"ref": ref}, progress_callback=observe)
+        async with (
+            httpx2.AsyncClient(headers=BEARER, timeout=240) as http,
+            Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+        ):
+            submitted = await client.call_tool("submit_task", {"prompt": f"Add dark mode, {mode}"})
+            ref = (submitted.structured_content or {})["ref"]
+            ended = await client.call_tool("wait_for_task", {"ref": ref}, progress_callback=observe)
         return (ended.structured_content or {})["state"], len(reports)
 
     with serving_app(app.asgi, limits_here(), on_stop=app.live.end) as origin:

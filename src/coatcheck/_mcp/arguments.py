@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -160,6 +161,7 @@ class ListProviders(Arguments, kw_only=True, frozen=True):
     """The arguments of `list_providers`: none."""
 
 
+@cache
 def schema_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
     """Return the JSON Schema of *struct* with its object at the root, as MCP requires, and without its title."""
     document = msgspec.json.schema(struct)
