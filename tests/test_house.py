@@ -60,6 +60,7 @@ LAZY = PUBLIC
 # Names for types, which have no help of their own.
 ALIASES = {
     "AnyEvent",
+    "ChannelEffect",
     "Events",
     "Exchange",
     "Factory",
@@ -73,6 +74,7 @@ ALIASES = {
     "TaskFilter",
 }
 CONSTANTS = {
+    "STATE_EVENTS",
     "STATUSES",
     "UNREADABLE",
     "USER_AGENT",
