@@ -68,7 +68,7 @@ class Served:
         """Return the result of one call to a new server."""
         return self.run(lambda client: client.call_tool(name, arguments))
 
-    def ask(self, name: str, **arguments: Any) -> dict[str, Any]:
+    def answer(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Return the structured answer of a call that must succeed."""
         result = self.call(name, **arguments)
         assert not result.is_error, result
@@ -83,7 +83,7 @@ class Served:
 
     def submit(self, prompt: str = "Add dark mode", **arguments: Any) -> str:
         """Submit a task and return its ref."""
-        return str(self.ask("submit_task", prompt=prompt, **arguments)["ref"])
+        return str(self.answer("submit_task", prompt=prompt, **arguments)["ref"])
 
     @property
     def sent(self) -> int:

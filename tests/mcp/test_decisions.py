@@ -64,8 +64,8 @@ def test_an_agent_decides_what_a_person_submitted(tmp_path: Path) -> None:
     """The plan is approved and the task ends; the log has the way; the same decision again changes nothing."""
     served = JulesServed(tmp_path)
     ref, gate = waiting(served)
-    decided = served.ask("decide", ref=ref, gate=gate, decision="approve", comment="read it")
-    again = served.ask("decide", ref=ref, gate=gate, decision="approve")
+    decided = served.answer("decide", ref=ref, gate=gate, decision="approve", comment="read it")
+    again = served.answer("decide", ref=ref, gate=gate, decision="approve")
     ended = served.run(lambda client: wait(client, ref))
 
     assert ("approved", "approved", True) == (decided["status"], again["status"], ended["is_terminal"])
@@ -76,7 +76,7 @@ def test_a_plan_that_is_rejected_gets_the_reason(tmp_path: Path) -> None:
     """Nothing is approved, and the comment is sent to the task."""
     served = JulesServed(tmp_path)
     ref, gate = waiting(served)
-    decided = served.ask("decide", ref=ref, gate=gate, decision="reject", comment="Keep the tests")
+    decided = served.answer("decide", ref=ref, gate=gate, decision="reject", comment="Keep the tests")
 
     assert ("rejected", 0, 1) == (
         decided["status"], len(served.cloud.seen("approve_plan")), len(served.cloud.seen("send_message"))
@@ -154,7 +154,7 @@ def test_a_question_is_answered_by_a_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "refuse", [lambda s: s._replace(toolsets=tools.DEFAULT_TOOLSETS), lambda s: s._replace(is_read_only=True)]
 )
-def test_without_the_toolset_nobody_is_asked(tmp_path: Path, refuse: Callable[[Any], Any]) -> None:
+def test_without_the_toolset_no_form_is_shown(tmp_path: Path, refuse: Callable[[Any], Any]) -> None:
     """The wait returns what the task waits for, and how a person decides."""
     served = JulesServed(tmp_path)
     served.options = refuse(served.options)
@@ -190,7 +190,7 @@ def test_gates_that_are_about_no_task_are_decided_elsewhere(tmp_path: Path) -> N
     assert [] == served.log()
 
 
-def test_a_task_of_the_protocol_asks_for_input(tmp_path: Path) -> None:
+def test_a_task_of_the_protocol_requires_input(tmp_path: Path) -> None:
     """Its state is input_required with the form; the answer is sent by tasks/update, and the task is completed."""
     served = JulesServed(tmp_path)
     ref = served.submit_as_person()
@@ -203,15 +203,15 @@ def test_a_task_of_the_protocol_asks_for_input(tmp_path: Path) -> None:
     async def scenario(client: Client) -> tuple[Any, Any]:
         from tests.mcp.test_task_extension import request
 
-        asked = await request(client.session, "tasks/get", taskId=ref)
-        ((key, form),) = asked["inputRequests"].items()
+        required = await request(client.session, "tasks/get", taskId=ref)
+        ((key, form),) = required["inputRequests"].items()
         answer = {"action": "accept", "content": {"decision": "approve"}}
         await request(client.session, "tasks/update", taskId=ref, inputResponses={key: answer, "gate-nope": answer})
-        return asked, form
+        return required, form
 
-    asked, form = served.run(scenario, extensions=[tasks], elicitation_callback=show)
+    required, form = served.run(scenario, extensions=[tasks], elicitation_callback=show)
 
     assert ("input_required", "elicitation/create", "form") == (
-        asked["status"], form["method"], form["params"]["mode"]
+        required["status"], form["method"], form["params"]["mode"]
     )  # fmt: skip
     assert (1, [("approve", "mcp")]) == (len(served.cloud.seen("approve_plan")), served.log())

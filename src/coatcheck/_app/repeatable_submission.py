@@ -116,5 +116,5 @@ def _ref_of(session: TaskSession, client: Client, earlier: EarlierSubmission) ->
         "the answer to the same submission was lost before, and its task is not found; it was not sent again",
         spec=None,
         candidates=[ref for each in found for ref in each.candidates],
-        remedy=f"look with: coatcheck list --provider {earlier.intent.provider}; a new key submits it again",
+        remedy=f"search with: coatcheck list --provider {earlier.intent.provider}; a new key submits it again",
     )

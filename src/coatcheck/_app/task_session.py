@@ -170,5 +170,5 @@ class TaskSession:
             return None
         try:
             return self.gates.observe(task)
-        except errors.CoatcheckError:  # the task says by itself that it waits
+        except errors.CoatcheckError:  # the state of the task shows that it waits
             return None

@@ -1,7 +1,7 @@
 """Decisions over MCP about the gates of tasks, by the tool `decide` and by forms that a person fills in.
 
 Guarantees:
-- nothing is decided about what was submitted over MCP (`_store.gates`), and no person is asked about it;
+- nothing is decided about what was submitted over MCP (`_store.gates`), and no form about it is shown;
 - a gate that submits, applies or delivers something is decided elsewhere;
 - what an agent has written is marked as such in a form.
 """
@@ -26,7 +26,7 @@ KEY = "gate-"
 
 
 class GateForm(NamedTuple):
-    """What a person is asked about a gate: the form's key, its message, and the JSON Schema of the answer."""
+    """A form about a gate: its key, its message, and the JSON Schema of the answer."""
 
     key: str
     message: str

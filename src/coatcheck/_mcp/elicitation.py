@@ -37,7 +37,7 @@ class Forms:
     async def form_for(
         self, context: ServerRequestContext[Any, Any], answer: answers.TaskOut | answers.Waited
     ) -> GateForm | None:
-        """Return the form for what the task of *answer* waits for, None where nobody can be asked."""
+        """Return the form for what the task of *answer* waits for, None where none can be shown."""
         waiting = answer.waiting_for
         if waiting is None or waiting.gate is None or not self._threads.options.can_decide or not shows_forms(context):
             return None
@@ -91,5 +91,5 @@ def input_request(form: GateForm) -> types.ElicitRequest:
 
 
 def input_required(form: GateForm) -> types.InputRequiredResult:
-    """Return the result that asks for a form; the client calls again with the answer."""
+    """Return the result that requests a form; the client calls again with the answer."""
     return types.InputRequiredResult(input_requests={form.key: input_request(form)}, request_state=form.key)

@@ -83,7 +83,7 @@ class CoatcheckServer:
         self._add_extension(TasksExtension(self._threads, self._forms))
 
     def _add_extension(self, extension: TasksExtension) -> None:
-        """Add an extension, as the SDK's `MCPServer` does for its own tools."""
+        """Add an extension, as the SDK's `MCPServer` does."""
         for method in extension.methods():
             self.server.add_request_handler(method.method, method.params_type, method.handler)
         self.server.extensions[extension.identifier] = extension.settings()
@@ -234,7 +234,7 @@ def _outcome(perform: Callable[..., answers.Answer], *given: Any) -> answers.Ans
 
 
 class _Progress:
-    """The progress of one wait, in seconds; nothing is sent to a client that has not asked for progress."""
+    """The progress of one wait, in seconds; nothing is sent to a client that has not requested progress."""
 
     def __init__(self, context: Context, total: float) -> None:
         self._session, self._total = context.session, total

@@ -94,7 +94,7 @@ coatcheck mcp install --client vscode --scope project --tools apply --write
     "--scope",
     type=click.Choice(["user", "project"]),
     default="user",
-    help="For all projects of yours, or for this project (default: user).",
+    help="For all your projects, or for this project (default: user).",
 )
 @click.option("--write", "is_written", is_flag=True, help="Write it into the program's file, and keep what is there.")
 @tools_option
