@@ -11,17 +11,13 @@ import click
 from ... import errors
 from ..context import CommandContext, command
 from ..process_env import can_browse
-from .mcp import open_session, require_sdk, server_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.routing import BaseRoute
 
-    from ..._app.task_session import TaskSession
-    from ..._mcp.tools import ServerOptions
     from ..._web.site import Site
-    from ..mcp_over_http import RunningApplication
 
 
 @command(
@@ -47,10 +43,7 @@ coatcheck web --no-open --token-file ./token --json
     help="The bearer token of programs, created if it is missing (default: in the user's state folder).",
 )
 @click.option(
-    "--mcp-tools",
-    "toolsets",
-    metavar="NAMES",
-    help="Toolsets of MCP at /mcp beside tasks, with commas, as of `coatcheck mcp --tools`.",
+    "--mcp-tools", metavar="NAMES", help="Toolsets of the MCP server at /mcp, as `coatcheck mcp --tools` takes them."
 )
 def web_command(
     run: CommandContext,
@@ -59,57 +52,44 @@ def web_command(
     no_open: bool,
     checkout: str | None,
     token_file: str | None,
-    toolsets: str | None,
+    mcp_tools: str | None,
 ) -> None:
     """Serve a page that shows, compares, decides and applies what the store has.
 
     It listens on loopback only. The link that is printed opens the page in one browser, once; the page itself makes
-    further ones. Patches are applied to --checkout and to no other folder. Programs use the JSON API below /api/v1,
-    and agents MCP at /mcp, with the token of --token-file. Ctrl-C ends it.
+    further ones. Patches are applied to --checkout and to no other folder. Programs use the JSON API below /api/v1, and
+    agents the MCP server at /mcp, with the token of --token-file. Ctrl-C ends it.
     """
     from ..._web.rendering import require_extra
 
     require_extra()
+    from starlette.routing import Route
+
     from ..._app.checkout import find_root
     from ..._runtime.config import state_dir
     from ..._runtime.system_clock import SystemClock
     from ..._web.site import Site
     from ..._web.tokens import read_or_create
+    from ..mcp_endpoint import PATH, mcp_endpoint
+    from ..mcp_server import server_options
 
     root = find_root(os.path.abspath(os.path.join(run.process_env.folder, checkout))) if checkout else run.root
     if checkout and root is None:
         raise errors.ConfigurationError(
             f"{checkout} is not in a git checkout", remedy="pass --checkout FOLDER with a clone of the repository"
         )
+    options = server_options(run, mcp_tools, is_read_only=False, folders=(root,) if root else ())
     path = token_file or os.path.join(state_dir(run.process_env.environ), "web-token")
     path = os.path.join(run.process_env.folder, os.path.expanduser(path))
     token = read_or_create(path)
     clock = run.process_env.clock or SystemClock()
-    options = server_options(run, toolsets, is_read_only=False, folders=())
-    options = options._replace(folders=(os.path.realpath(root),) if root else ())
     site = Site(run.workspace, clock=clock, checkout=root, transport=run.process_env.transport, base_url=run.base_url)
-    session = open_session(run)
     try:
-        mcp = mcp_route(session, options)
-        serve(run, site, token=token, token_file=path, port=port, opens=not no_open, extra=(mcp,))
+        with mcp_endpoint(run, options) as endpoint:
+            extra = [Route(PATH, endpoint=endpoint)]
+            serve(run, site, token=token, token_file=path, port=port, opens=not no_open, extra=extra)
     finally:
-        session.close()
         site.close()
-
-
-def mcp_route(session: TaskSession, options: ServerOptions) -> BaseRoute:
-    """Return the route of MCP; what it needs is imported by its first request."""
-    from starlette.routing import Route
-
-    from ..mcp_over_http import PATH, LazyApplication
-
-    def load() -> RunningApplication:
-        require_sdk()
-        from ..._mcp.http import McpApplication
-
-        return McpApplication(session, options)
-
-    return Route(PATH, LazyApplication(load))
 
 
 def serve(
@@ -123,7 +103,10 @@ def serve(
     path: str = "/",
     extra: Sequence[BaseRoute] = (),
 ) -> None:
-    """Serve the page of *site* until SIGINT, SIGTERM or SIGHUP; a browser is opened at *path* where one is visible."""
+    """Serve the page of *site* until SIGINT, SIGTERM or SIGHUP; a browser is opened at *path* where one is visible.
+
+    *extra* are further routes behind the same checks.
+    """
     from ..._server.http_protocol import limits_here
     from ..._server.listener import serving_app, stop_signal
     from ..._web.app import WebApp
@@ -145,7 +128,7 @@ def serve(
 
 def _announce(run: CommandContext, origin: str, link: str, *, token_file: str | None) -> None:
     """Print the link; it works once."""
-    from ..mcp_over_http import PATH
+    from ..mcp_endpoint import PATH
 
     if run.is_json:
         from ..json_output import dump_line
