@@ -30,13 +30,15 @@ from .._protocol.logs import DEBUG, log
 from .._protocol.provider import StatusPage, TaskSnapshot
 from .batch_stream import BatchStream, WatchedTask
 from .deadline import Deadline
-from .event_diff import SeenState, emit_changes
+from .event_diff import SeenState, emit_changes, new_events
+from .pipeline import emitted
 from .poll_context import (
     JITTER,
     OUTAGE_LIMIT,
     TRANSIENT_ERRORS,
     Interval,
     PollContext,
+    ending_watch,
     observed_duration,
     retry_after_of,
     started_at,
@@ -278,7 +280,7 @@ class BatchPoller:
         snapshot = yield from self._deadline.limiting(polled)
         snapshot, ended = yield from self._poll.resolve_snapshot(snapshot, first=False)
         yield from self._poll.recording.record([snapshot.task])
-        return snapshot, ended
+        return snapshot, ending_watch(ended) if self._context.is_watched else ended
 
     def _take(self, ref: TaskRef, snapshot: TaskSnapshot, ended: Task | None) -> Script[None]:
         """Emit what a snapshot shows of a task, and remove the task if it has ended."""
@@ -407,3 +409,14 @@ def watch_many(
     cursors = after or {}
     tasks = {ref: PolledTask(SeenState.from_cursor(cursors.get(ref))) for ref in refs}
     return BatchPoller(context, tasks).run()
+
+
+def ended_task(script: Script[None], *, on_change: Callable[[Task], object] | None) -> Script[Task]:
+    """Return the one task that *script* emits when it has ended, and emit its events in place of it."""
+    task: Task
+    (task,) = yield from emitted(script)
+    for event, _ in new_events(SeenState(), TaskSnapshot(task=task)):
+        yield Emit(event)
+    if on_change is not None:
+        on_change(task)
+    return task
