@@ -83,7 +83,7 @@ class FleetPlan(Value, frozen=True, kw_only=True):
         "waves": "with how many items each wave ends",
         "items": "plan item objects",
         "estimates": "estimate objects, the limit that binds first",
-        "notes": "what else to know",
+        "notes": "further notes",
     }
 
     @property
