@@ -52,7 +52,7 @@ def milliseconds(arguments: list[str], folder: Path) -> float:
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "COATCHECK_STATE_HOME": str(folder)}
     start = time.perf_counter()
     done = subprocess.run(command, check=False, capture_output=True, cwd=folder, env=environ)
-    assert done.returncode in (ExitCode.DONE, ExitCode.STOPPED), done  # noqa: S101 - a bench; no process works on it
+    assert done.returncode in (ExitCode.DONE, ExitCode.STOPPED), done
     return (time.perf_counter() - start) * 1000
 
 
