@@ -88,7 +88,12 @@ if TYPE_CHECKING:
         FleetStatus as FleetStatus,
         ItemState as ItemState,
     )
-    from ._model.gates import Decision as Decision, Gate as Gate, GateOption as GateOption
+    from ._model.gates import (
+        Decision as Decision,
+        Gate as Gate,
+        GateOption as GateOption,
+        PermissionRequest as PermissionRequest,
+    )
     from ._model.outcome import (
         Artifact as Artifact,
         Attempt as Attempt,
@@ -106,6 +111,7 @@ if TYPE_CHECKING:
         PullRequest as PullRequest,
     )
     from ._model.review_events import (
+        ActionPerformed as ActionPerformed,
         CheckFinished as CheckFinished,
         GateDecided as GateDecided,
         GateExpired as GateExpired,
@@ -173,6 +179,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "__version__": "_version",
+    "ActionPerformed": "_model.review_events",
     "AnyEvent": "_model.events",
     "AppliedPatch": "_patches.apply_results",
     "Artifact": "_model.outcome",
@@ -271,6 +278,7 @@ _HOMES = {
     "Patch": "_patches.parse",
     "PatchState": "_model.outcome",
     "PatchStats": "_patches.patch_stats",
+    "PermissionRequest": "_model.gates",
     "Plan": "_model.outcome",
     "PlanItem": "_fleet.plan",
     "PlanStep": "_model.outcome",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         event_from_dict as event_from_dict,
         task_event_from_dict as task_event_from_dict,
     )
+    from ._model.gates import GateOption as GateOption, PermissionRequest as PermissionRequest
     from ._model.outcome import (
         Artifact as Artifact,
         Attempt as Attempt,
@@ -201,6 +202,7 @@ _HOMES = {
     "flag": "_protocol.lenient",
     "instant": "_protocol.lenient",
     "format_time": "_values.rfc3339",
+    "GateOption": "_model.gates",
     "Intent": "_protocol.intents",
     "is_loopback": "_protocol.hosts",
     "is_throttled": "_protocol.retry_after",
@@ -230,6 +232,7 @@ _HOMES = {
     "Patch": "_patches.parse",
     "PatchState": "_model.outcome",
     "PatchStats": "_patches.patch_stats",
+    "PermissionRequest": "_model.gates",
     "Plan": "_model.outcome",
     "PlanStep": "_model.outcome",
     "PollMemory": "_protocol.poll_memory",

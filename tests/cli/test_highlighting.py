@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from coatcheck._cli import highlighting
 from coatcheck._cli.console import Line, Styled, parts_of
 from coatcheck._cli.highlighting import highlight_diff, highlight_file, highlight_stat
+from coatcheck._patches import lexers
 from coatcheck._patches.diffstat import StatLine
 from coatcheck._patches.parse import Patch
 
@@ -86,7 +86,7 @@ def test_a_diff_that_cannot_be_read_is_coloured_by_line(diff: str) -> None:
 
 def test_long_texts_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Long texts are not highlighted, so their cost is bounded."""
-    line = "+" + "'" * highlighting.MAX_LINE + "\n"
+    line = "+" + "'" * lexers.MAX_LINE + "\n"
     long_line = f"--- a/a.py\n+++ b/a.py\n@@ -0,0 +1 @@\n{line}"
     big = f"--- a/a.py\n+++ b/a.py\n@@ -0,0 +1,30000 @@\n{'+def f(): pass' + chr(10)}" + "+def f(): pass\n" * 29999
     styles = [

@@ -25,6 +25,7 @@ from coatcheck._workspaces.workspace import WorkspaceManager
 from coatcheck.cloud.attempt_runner import PARTIAL, Agent, Runner, conclude, notes_message
 from coatcheck.cloud.attempts import Conclusion, Job, Listener
 from coatcheck.cloud.collect_changes import Changes, collect_changes, printable
+from coatcheck.cloud.command_agent import ending_of
 from coatcheck.cloud.models import CANCELLED, COMPLETED, FAILED
 from coatcheck.cloud.result_index import ignore_pattern
 
@@ -541,7 +542,7 @@ def test_the_changes_of_an_agent_that_timed_out_are_collected(
     job = Job(
         task_id="t", attempt_id="a", number=1, total=1, environment_id="m", source="", branch="main", prompt="Do it"
     )
-    ending = ProcessResult(exit_code=-9, stdout="", stderr="", is_timeout=True)
+    ending = ending_of(ProcessResult(exit_code=-9, stdout="", stderr="", is_timeout=True))
     conclusion = conclude(job, ending, workspace, timeout=1000)
     workspace.remove()
 

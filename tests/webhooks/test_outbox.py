@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from tests.webhooks.test_attempts import loopback, receiver
 
-from coatcheck import GateDecided, GateOpened, StoredEvent, TaskRef, TaskState
+from coatcheck import GateDecided, GateOpened, StoredEvent, TaskRef, TaskSpec, TaskState
 from coatcheck._model.events import TaskSucceeded
+from coatcheck._protocol.intents import intent_of
 from coatcheck._store.events import EventLog
 from coatcheck._store.hooks import Hook, HookDelivery, HookStore
+from coatcheck._store.journal import SubmissionJournal
 from coatcheck._store.location import open_database
 from coatcheck._webhooks import standard
 from coatcheck._webhooks.attempts import DELAYS
@@ -79,6 +81,21 @@ def test_an_event_is_delivered(tmp_path: Path) -> None:
 
     assert (1, document, {delivery.id}) == (count, json.loads(body), ids)
     assert ("sent", 204, 1) == (delivery.state, delivery.status, delivery.tries)
+
+
+def test_a_message_has_the_trace_context_of_the_submission(tmp_path: Path) -> None:
+    """A receiver can continue the trace in which the task was submitted."""
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with receiver(204) as (port, received):
+        sending = Sending(tmp_path, f"http://hooks.test:{port}/hook")
+        journal = SubmissionJournal(sending.database)
+        intent = intent_of(TaskSpec(prompt="p"), id="i", provider="local", at=1.0, pid=1, traceparent=traceparent)
+        journal.begin(intent)
+        journal.settle(intent, EVENT.ref)
+        sending.send()
+    [(headers, _)] = received
+
+    assert traceparent == headers["traceparent"]
 
 
 def test_a_gate_is_announced_without_its_words() -> None:

@@ -169,6 +169,7 @@ OBJECTS = {
     "StoredEvent": declared(stored_events.StoredEvent),
     "Gate": declared(gates.Gate),
     "Gate option": declared(gates.GateOption),
+    "Permission request": declared(gates.PermissionRequest),
     "Decision": declared(gates.Decision),
     "Template": declared(templates.Template),
     "Template argument": declared(templates.Argument),

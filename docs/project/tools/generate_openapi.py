@@ -1,6 +1,6 @@
 """Write docs/reference/openapi.json, the local cloud's own routes; with --check, compare it.
 
-The paths are those of `coatcheck.cloud.event_routes`; WHAM's routes are Codex Cloud's
+The paths are those of `coatcheck.cloud.event_routes` and `permission_routes`; WHAM's routes are Codex Cloud's
 (docs/reference/protocols/codex-wham.md).
 """
 
@@ -16,6 +16,7 @@ from coatcheck import __version__
 from coatcheck._server.event_stream import MEDIA_TYPE
 from coatcheck._server.problems import PROBLEM_TYPE
 from coatcheck.cloud.event_routes import ALL_EVENTS, DIFF_TYPE, TASK_DIFF, TASK_EVENTS
+from coatcheck.cloud.permission_routes import PATH as PERMISSION
 
 PATH = Path(__file__).parents[2] / "reference" / "openapi.json"
 TASK: Mapping[str, object] = {
@@ -37,10 +38,18 @@ ATTEMPT: Mapping[str, object] = {
     "description": "the number of the attempt",
     "schema": {"type": "integer", "minimum": 1, "maximum": 999_999, "default": 1},
 }
+REQUEST: Mapping[str, object] = {
+    "name": "request",
+    "in": "path",
+    "required": True,
+    "description": "the id of a permission request of the task",
+    "schema": {"type": "string"},
+}
 PROBLEMS = {
     "400": "the request is not valid",
     "401": "a bearer token of this server is missing",
     "404": "there is no such task or attempt",
+    "409": "it was decided otherwise before",
     "410": "the events after this id are not kept any more: read the task, and connect without Last-Event-ID",
     "421": "the name of the host is not one of this machine",
     "503": "the clone cannot be read now; Retry-After says when to try again",
@@ -86,6 +95,19 @@ STREAM_EVENT: Mapping[str, object] = {
         "retry": {"type": "integer", "minimum": 0, "description": "milliseconds before the next connection"},
     },
 }
+
+
+def decision() -> dict[str, object]:
+    """Return the operation that decides a permission request."""
+    option = {"type": "string", "description": "the id of one of the request's options"}
+    schema = {"type": "object", "properties": {"option": option}, "required": ["option"]}
+    return {
+        "operationId": "decidePermission",
+        "summary": "Choose an option of a permission request; the same option again changes nothing",
+        "parameters": [TASK, REQUEST],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {"204": {"description": "it is decided"}, **problems("400", "401", "404", "409", "421")},
+    }
 
 
 def document() -> dict[str, object]:
@@ -148,6 +170,7 @@ def document() -> dict[str, object]:
                 )
             },
             TASK_DIFF: {"get": diff},
+            PERMISSION: {"post": decision()},
             "/health": {"get": health},
         },
         "components": {

@@ -94,6 +94,7 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "StoredEvent": (stored_events.StoredEvent, False),
     "Gate": (gates.Gate, False),
     "GateOption": (gates.GateOption, False),
+    "PermissionRequest": (gates.PermissionRequest, False),
     "Decision": (gates.Decision, False),
     "FleetRecord": (fleets.FleetRecord, False),
     "FleetStatus": (fleets.FleetStatus, False),

@@ -9,7 +9,7 @@ Guarantees:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,6 +24,7 @@ from .task_history import has_store, location_of
 from .wait import required_action
 
 if TYPE_CHECKING:
+    from .._model.gates import PermissionRequest
     from .._model.tasks import Task, TaskRef
     from .._protocol.effects import Clock
     from .._review.gate_policies import GatePolicy
@@ -107,11 +108,21 @@ class Gates:
 
     def observe(self, task: Task) -> Gate | None:
         """Return the gate of what *task* waits for, which is opened where there is none; withdraw what it does not."""
-        gate = gate_of(task)
+        gates = gates_of(task)
         if has_store(self._config):
-            others = [kind for kind in TASK_KINDS if gate is None or kind != gate.kind]
+            others = [kind for kind in TASK_KINDS if kind not in {gate.kind for gate in gates}]
             self.store.withdraw_all(str(task.ref), why=f"the task is {task.state.value}", kinds=others)
-        return None if gate is None else self.open(gate)
+            self._withdraw_permissions(task, {gate.digest for gate in gates})
+        opened = [self.open(gate) for gate in gates]
+        return next((gate for gate in opened if gate.state == "open"), next(iter(opened), None))
+
+    def _withdraw_permissions(self, task: Task, pending: Collection[str | None]) -> None:
+        """Withdraw the gates of permissions that *task* does not wait for; another process may have opened a new one."""
+        latest = datetime.fromtimestamp(self._clock.time() - PERMISSION_GRACE, UTC)
+        for gate in self.store.list(subject=str(task.ref)):
+            is_new = gate.opened_at is not None and gate.opened_at > latest and not task.state.is_terminal
+            if gate.kind == "permission" and gate.digest not in pending and not is_new:
+                self.store.withdraw(gate.id, why="the agent does not wait for it any more")
 
     def _deadline(self) -> datetime | None:
         setting = self._config.resolve("gate_timeout")
@@ -173,10 +184,42 @@ class Gates:
 
 # Kinds of gates that the state of a task opens and closes.
 TASK_KINDS = ("plan", "question")
+# A gate of a permission that is newer than this (seconds) may be about a request that came after a snapshot of its task.
+PERMISSION_GRACE = 60.0
+
+
+def gates_of(task: Task) -> Sequence[Gate]:
+    """Return the gates of what *task* waits for, not stored: one for each permission, else one or none."""
+    if required_action(task) == "permit":
+        return [permission_gate(task.ref, request, repository_of(task)) for request in task.permission_requests]
+    gate = gate_of(task)
+    return [] if gate is None else [gate]
+
+
+def permission_gate(ref: TaskRef, request: PermissionRequest, repository: str | None) -> Gate:
+    """Return the gate of a permission that an agent requests, not stored."""
+    options = [f"{option.id}={option.effect}" for option in request.options]
+    return Gate(
+        subject=str(ref),
+        kind="permission",
+        title=request.title,
+        detail=request.detail,
+        options=request.options,
+        digest=digest_of(ref, request.id, request.title, request.detail, *options),
+        expires_at=request.expires_at,
+        paths=request.paths,
+        repository=repository,
+    )
+
+
+def permission_request(gate: Gate, task: Task) -> PermissionRequest | None:
+    """Return the request of *task* that *gate* is about, None where the task does not wait for it any more."""
+    gates = ((permission_gate(task.ref, request, None), request) for request in task.permission_requests)
+    return next((request for each, request in gates if each.digest == gate.digest), None)
 
 
 def gate_of(task: Task) -> Gate | None:
-    """Return the gate of what *task* waits for, not stored; None where it needs no decision."""
+    """Return the gate of the plan or question that *task* waits for, not stored; None where there is none."""
     action, ref = required_action(task), str(task.ref)
     if any(notice.kind == "waits_on_page" for notice in task.notices):
         return None  # it cannot be decided from here

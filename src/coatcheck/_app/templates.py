@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import errors
-from .._review.template_files import Folder, list_names, load_template, template_folders
+from .._review.template_files import Folder, is_path as is_path, list_names, load_template, template_folders  # noqa: PLC0414 - exported
 from .._runtime.config import config_dir
 from .field_errors import FieldError
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .._runtime.client import Client
 
 PlanApproval: TypeAlias = Literal["ask", "auto", "never"]
-RequiredAction: TypeAlias = Literal["approve", "answer", "resume"]
+RequiredAction: TypeAlias = Literal["approve", "answer", "resume", "permit"]
 
 
 class WaitOptions(Value, frozen=True, kw_only=True):
@@ -105,4 +105,6 @@ def required_action(task: Task) -> RequiredAction | None:
         return "resume"
     if task.state is not TaskState.INPUT_REQUIRED:
         return None
+    if task.permission_requests:
+        return "permit"
     return "approve" if task.plan is not None and not task.plan.is_approved else "answer"

@@ -128,6 +128,12 @@ class CommandContext:
         return clock.time() if clock else time.time()
 
     @property
+    def service_options(self) -> Sequence[str]:
+        """The options of this run that select the service, as words of a command line."""
+        options = {"--provider": self._provider, "--account": self._account, "--base-url": self._base_url}
+        return [word for name, value in options.items() if value is not None for word in (name, value)]
+
+    @property
     def base_url(self) -> str | None:
         """The URL of the service that an option gave."""
         return self._base_url

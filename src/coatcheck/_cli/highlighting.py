@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from .._patches.lexers import MAX_CALL, Lexer, lexer_for, lexer_of, style_by_prefix, token_lines
 from ..errors import PatchError
 from .console import Line, Part, Styled, diff_lines
 
@@ -21,12 +22,8 @@ if TYPE_CHECKING:
     from .._patches.file_change import FileChange
     from .._patches.parse import Patch
 
-# pygments reads 0.8 MB/s of Python, and of no common language less (2026-11, one core): a diff of this size takes a
-# quarter of a second. Its rules are regular expressions, some of which take quadratic time on hostile text, so the
-# text of one call is bounded as well.
+# A diff of this size takes a quarter of a second (`_patches.lexers`).
 MAX_BYTES = 200_000
-MAX_CALL = 20_000
-MAX_LINE = 1_000
 
 # Kinds of tokens, the first that fits from the left. Added and removed lines keep the colour of their sign.
 TOKENS: Mapping[str, str] = {
@@ -42,17 +39,6 @@ TOKENS: Mapping[str, str] = {
 }
 SIGNS: Mapping[str, str] = {"+": "green", "-": "red", " ": ""}
 WEIGHTS = frozenset({"bold", "dim"})
-
-# Linguist's name of a language -> pygments' name, where they differ.
-LEXERS: Mapping[str, str] = {"Vim Script": "vim", "HTML+ERB": "erb", "Jupyter Notebook": "json", "Shell": "bash"}
-
-
-class Lexer(Protocol):
-    """The part of a pygments lexer that is used."""
-
-    def get_tokens_unprocessed(self, text: str) -> Iterable[tuple[int, object, str]]:
-        """Yield position, kind and text of every token."""
-        ...
 
 
 def highlight_diff(patch: Patch) -> Iterable[Line]:
@@ -107,7 +93,7 @@ def _hunk_line(sign: str, parts: list[tuple[str, str]] | None, line: str) -> Lin
 def highlight_file(text: str, language: str | None) -> Iterable[Line]:
     """Return the lines of a file, highlighted by its language."""
     lines = text.removesuffix("\n").split("\n")
-    lexer = _lexer(language) if language and len(text) <= MAX_BYTES else None
+    lexer = lexer_for(language) if language and len(text) <= MAX_BYTES else None
     parts = tokens("\n".join(lines), lexer, most=MAX_BYTES)
     return [_parts(each) for each in parts] if parts else list(lines)
 
@@ -119,41 +105,7 @@ def _parts(tokens: Iterable[tuple[str, str]]) -> tuple[Part, ...]:
 
 def tokens(text: str, lexer: Lexer | None, *, most: int = MAX_CALL) -> list[list[tuple[str, str]]]:
     """Return (style, text) pairs line by line; an empty list where *text* cannot be highlighted."""
-    if lexer is None or len(text) > most or max(map(len, text.split("\n"))) > MAX_LINE:
-        return []
-    lines: list[list[tuple[str, str]]] = [[]]
-    for _, kind, value in lexer.get_tokens_unprocessed(text):
-        first, *others = value.split("\n")
-        style = _style(str(kind))
-        lines[-1].append((style, first))
-        lines.extend([(style, each)] for each in others)
-    return lines if "\n".join("".join(part for _, part in line) for line in lines) == text else []
-
-
-def _style(kind: str) -> str:
-    return next((style for prefix, style in TOKENS.items() if kind.startswith(prefix)), "")
-
-
-def lexer_of(path: str) -> Lexer | None:
-    """Return the lexer for the file at *path*, None where there is none."""
-    from .._patches.languages import language_of
-
-    language = language_of(path)
-    return _lexer(language.name) if language else None
-
-
-def _lexer(language: str) -> Lexer | None:
-    # Importing it takes 30 ms with a lexer; its types are in a package of their own.
-    from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
-    from pygments.util import ClassNotFound  # type: ignore[import-untyped]
-
-    for name in filter(None, (LEXERS.get(language), language)):
-        try:
-            lexer: Lexer = get_lexer_by_name(name.lower())
-        except ClassNotFound:
-            continue
-        return lexer
-    return None
+    return token_lines(text, lexer, lambda kind: style_by_prefix(kind, TOKENS), most=most)
 
 
 def highlight_stat(line: StatLine) -> Line:

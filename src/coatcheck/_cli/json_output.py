@@ -85,7 +85,7 @@ def _plain(value: object) -> object:
 
 # Each command's document, beside `schema`.
 DOCUMENTS: Mapping[str, str] = {
-    "demo": "`folder`, `attempt`, `task` (task result), `ranking`, `usage` (usage), `applied` (application), `git_status`",
+    "demo": "`folder`, `attempt`, `task` (task result), `ranking`, `usage` (usage), `applied` (application), `git_status`; with --web as `web`",
     "run": "task result, and `gate`: gate object of what the task waits for, or null; with --apply also `applied`: application, or an error document, or null; with --on or --check as `review` with a NAME",
     "submit": "task; with --gate `gate`: gate object, while nothing is submitted; with --resume `submissions`: submission objects; with --batch a document per line (NDJSON): `line`, the "
     "number of the line, and `task` or `error`; with --on `review`: its name, and `submissions`: review submission objects with `task`",
@@ -140,6 +140,7 @@ DOCUMENTS: Mapping[str, str] = {
     "completion": "`shell` and `script`",
     "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`, and `hooks`: `id` and `url` of each "
     "`--hook`, with its `secret` where it is new",
+    "web": "one line once it is ready: `url`, `link` (which opens the page once), and `token_file`",
     "events": "one stored event per line (NDJSON)",
     "hooks list": "`hooks`: hook objects, and `senders`: the services whose deliveries are accepted",
     "hooks add": "`hook`: hook object, and `secret`",
@@ -152,6 +153,8 @@ DOCUMENTS: Mapping[str, str] = {
     "hooks replay": "`delivery`: its id, and `action`",
     "hooks secret": "`sender`, and `action`: `accept` or `remove`",
     "hooks serve": "one line once it is ready: `url` and `senders`",
+    "mcp serve": "an error document: its output is the protocol",
+    "mcp install": "`client`, `path`: its file, `text`: what a new file contains, and `is_changed`: whether the file was written",
     "fleet list": "`fleets`: fleet objects",
     "fleet plan": "a fleet plan",
     "fleet run": "`status`: fleet status, a line for each change (NDJSON), the last with `problems`: plan item objects",

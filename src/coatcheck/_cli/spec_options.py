@@ -65,6 +65,7 @@ VERB_COMMANDS: Mapping[str, str] = {
     "cancel_task": "cancel",
     "create_pull_request": "pr",
     "create_task": "submit",
+    "decide_permission": "approve",
     "delete_task": "delete",
     "get_task": "status",
     "get_usage": "usage",

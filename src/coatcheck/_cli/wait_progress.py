@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Required action -> the sentence before the command that performs it.
 NEXT_STEPS = {
     "approve": "It waits for the approval of its plan",
+    "permit": "It waits for a permission",
     "answer": "It waits for an answer",
     "resume": "It is paused; a message may resume it",
 }
@@ -96,8 +97,20 @@ def print_next_step(run: CommandContext, task: Task, gate: Gate | None = None) -
         run.note(f"{gate.title} was rejected by {gate.decision.by}")
     if action == "approve":
         run.note((f"{NEXT_STEPS[action]}: ", Styled(run.hint("approve", ref), "bold")))
+    elif action == "permit":
+        run.note(*_permission_lines(run, task))
     elif action is not None:
         run.note(f"{NEXT_STEPS[action]}: {run.hint('message', ref, 'TEXT')}")
+
+
+def _permission_lines(run: CommandContext, task: Task) -> list[Line]:
+    """Return a line for each permission that *task* waits for, and the commands that decide."""
+    ref = str(task.ref)
+    requests = [f"{NEXT_STEPS['permit']}: {request.title}" for request in task.permission_requests]
+    if len(requests) > 1:
+        return [*requests, f"List them with: {run.hint('gates', ref)}"]
+    commands = (("  ", Styled(run.hint(verb, ref), "bold")) for verb in ("approve", "reject"))
+    return [*requests, *commands]
 
 
 def wait_exit_code(task: Task) -> ExitCode:

@@ -138,7 +138,8 @@ def state_event(task: Task) -> TaskEvent:
         return UnknownEvent(ref=task.ref, kind="state", data=task.raw_state)
     if kind is TaskFailed:
         return TaskFailed(ref=task.ref, state=task.state, raw_state=task.raw_state, error=task.error)
-    return cast("TaskEvent", kind(ref=task.ref, state=task.state, raw_state=task.raw_state))
+    words = task.permission_requests[0].title if task.permission_requests else None
+    return cast("TaskEvent", kind(ref=task.ref, state=task.state, raw_state=task.raw_state, text=words))
 
 
 def _words(seen: SeenState, task: Task) -> Iterator[Observation]:

@@ -3,6 +3,7 @@
 Invariants:
 - the stream never decides the state of a task: an event of a state, and the end of the stream, however it came, cause a
   poll;
+- where a poll shows the end of a task before the stream does, a watch emits the events up to it first;
 - a stream that was cut is resumed after the last event that was emitted, so each event is emitted once;
 - while the stream brings nothing, the task is polled every `IDLE_POLL` seconds;
 - where the service has no stream, or denies it, the wait polls as it would without one.
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from .. import errors
-from .._model.events import StateEvent, TaskAttempt, TaskDiff, TaskEvent
+from .._model.events import StateEvent, TaskAttempt, TaskDiff, TaskEvent, TaskUsage
 from .._model.tasks import TaskState
 from .._protocol.effects import Emit, Request, Script
 from .._protocol.logs import DEBUG, log
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 # A stream that is open and brings no event is not relied upon for longer than this (seconds).
 IDLE_POLL = 60.0
+# How long the events before the end of a task are read for (seconds), after a poll has shown that it has ended.
+END_LIMIT = 10.0
 # After a connection that brought no event and ended sooner than this (seconds), the next poll is as late as without it.
 SHORT = 1.0
 
@@ -120,6 +123,23 @@ class EventStream:
             self._is_denied = not isinstance(error, TRANSIENT_ERRORS)
         return has_read or clock.monotonic() - began >= SHORT
 
+    def finish(self, wait: Wait, *, seconds: float = END_LIMIT) -> Script[None]:
+        """Emit the events of a task that a poll shows as ended, up to the one of its end, which its service has sent."""
+        clock = wait.context.clock
+        began = clock.monotonic()
+        try:
+            while self._script is not None and not self._has_ended and clock.monotonic() - began < seconds:
+                if type(self._effect) is not Emit:
+                    yield from self._perform(Deadline(seconds, clock=clock))
+                    continue
+                event: TaskEvent = self._effect.value
+                if self._is_new(event):
+                    yield from self._take(event, wait)
+                self._step()
+        except errors.CoatcheckError as error:
+            log("poll", DEBUG, "%s: the event stream was cut: %s", wait.ref, error)
+            self._script = self._effect = None
+
     def _step(self, answer: object = None, error: Exception | None = None) -> None:
         """Run the script to its next effect; at its end there is no script."""
         try:
@@ -163,6 +183,8 @@ class EventStream:
             if size == wait.seen.stats:
                 return False
             wait.seen = msgspec.structs.replace(wait.seen, stats=size)
+        if isinstance(event, TaskUsage) and "usage" not in wait.seen.notices:
+            wait.seen = msgspec.structs.replace(wait.seen, notices=(*wait.seen.notices, "usage"))
         yield Emit(msgspec.structs.replace(event, id=wait.seen.to_cursor()))
         if wait.on_change is not None and wait.latest is not None and event.text:
             wait.on_change(msgspec.structs.replace(wait.latest, progress=event.text))

@@ -12,7 +12,7 @@ from .. import errors
 from .._model.catalogue import Environment, Model
 from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
-from .._model.usage import RateWindow, Usage
+from .._model.usage import Usage
 from .._protocol.duration_store import DurationStore
 from .._protocol.effects import Call, Clock, Emit, Events, Exchange, Script, Send
 from .._protocol.intents import Intent, Journal
@@ -20,6 +20,7 @@ from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
 from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, methods_of, sites_of
 from .._protocol.task_recorder import TaskRecorder
+from .._protocol.telemetry import NoTelemetry, Telemetry
 from .._protocol.wake_source import WakeSource
 from .backoff import RetryPolicy
 from .optional_methods import extract_task, get_response, has_stream_of
@@ -61,7 +62,9 @@ class Operations:
         on_outage: OnOutage | None = None,
         recorder: TaskRecorder | None = None,
         wakes: WakeSource | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
+        self._telemetry = telemetry or NoTelemetry()
         self.provider = methods_of(provider)
         self._clock = clock
         self._open_journal, self._new_id, self._pid, self._is_submitting = journal, new_id, pid, is_submitting
@@ -128,8 +131,9 @@ class Operations:
             id=id or self._new_id(),
             pid=self._pid,
             on_warning=self._on_warning,
+            traceparent=self._telemetry.traceparent,
         )
-        return self._recording.submitted(script, spec)
+        return self._telemetry.submission(self._recording.submitted(script, spec), spec)
 
     def resume_submissions(self) -> Script[None]:
         self._require_search()
@@ -217,7 +221,17 @@ class Operations:
             polls=int(known is not None and ended is None),
             retry_after=(known and known.retry_after) or 0.0,
         )
-        return poll_one(wait)
+        return self._measured(poll_one(wait), [parsed_ref], polls=lambda: wait.polls + 1, is_iterated=is_watched)
+
+    def _measured(
+        self,
+        script: Script[T],
+        refs: Sequence[TaskRef],
+        *,
+        is_iterated: bool = True,
+        polls: Callable[[], int] | None = None,
+    ) -> Script[T]:
+        return self._telemetry.wait(script, refs, journal=lambda: self._journal, polls=polls, is_iterated=is_iterated)
 
     def _event_stream(self, ref: TaskRef, seen: SeenState) -> EventStream | None:
         """Return the stream that a wait reads between polls, None where the service has none that resumes."""
@@ -243,7 +257,8 @@ class Operations:
         from .poll_many import poll_many
 
         context = yield from self._batch(timeout, interval, is_watched=False)
-        yield from poll_many(map(self._parse_ref, refs), context)
+        parsed_refs = [self._parse_ref(ref) for ref in refs]
+        yield from self._measured(poll_many(parsed_refs, context), parsed_refs)
 
     def open_poller(self) -> Script[BatchPoller]:
         """Return a poller for a caller that chooses the pauses between rounds (`BatchPoller.poll_once`)."""
@@ -263,7 +278,8 @@ class Operations:
 
         context = yield from self._batch(timeout, interval, is_watched=True)
         cursors = {self._parse_ref(ref): cursor for ref, cursor in (after or {}).items()}
-        yield from watch_many(map(self._parse_ref, refs), context, after=cursors)
+        parsed_refs = [self._parse_ref(ref) for ref in refs]
+        yield from self._measured(watch_many(parsed_refs, context, after=cursors), parsed_refs)
 
     def _batch(
         self, timeout: float | None, interval: float | Interval | None, *, is_watched: bool
@@ -361,22 +377,13 @@ class Operations:
         return self._environment_ids[name]
 
     def get_usage(self) -> Script[Usage]:
+        from .usage_count import with_counts  # few commands need it
+
         self._require(Verb.GET_USAGE)
         usage = yield from self.run(self.provider.get_usage())
-        if usage.rate_limit is None or not any(window.is_counted_here for window in usage.rate_limit.windows):
-            return usage
-        windows = list(usage.rate_limit.windows)
-        for place, window in enumerate(windows):
-            windows[place] = (yield from self._counted(window)) if window.is_counted_here else window
-        limit = msgspec.structs.replace(usage.rate_limit, windows=tuple(windows))
-        return msgspec.structs.replace(usage, rate_limit=limit)
-
-    def _counted(self, window: RateWindow) -> Script[RateWindow]:
-        """Return *window* with the submissions that the journal has, for a service that reports no usage."""
-        since = self._clock.time() - (window.seconds or 0)
-        used = yield Call(lambda: self._journal.count_since(self.provider.name, since))
-        percent = 100 * used / window.limit if window.limit else None
-        return msgspec.structs.replace(window, used=used, used_percent=percent)
+        return (
+            yield from with_counts(usage, self.provider.name, journal=lambda: self._journal, now=self._clock.time())
+        )
 
     def list_environments(self, *, repository: str | None) -> Script[tuple[Environment, ...]]:
         self._require(Verb.LIST_ENVIRONMENTS)
@@ -423,6 +430,10 @@ class Operations:
     def approve_plan(self, ref: TaskRef | str) -> Script[None]:
         self._require(Verb.APPROVE_PLAN)
         return self._change(ref, self.provider.approve_plan)
+
+    def decide_permission(self, ref: TaskRef | str, request: str, option: str) -> Script[None]:
+        self._require(Verb.DECIDE_PERMISSION)
+        return self._change(ref, lambda parsed_ref: self.provider.decide_permission(parsed_ref, request, option))
 
     def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None, draft: bool) -> Script[None]:
         self._require(Verb.CREATE_PULL_REQUEST)

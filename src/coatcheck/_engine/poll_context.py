@@ -121,10 +121,17 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
         task = snapshot.task
         if (task.attempt_total or 1) == 1:
             return snapshot, task if task.state.ends_wait else None
+        if task.state.is_interrupted:
+            return snapshot, task
         ended = None
         if task.state.is_terminal or first:
             ended = with_attempts(task, (yield from self.run(self.provider.list_attempts(task))), first=first)
         return msgspec.structs.replace(snapshot, task=ended or _still_running(task)), ended
+
+
+def ending_watch(ended: Task | None) -> Task | None:
+    """Return the task that ends a watch; None for one that waits for a permission, which continues when it is decided."""
+    return None if ended is not None and ended.permission_requests else ended
 
 
 def with_attempts(task: Task, attempts: tuple[Attempt, ...], *, first: bool) -> Task | None:

@@ -37,6 +37,7 @@ from .poll_context import (
     TRANSIENT_ERRORS,
     Interval,
     PollContext,
+    ending_watch,
     observed_duration,
     retry_after_of,
     started_at,
@@ -278,7 +279,7 @@ class BatchPoller:
         snapshot = yield from self._deadline.limiting(polled)
         snapshot, ended = yield from self._poll.resolve_snapshot(snapshot, first=False)
         yield from self._poll.recording.record([snapshot.task])
-        return snapshot, ended
+        return snapshot, ending_watch(ended) if self._context.is_watched else ended
 
     def _take(self, ref: TaskRef, snapshot: TaskSnapshot, ended: Task | None) -> Script[None]:
         """Emit what a snapshot shows of a task, and remove the task if it has ended."""

@@ -6,7 +6,8 @@ Invariants:
 - The first poll must succeed. Later ones that fail with a transient error are repeated within the deadline; any other
   error (401, 403, 404, an unreadable answer) ends the wait at once.
 - A wait that times out raises `WaitTimeoutError` with the ref; the task is still running.
-- A task that needs input (`TaskState.ends_wait`) ends the wait: it makes no progress without a person.
+- A task that needs input (`TaskState.ends_wait`) ends the wait: it makes no progress without a person. A watch of a task
+  that waits for a permission goes on: the permission is decided elsewhere, or at its deadline.
 - Where the service has an event stream, reading it replaces the pauses (`coatcheck._engine.event_stream`).
 - ``Retry-After`` of any answer can lengthen a pause, never shorten it.
 - A delivery of a webhook about the task can end a pause (`wakeable_pauses`).
@@ -32,6 +33,7 @@ from .poll_context import (
     TRANSIENT_ERRORS,
     Interval,
     PollContext,
+    ending_watch,
     observed_duration,
     retry_after_of,
     started_at,
@@ -169,9 +171,11 @@ def _poll(wait: Wait) -> Script[Task | None]:
     if wait.ended is None:  # what the caller passed may be older than what is recorded
         yield from context.recording.record([snapshot.task])
     if wait.stream is not None:
+        if wait.is_watched and ended is not None and ended.state.is_terminal:
+            yield from wait.stream.finish(wait)
         snapshot = wait.stream.without_repetition(wait, snapshot)
     wait.latest = snapshot.task
     wait.seen, is_changed = yield from emit_changes(wait.seen, snapshot)
     if wait.on_change is not None and is_changed:
         wait.on_change(snapshot.task)
-    return ended
+    return ending_watch(ended) if wait.is_watched else ended

@@ -118,16 +118,17 @@ def submitting(
     id: str,
     pid: int,
     on_warning: Callable[[str], None],
+    traceparent: Callable[[], str | None] = lambda: None,
 ) -> Script[Task]:
     """Create the task that *spec* describes, exactly once.
 
-    A task that was created is returned even if the journal cannot record it: *on_warning* gets a message, and its
+    *traceparent* returns the trace context, which is kept with the intent. A task that was created is returned even if the journal cannot record it: *on_warning* gets a message, and its
     intent stays open.
     """
     prepared = yield from run(prepare_spec(provider, checked(spec, provider.capabilities, provider.name)))
     key = prepared.key or id
     prepared = msgspec.structs.replace(prepared, key=key)
-    intent = intent_of(prepared, id=key, provider=provider.name, at=clock.time(), pid=pid)
+    intent = intent_of(prepared, id=key, provider=provider.name, at=clock.time(), pid=pid, traceparent=traceparent())
     fresh = _Freshness(clock)
     yield Call(lambda: journal.begin(intent))
     lost: Exception | None = None

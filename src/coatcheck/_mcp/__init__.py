@@ -1,1 +1,4 @@
-"""The MCP server of `coatcheck mcp`: tools, resources and prompts over the use cases of `_app`."""
+"""The MCP server: tasks as tools, resources and prompts for other agents (docs/guides/mcp.md).
+
+Only `server`, `task_extension`, `elicitation`, `stdio` and `http` import the ``mcp`` package, the extra ``coatcheck[mcp]``.
+"""

@@ -44,6 +44,34 @@ class GateOption(Value, frozen=True, kw_only=True):
     }
 
 
+class PermissionRequest(Value, frozen=True, kw_only=True):
+    """An agent's request for a permission: the task continues when one of `options` is chosen (`Client.decide_permission`).
+
+    `kind` is the agent's word for what it wants to do, such as "edit" or "execute"; `paths` are the files that it
+    named. At `expires_at` the service rejects the request.
+    """
+
+    id: str
+    title: str
+    kind: str | None = None
+    detail: str | None = None
+    options: tuple[GateOption, ...] = ()
+    attempt: int | None = None
+    paths: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "id": "its id, which `decide_permission` takes",
+        "title": "what the agent wants to do, in one line",
+        "kind": "the agent's word for it: edit, execute, fetch and so on",
+        "detail": "the same in full",
+        "options": "the possible decisions: gate option objects",
+        "attempt": "number of the attempt that waits",
+        "paths": "the files that the agent named",
+        "expires_at": "when the service rejects it",
+    }
+
+
 APPROVE = GateOption(id="approve", label="Approve", effect="approve")
 REJECT = GateOption(id="reject", label="Reject", effect="reject")
 ANSWER = GateOption(id="answer", label="Answer", effect="approve")

@@ -1,4 +1,4 @@
-"""Events of gates, checks and reviews."""
+"""Events of gates, checks and reviews, and of actions over HTTP."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class GateDecided(GateEvent, frozen=True, kw_only=True):
         "option": "the option that was chosen",
         "effect": "approve or reject",
         "by": "who decided: a login, or policy:NAME",
-        "via": "cli, library, mcp, webhook, acp or policy",
+        "via": "cli, library, mcp, webhook, acp, web or policy",
         "why": "the reason that was given",
         "digest": "SHA-256 of what was decided",
     }
@@ -120,4 +120,23 @@ class ReviewRanked(SubjectEvent, frozen=True, kw_only=True):
     }
 
 
-ReviewEvent: TypeAlias = GateOpened | GateDecided | GateExpired | GateWithdrawn | CheckFinished | ReviewRanked
+class ActionPerformed(SubjectEvent, frozen=True, kw_only=True):
+    """A person or a program changed something over HTTP: `text` has the details."""
+
+    type: ClassVar[Literal["action.performed"]] = "action.performed"
+
+    action: str
+    by: str
+    via: str
+
+    _json: ClassVar[JsonFields] = {
+        **SUBJECT_FIELDS,
+        "action": "submit, message, cancel, apply or undo",
+        "by": "the login of the user whose server it was",
+        "via": "web: the page, api: its JSON API",
+    }
+
+
+ReviewEvent: TypeAlias = (
+    GateOpened | GateDecided | GateExpired | GateWithdrawn | CheckFinished | ReviewRanked | ActionPerformed
+)

@@ -9,6 +9,7 @@ import msgspec
 
 from .._values.value import JsonFields, Value
 from ..errors import ConfigurationError, TaskError, TaskFailedError
+from .gates import PermissionRequest
 from .outcome import Attempt, DiffStats, Failure, Notice, Outcome, Plan, PullRequest
 from .states import TaskState as TaskState  # noqa: PLC0414 - exported with tasks
 
@@ -150,6 +151,7 @@ class Task(Value, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     error: Failure | None = None
     plan: Plan | None = None
+    permission_requests: tuple[PermissionRequest, ...] = ()
     notices: tuple[Notice, ...] = ()
     pull_requests: tuple[PullRequest, ...] = ()
     is_archived: bool | None = None
@@ -181,6 +183,7 @@ class Task(Value, frozen=True, kw_only=True):
         "updated_at": "when it last changed",
         "progress": "what the agent is doing",
         "plan": "plan object",
+        "permission_requests": "what its agent waits for a permission to do: permission request objects",
         "notices": "facts that its state does not show: notice objects",
         "stats": "size of its change: stats object",
         "attempt_total": "how many attempts there are",

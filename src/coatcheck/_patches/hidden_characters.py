@@ -59,6 +59,20 @@ def escape(text: str) -> str:
     return text if _is_plain(text) else _compiled(_HARMFUL).sub(_python_escape, text)
 
 
+def split_harmful(text: str) -> list[str]:
+    r"""Return *text* in parts: the parts at odd positions are harmful characters, one each, the others have none.
+
+    A byte that is not UTF-8 (a surrogate of ``surrogateescape``) is harmful as well.
+    """
+    return [text] if _is_plain(text) else _compiled(f"({_HARMFUL}|[\ud800-\udfff])").split(text)
+
+
+def visible_form(character: str) -> str:
+    r"""Return how a harmful character is written: ``\x1b`` or ``\u202e``; a byte that is not UTF-8 as ``\xff``."""
+    code = ord(character)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else _escape_of(code)
+
+
 def escape_lines(text: str) -> str:
     """Return the same with line feeds unchanged."""
     return text if _is_plain(text.replace("\n", "")) else _compiled(_HARMFUL_BUT_LINE_FEEDS).sub(_python_escape, text)
@@ -95,7 +109,10 @@ def _is_plain(text: str) -> bool:
 
 
 def _python_escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
+    return _escape_of(ord(match[0]))
+
+
+def _escape_of(code: int) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 

@@ -35,6 +35,7 @@ class Intent(Value, frozen=True, kw_only=True):
     started: str | None = None
     template: str | None = None
     template_digest: str | None = None
+    traceparent: str | None = None
 
     _json: ClassVar[JsonFields] = {
         "id": "its id in the journal",
@@ -50,6 +51,7 @@ class Intent(Value, frozen=True, kw_only=True):
         "started": "when that process started, in the system's own form",
         "template": "the name of its prompt template",
         "template_digest": "the SHA-256 of the template",
+        "traceparent": "the trace context of the submission, as W3C Trace Context writes it",
     }
 
 
@@ -90,7 +92,7 @@ def digest(prompt: str | None, environment: str | None, branch: str | None) -> s
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def intent_of(spec: TaskSpec, *, id: str, provider: str, at: float, pid: int) -> Intent:
+def intent_of(spec: TaskSpec, *, id: str, provider: str, at: float, pid: int, traceparent: str | None = None) -> Intent:
     """Return the intent to submit *spec*, which has been prepared."""
     return Intent(
         id=id,
@@ -101,4 +103,5 @@ def intent_of(spec: TaskSpec, *, id: str, provider: str, at: float, pid: int) ->
         environment=spec.environment,
         branch=spec.branch,
         pid=pid,
+        traceparent=traceparent,
     )

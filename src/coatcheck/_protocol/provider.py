@@ -43,6 +43,7 @@ class Verb(enum.StrEnum):
     DELETE_TASK = "delete_task"
     SEND_MESSAGE = "send_message"
     APPROVE_PLAN = "approve_plan"
+    DECIDE_PERMISSION = "decide_permission"
     CREATE_PULL_REQUEST = "create_pull_request"
     STREAM_EVENTS = "stream_events"
     GET_CURRENT_DIFF = "get_current_diff"
@@ -65,7 +66,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     `needs_environment`: a task must name an environment or a repository. `option_variables` are the environment
     variables of the service's official tools for an option of `TaskSpec`, in their order.
     `has_resumable_stream`: `stream_events` takes the id of an event (*after*) and emits those after it as they
-    happen: waits read it in place of pauses between polls.
+    happen: waits read it in place of pauses between polls. `vendor` is the company as OpenTelemetry's attribute
+    `gen_ai.provider.name` names it; None takes the provider's name.
     """
 
     verbs: Mapping[Verb, Support]
@@ -80,6 +82,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     option_variables: Mapping[str, tuple[str, ...]] = {}
     has_resumable_stream: bool = False
+    vendor: str | None = None
 
     def require(self, verb: Verb, provider: str) -> Support:
         """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""
@@ -222,6 +225,10 @@ class ProviderMethods(Provider, Protocol):
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"], model: str | None
     ) -> Exchange[Task]: ...
     def approve_plan(self, ref: TaskRef) -> Exchange[None]: ...
+    def decide_permission(self, ref: TaskRef, request: str, option: str) -> Exchange[None]:
+        """Choose an option of one of the task's `permission_requests`, by the ids of both; the same twice is no error."""
+        ...
+
     def create_pull_request(self, ref: TaskRef, *, attempt: int | None, draft: bool) -> Exchange[None]: ...
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:
         """Return the state of many tasks: one request. *refs* are the tasks that are waited for."""

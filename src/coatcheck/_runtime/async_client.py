@@ -357,6 +357,11 @@ class AsyncClient(BaseClient[AsyncTransport]):
         """Approve the plan of a task; it continues to run, so call `poll_task` again."""
         await self._do(self._session.verbs.approve_plan(ref), f"while approving the plan of {ref}")
 
+    async def decide_permission(self, ref: TaskRef | str, request: str, option: str) -> None:
+        """Choose an option of one of a task's `permission_requests`, by the ids of both; the task continues."""
+        script = self._session.verbs.decide_permission(ref, request, option)
+        await self._do(script, f"while deciding a permission of {ref}")
+
     async def create_pull_request(self, ref: TaskRef | str, *, attempt: int | None = None, draft: bool = True) -> None:
         """Request that the service opens a pull request; the task shows it some seconds later."""
         script = self._session.verbs.create_pull_request(ref, attempt=attempt, draft=draft)

@@ -33,6 +33,7 @@ from .provider_lookup import provider_of
 from .server_record import LOCAL, running_server, server_at
 from .setting_names import check_names
 from .system_clock import SystemClock
+from .telemetry import OpenTelemetry
 
 if TYPE_CHECKING:
     from .._protocol.intents import Intent
@@ -115,6 +116,11 @@ class Session:
             on_outage=options.on_outage,
             recorder=options.store,
             wakes=options.wakes or getattr(options.store, "wakes", None),  # of a `History`
+            telemetry=OpenTelemetry(
+                self.provider.name,
+                vendor=self.provider.capabilities.vendor,
+                url=self.provider.origins.get("api"),
+            ),
         )
 
     def _open_journal(self) -> SubmissionJournal:

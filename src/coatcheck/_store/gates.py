@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
@@ -22,6 +22,7 @@ from .._model.gates import DEFAULT_SECONDS, PREFIX, SINGLE_KINDS, Decision, Effe
 from .._model.review_events import GateDecided, GateExpired, GateOpened, GateWithdrawn
 from .documents import decode, encode, to_document
 from .events import append_events
+from .submission_keys import origin_of
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
@@ -176,6 +177,7 @@ class GateStore:
             opened_at=_moment(now),
             expires_at=gate.expires_at or _moment(now + DEFAULT_SECONDS),
             on_expiry=gate.on_expiry or ("hold" if gate.kind == "plan" else "reject"),
+            submitted_via=gate.submitted_via or _origin_of(transaction, gate.subject),
         )
         transaction.change(
             "INSERT INTO gate (id, subject, kind, state, opened_at, expires_at, is_done, data, request)"
@@ -204,8 +206,7 @@ class GateStore:
         """Raise for a decision over MCP about what was submitted over MCP."""
         if via != "mcp":
             return
-        query = "SELECT 1 FROM submitted_via WHERE subject = ? AND via = 'mcp'"
-        if gate.submitted_via == "mcp" or transaction.row(query, (gate.subject,)) is not None:
+        if "mcp" in (gate.submitted_via, _origin_of(transaction, gate.subject)):
             raise errors.PermissionDeniedError(
                 f"{gate.address} is about what was submitted over MCP, which MCP cannot decide",
                 status=403,
@@ -262,6 +263,12 @@ def record_submission(transaction: Transaction, subject: str, *, via: Via) -> No
         "INSERT INTO submitted_via (subject, via) VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET via = excluded.via",
         (subject, via),
     )
+
+
+def _origin_of(transaction: Transaction, subject: str) -> Via | None:
+    """Return the way by which a subject was submitted, None where it is not known."""
+    row = transaction.row("SELECT via FROM submitted_via WHERE subject = ?", (subject,))
+    return cast("Via", row[0]) if row is not None else origin_of(transaction, subject)
 
 
 def find_gate(transaction: Transaction, id: str) -> Gate | None:

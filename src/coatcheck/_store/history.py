@@ -27,7 +27,7 @@ from .cache_rule import is_final
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
 from .location import open_database
-from .template_names import template_of
+from .submission_origins import template_of
 from .unchanged import mark_recorded, state_of
 
 if TYPE_CHECKING:

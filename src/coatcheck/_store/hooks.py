@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from .. import errors
 from .._values.value import JsonFields, Value
+from .submission_origins import traceparent_of
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
+    from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
     from .database import Database, Row, Transaction
 
@@ -111,6 +113,11 @@ class HookStore:
                 remedy=f"hooks: {', '.join(known)}" if known else "add one with: coatcheck hooks add URL",
             )
         return known[id]
+
+    def traceparent(self, ref: TaskRef) -> str | None:
+        """Return the trace context in which a task was submitted, None where it was submitted without one."""
+        with self._database.reading() as transaction:
+            return traceparent_of(transaction, ref)
 
     def remove(self, id: str) -> bool:
         """Remove a hook with its deliveries; False where there is none."""

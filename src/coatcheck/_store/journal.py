@@ -24,13 +24,14 @@ from .._protocol.intents import Intent
 from .database import UniqueError
 from .location import open_database
 from .old_journal import OldJournal
+from .submission_origins import traceparent_of
 
 if TYPE_CHECKING:
     from .database import Database, Row, Transaction
 
 FIELDS = (
     *("id", "provider", "digest", "at", "summary", "environment", "branch", "pid", "host", "boot", "started"),
-    *("template", "template_digest"),
+    *("template", "template_digest", "traceparent"),
 )
 COLUMNS = ", ".join(FIELDS)
 BEGIN = (
@@ -130,6 +131,11 @@ class SubmissionJournal:
         query = "SELECT 1 FROM submission WHERE provider = ? AND task = ?"
         with self._database.reading() as transaction:
             return {ref for ref in refs if transaction.rows(query, (ref.provider, ref.id))}
+
+    def traceparent(self, ref: TaskRef) -> str | None:
+        """Return the trace context in which a task was submitted, None where it was submitted without one."""
+        with self._database.reading() as transaction:
+            return traceparent_of(transaction, ref)
 
     def count_since(self, provider: str, since: float) -> int:
         """Return how many submissions since then may have made a task (seconds since the epoch)."""

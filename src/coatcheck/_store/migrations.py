@@ -214,7 +214,25 @@ FLEET_ROUNDS = Migration(
         "ALTER TABLE fleet_candidate ADD COLUMN follows TEXT",
     )
 )
-MIGRATIONS: Sequence[Migration] = (FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS)
+# The trace context of a submission (https://www.w3.org/TR/trace-context/).
+TRACES = Migration(statements=("ALTER TABLE submission ADD COLUMN traceparent TEXT",))
+SUBMISSION_KEYS = Migration(
+    statements=(
+        # What identifies submissions that callers may repeat: a digest of the content and a name; `submission` is the
+        # id of the intent, `via` the way by which it came.
+        """CREATE TABLE submission_key (
+            number {identity}, digest TEXT NOT NULL, name TEXT, at DOUBLE PRECISION NOT NULL, submission TEXT NOT NULL,
+            via TEXT NOT NULL
+        )""",
+        "CREATE INDEX submission_key_digest ON submission_key (digest)",
+        "CREATE INDEX submission_key_name ON submission_key (name) WHERE name IS NOT NULL",
+        "CREATE INDEX submission_key_submission ON submission_key (submission)",
+    )
+)
+MIGRATIONS: Sequence[Migration] = (
+    *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
+    SUBMISSION_KEYS,
+)
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -73,7 +73,12 @@ class Outbox:
             return Result(error="the event is no longer stored" if keys else "the hook has no secret", is_final=True)
         body = thin_body(stored[0])
         headers = standard.signed_headers(keys, id=delivery.id, seconds=self._clock.time(), body=body)
-        return post(target, headers, body, resolver=self._resolver)
+        return post(target, (*headers, *self._trace_headers(stored[0].event)), body, resolver=self._resolver)
+
+    def _trace_headers(self, event: AnyEvent) -> Sequence[tuple[str, str]]:
+        """Return the trace context of the submission of the event's task (https://www.w3.org/TR/trace-context/)."""
+        traceparent = self._hooks.traceparent(event.ref) if isinstance(event, TaskEventBase) else None
+        return [("traceparent", traceparent)] if traceparent else []
 
     def _record(self, delivery: HookDelivery, result: Result) -> None:
         delay = next_delay(delivery.tries + 1, result, random=self._random())

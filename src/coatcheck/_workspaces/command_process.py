@@ -137,10 +137,19 @@ class CommandProcess:
 
 
 class Supervised:
-    """A command under a supervisor process (`coatcheck._workspaces.supervisor`), as the server sees it."""
+    """A command under a supervisor process (`coatcheck._workspaces.supervisor`), as the server sees it.
+
+    Its standard input is the file *input*, or, where *has_input* is set, the pipe `process.stdin`.
+    """
 
     def __init__(
-        self, order: Mapping[str, object], *, input: Path | None, mark: str | None, on_end: Callable[[], None]
+        self,
+        order: Mapping[str, object],
+        *,
+        input: Path | None,
+        mark: str | None,
+        on_end: Callable[[], None],
+        has_input: bool = False,
     ) -> None:
         self.exit_code = -signal.SIGKILL  # what is reported where the command killed its own parents
         self.problem: Exception | None = None
@@ -151,7 +160,7 @@ class Supervised:
         self._ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as stack:
             stack.callback(self._ours.close)
-            self.process = self._start(theirs.fileno(), input, mark)
+            self.process = self._start(theirs.fileno(), input, mark, has_input=has_input)
             stack.pop_all()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -162,13 +171,14 @@ class Supervised:
         self._send(len(data).to_bytes(LENGTH_BYTES, "big") + data)
 
     @staticmethod
-    def _start(descriptor: int, input: Path | None, mark: str | None) -> subprocess.Popen[bytes]:
+    def _start(descriptor: int, input: Path | None, mark: str | None, *, has_input: bool) -> subprocess.Popen[bytes]:
+        none = subprocess.PIPE if has_input else subprocess.DEVNULL
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "COATCHECK_"))}
         with contextlib.ExitStack() as stack:
             return subprocess.Popen(
                 [sys.executable, "-I", "-S", supervisor.__file__, str(descriptor)],
                 env={**environ, MARK: mark} if mark else environ,
-                stdin=stack.enter_context(input.open("rb")) if input else subprocess.DEVNULL,
+                stdin=stack.enter_context(input.open("rb")) if input else none,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=(descriptor,),

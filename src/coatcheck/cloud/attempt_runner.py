@@ -15,6 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,11 +23,13 @@ import msgspec
 
 from .._values.value import Value
 from .._workspaces.cancellation import CancelScope, Stopped, TimedOut
-from .._workspaces.command_process import MARK, CommandProcess, ProcessResult, arguments_of, log_error, takes_argument
-from .._workspaces.git import WorkspaceError, last_line
+from .._workspaces.command_process import MARK, log_error
+from .._workspaces.git import WorkspaceError
 from .._workspaces.workspace import Workspace, WorkspaceManager
-from .attempts import Conclusion, Job, Listener, failed
+from .acp.permissions import Permissions
+from .attempts import AgentEnding, Conclusion, Job, Listener, failed
 from .collect_changes import Changes, collect_changes
+from .command_agent import run_command, why_not_started
 from .conclusion_reports import PAUSES, RETRY_INTERVAL, ConclusionReports
 from .current_diff import RunningWorkspaces
 from .models import (
@@ -59,11 +62,15 @@ MAX_PARALLEL = 2
 
 
 class Agent(Value, frozen=True, kw_only=True):
-    """What is run for every attempt: a command in which ``{prompt}`` stands for the prompt, and its limits in seconds."""
+    """What is run for every attempt: a command in which ``{prompt}`` stands for the prompt, and its limits in seconds.
+
+    With `permissions` it is an ACP agent, whose permission requests they decide.
+    """
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"environ"})
 
     command: tuple[str, ...]
+    permissions: Permissions | None = None
     timeout: float | None = TIMEOUT
     environ: Mapping[str, str] = {}
 
@@ -154,19 +161,26 @@ class Runner:
         if not self._closing.is_set():  # what `close` ended is ended in the store by its caller
             self._reports.report(job, conclusion)
 
+    def _open_workspace(self, job: Job, scope: CancelScope) -> Workspace:
+        return self._manager.open(
+            job.workspace or job.attempt_id,
+            mirror=job.environment_id,
+            source=Path(job.source),
+            branch=job.branch,
+            starting_diff=job.starting_diff,
+            previous_diff=job.previous_diff,
+            scope=scope,
+        )
+
     def _conclude(self, job: Job, scope: CancelScope) -> Conclusion:
         try:
-            workspace = self._manager.open(
-                job.attempt_id,
-                mirror=job.environment_id,
-                source=Path(job.source),
-                branch=job.branch,
-                starting_diff=job.starting_diff,
-                previous_diff=job.previous_diff,
-                scope=scope,
-            )
             try:
-                return self._run(job, scope, workspace)
+                workspace = self._open_workspace(job, scope)
+            except FileExistsError:  # the folder of the turn that is continued could not be removed
+                job = msgspec.structs.replace(job, workspace=job.attempt_id, session=None)
+                workspace = self._open_workspace(job, scope)
+            try:
+                return self._run(job, workspace)
             finally:
                 self._remove(workspace)
         except (Stopped, WorkspaceError) as error:
@@ -182,24 +196,24 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - clean-up must not change the result
             log_error(error, f"cleaning up {workspace.folder}")
 
-    def _run(self, job: Job, scope: CancelScope, workspace: Workspace) -> Conclusion:
+    def _run(self, job: Job, workspace: Workspace) -> Conclusion:
         workspace.prompt_file.write_text(job.prompt, encoding="utf-8")
-        command = self._agent.command
-        process = CommandProcess(on_line=lambda name, line: self._listener.on_line(job, name, line))
         try:
-            with scope.on_cancel(process.cancel), self.workspaces.showing(job.attempt_id, workspace):
-                ending = process.run(
-                    arguments_of(command, job.prompt),
-                    cwd=workspace.work,
-                    environ=agent_environment(self._agent.environ, job, workspace),
-                    input=None if takes_argument(command) else workspace.prompt_file,
-                    timeout=scope.remaining(),
-                    cgroup=workspace.cgroup,
-                )
+            with self.workspaces.showing(job.attempt_id, workspace):
+                ending = self._run_agent(job, workspace)
         except (OSError, ValueError) as error:
-            return failed("agent_not_started", why_not_started(command[0], error))
+            return failed("agent_not_started", why_not_started(self._agent.command[0], error))
         workspace.end_processes()
         return conclude(job, ending, workspace, timeout=self._agent.timeout)
+
+    def _run_agent(self, job: Job, workspace: Workspace) -> AgentEnding:
+        agent, environ = self._agent, agent_environment(self._agent.environ, job, workspace)
+        if agent.permissions is None:
+            on_line = partial(self._listener.on_line, job)
+            return run_command(agent.command, job.prompt, workspace, environ, on_line)
+        from .acp.attempt import run_acp  # a second of imports, for servers with such an agent
+
+        return run_acp(agent.command, job, workspace, environ, self._listener, permissions=agent.permissions)
 
 
 def interrupted(
@@ -234,23 +248,17 @@ def agent_environment(environ: Mapping[str, str], job: Job, workspace: Workspace
     }
 
 
-def why_not_started(name: str, error: Exception) -> str:
-    """Return why a command did not start, as a sentence."""
-    reasons: Mapping[type[Exception], str] = {
-        FileNotFoundError: f"there is no program {name!r}",
-        PermissionError: f"{name!r} may not be run",
-        ValueError: "the prompt holds a character that no argument can; leave {prompt} out and read standard input",
-    }
-    if isinstance(error, OSError) and error.strerror == "Argument list too long":
-        return "the prompt is too long for an argument; leave {prompt} out and read standard input"
-    return reasons.get(type(error)) or f"{name!r} did not start: {error}"
-
-
-def conclude(job: Job, ending: ProcessResult, workspace: Workspace, *, timeout: float | None) -> Conclusion:
+def conclude(job: Job, ending: AgentEnding, workspace: Workspace, *, timeout: float | None) -> Conclusion:
     """Return the conclusion of an attempt whose agent has ended."""
     now = time.time()
-    outputs = (("stdout", ending.stdout), ("stderr", ending.stderr))
-    logs = tuple(CloudLog(name=name, text=text, created_at=now) for name, text in outputs if text)
+    logs = tuple(CloudLog(name=name, text=text, created_at=now) for name, text in ending.outputs if text)
+    kept = _conclusion_of(job, ending, workspace, logs, timeout=timeout)
+    return msgspec.structs.replace(kept, session=ending.session, usage=ending.usage)
+
+
+def _conclusion_of(
+    job: Job, ending: AgentEnding, workspace: Workspace, logs: tuple[CloudLog, ...], *, timeout: float | None
+) -> Conclusion:
     if ending.is_cancelled:
         return Conclusion(state=CANCELLED, result=CloudResult(logs=logs))
     if failure := failure_of(ending, timeout):
@@ -260,23 +268,20 @@ def conclude(job: Job, ending: ProcessResult, workspace: Workspace, *, timeout: 
     except (Stopped, WorkspaceError) as error:
         return interrupted(error, timeout, "while its changes were collected", logs=logs)
     report, note = read_report(workspace.result_file)
-    result = result_of(job, ending, changes, report, notes=(*changes.notes, *filter(None, [note])))
+    result = result_of(job, ending, changes, report, notes=(*ending.notes, *changes.notes, *filter(None, [note])))
     return Conclusion(
         state=COMPLETED, result=msgspec.structs.replace(result, logs=logs, base_commit=workspace.base_commit)
     )
 
 
-def failure_of(ending: ProcessResult, timeout: float | None) -> CloudFailure | None:
+def failure_of(ending: AgentEnding, timeout: float | None) -> CloudFailure | None:
     """Return why an agent failed, None for one that did not."""
     if ending.is_timeout:
         return CloudFailure(code="timed_out", message=f"the agent timed out after {timeout:g} s")
-    if not ending.exit_code:
-        return None
-    reason = last_line(ending.stderr) or last_line(ending.stdout) or "the agent printed nothing"
-    return CloudFailure(code=f"agent_exit_{ending.exit_code}", message=reason[:1000])
+    return ending.failure
 
 
-def partial_result(job: Job, ending: ProcessResult, workspace: Workspace, logs: tuple[CloudLog, ...]) -> CloudResult:
+def partial_result(job: Job, ending: AgentEnding, workspace: Workspace, logs: tuple[CloudLog, ...]) -> CloudResult:
     """Return what an agent that failed had changed until then, and say that it is partial."""
     if job.mode != "code":
         return CloudResult(logs=logs)
@@ -332,10 +337,10 @@ def read_report(path: Path) -> tuple[Report, str]:
 
 
 def result_of(
-    job: Job, ending: ProcessResult, changes: Changes, report: Report, *, notes: Sequence[str] = ()
+    job: Job, ending: AgentEnding, changes: Changes, report: Report, *, notes: Sequence[str] = ()
 ) -> CloudResult:
     """Combine what the agent printed and what it changed; the notes are a further message."""
-    output = ending.stdout[-MAX_MESSAGE:].strip()
+    output = ending.message[-MAX_MESSAGE:].strip()
     message = output if report.message is None else report.message
     title = report.title or changes.subject or title_of_message(message) or title_of(job.prompt)
     files = changes.files
@@ -348,6 +353,7 @@ def result_of(
         body=(message if report.body is None else report.body) if changes.diff else None,
         files=files,
         commit_message=changes.subject,
+        is_message_shown=ending.is_message_shown and message == output != "",
     )
 
 

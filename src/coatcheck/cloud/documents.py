@@ -49,6 +49,7 @@ def list_item(task: CloudTask) -> Document:
         "archived": task.is_archived,
         "has_unread_turn": task.is_unread,
         "pull_requests": [],
+        **extension(task),
     }
 
 
@@ -120,7 +121,21 @@ def details(task: CloudTask, environments: Environments) -> Document:
         "current_user_turn": user_turn(round_),
         "current_assistant_turn": turn,
         "current_diff_task_turn": turn if result and result.diff else None,
+        **extension(task),
     }
+
+
+def extension(task: CloudTask) -> Document:
+    """Return the member that WHAM does not have, for the provider ``local``; none where there is nothing to say.
+
+    See docs/guides/local-cloud.md.
+    """
+    attempts = task.last.attempts
+    requests = [request for attempt in attempts for request in attempt.requests]
+    usage = "; ".join(attempt.usage for attempt in attempts if attempt.usage)
+    members = {"permission_requests": requests, "usage": usage}
+    given = {name: value for name, value in members.items() if value}
+    return {"coatcheck": given} if given else {}
 
 
 def created(task: CloudTask, environments: Environments, rate_limit: Mapping[str, object] | None) -> Document:
@@ -207,7 +222,7 @@ _EVENTS = {
 
 
 def _latest_event(attempt: CloudAttempt) -> Document | None:
-    text = _EVENTS.get(attempt.state)
+    text = attempt.progress or _EVENTS.get(attempt.state)
     at = attempt.ended_at or attempt.started_at or attempt.created_at
     return {"created": at, "text": text, "event_type": "info"} if text else None
 

@@ -43,9 +43,7 @@ class EventRoutes:
         from starlette.routing import Route
 
         apps = {ALL_EVENTS: self._all_events, TASK_EVENTS: self._task_events, TASK_DIFF: self._diff}
-        return [
-            Route(path, _Endpoint(RequireBearer(app, self._accepts)), methods=["GET"]) for path, app in apps.items()
-        ]
+        return [Route(path, Endpoint(RequireBearer(app, self._accepts)), methods=["GET"]) for path, app in apps.items()]
 
     async def _all_events(self, scope: Scope, receive: Receive, send: Send) -> None:
         await _stream(self._cloud.feed.stream(), scope, receive, send)
@@ -78,13 +76,14 @@ class EventRoutes:
         return Response(200, headers, diff.encode("utf-8", "replace"))
 
 
-class _Endpoint:
+class Endpoint:
     """An ASGI application as Starlette wants it: not a function."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         await self._app(scope, receive, send)
 
 

@@ -29,7 +29,9 @@ from .issued_tokens import Account, TokenBook
 from .models import CloudEnvironment, CloudTask
 
 if TYPE_CHECKING:
+    from .._app.gates import Gates
     from .._store.hooks import Hook
+    from .acp.permissions import Permissions
     from .local_cloud import LocalCloud
     from .router import Router
     from .task_hooks import TaskHooks
@@ -38,10 +40,15 @@ if TYPE_CHECKING:
 # Defaults of the runner: the service itself allows a task an hour.
 TIMEOUT = 3600.0
 MAX_PARALLEL = 2
+# How long a permission request waits for a person, before it is rejected (seconds).
+PERMISSION_TIMEOUT = 1800.0
 
 
 class ServeOptions(Value, frozen=True, kw_only=True):
     """The options of ``coatcheck serve``. `command` holds ``{prompt}`` or reads it; `timeout` is in seconds, None for none.
+
+    With `permissions` the command is an ACP agent: they decide its permission requests, a person within
+    `permission_timeout` seconds, through `gates`, which opens the user's store.
 
     `data` keeps tasks, mirrors and clones; `record` is the file with the server's address; `on_task` is called
     with each new task, from any thread; `environ` is what agents inherit, and not in the repr: it may hold
@@ -53,6 +60,9 @@ class ServeOptions(Value, frozen=True, kw_only=True):
 
     environments: tuple[CloudEnvironment, ...]
     command: tuple[str, ...]
+    permissions: Permissions | None = None
+    permission_timeout: float | None = PERMISSION_TIMEOUT
+    gates: Callable[[], Gates] | None = None
     data: Path
     port: int = 0
     max_parallel: int = MAX_PARALLEL
@@ -119,6 +129,8 @@ def run(options: ServeOptions, *, announce: Callable[[ServerRecord], None]) -> N
 def running(options: ServeOptions) -> Iterator[ServerRecord]:
     """Serve while the block runs. Raises `ConfigurationError`."""
     check(options)
+    if options.permissions is not None:
+        require_acp()
     with ExitStack() as stack:
         make_private_folder(str(options.data))
         stack.enter_context(_only_one(options.data))
@@ -154,6 +166,17 @@ def check(options: ServeOptions) -> None:
     for problem, (is_there, remedy) in problems.items():
         if is_there:
             raise errors.ConfigurationError(problem, remedy=remedy)
+
+
+def require_acp() -> None:
+    """Import the library for ACP agents, before the first of them needs it. Raises `ConfigurationError` without it."""
+    try:
+        import acp.connection  # noqa: F401 - half a second
+    except ImportError:
+        raise errors.ConfigurationError(
+            "an ACP agent needs the Python package agent-client-protocol",
+            remedy="install it: pip install 'coatcheck[acp]'",
+        ) from None
 
 
 def _has_twins(environments: tuple[CloudEnvironment, ...]) -> bool:
@@ -205,7 +228,12 @@ def _cloud(options: ServeOptions, store: Store) -> LocalCloud:
 
     work = options.data / "work"
     work.mkdir(mode=0o700, exist_ok=True)
-    agent = Agent(command=options.command, timeout=options.timeout, environ=options.environ)
+    agent = Agent(
+        command=options.command,
+        permissions=options.permissions,
+        timeout=options.timeout,
+        environ=options.environ,
+    )
     workspaces = WorkspaceManager(work, environ=options.environ)
     return LocalCloud(
         options.environments,
@@ -215,6 +243,8 @@ def _cloud(options: ServeOptions, store: Store) -> LocalCloud:
         max_parallel=options.max_parallel,
         task_prefix=task_prefix(options.data),
         on_task=options.on_task,
+        gates=options.gates,
+        permission_timeout=options.permission_timeout,
     )
 
 
@@ -227,6 +257,7 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
     from .event_routes import EventRoutes
     from .oauth_server import OAuthServer
     from .page import TaskPages
+    from .permission_routes import PermissionRoutes
     from .router import Router
 
     account, key = Account(), secrets.token_hex(4)
@@ -237,7 +268,8 @@ def _serve(options: ServeOptions, store: Store, cloud: LocalCloud, stack: ExitSt
         refuse_foreign(options.codex_home, account)
     pages = TaskPages(cloud, is_key=oauth.is_key)
     events = EventRoutes(cloud, accepts=book.accepts)
-    routes = (*pages.routes(), *events.routes())
+    permissions = PermissionRoutes(cloud.permissions, accepts=book.accepts)
+    routes = (*pages.routes(), *events.routes(), *permissions.routes())
     url = stack.enter_context(serving(router, port=options.port, routes=routes))
     tokens = book.issue()
     if options.codex_home is not None:

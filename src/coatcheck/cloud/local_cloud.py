@@ -10,10 +10,15 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .. import errors
+from .._model.events import TaskEvent, TaskNeedsInput, TaskStarted
+from .._model.outcome import Artifact
+from .._model.states import TaskState
 from .._workspaces.command_process import log_error
 from .._workspaces.workspace import WorkspaceManager
 from .attempt_runner import Agent, Runner
@@ -34,6 +39,7 @@ from .models import (
     TaskQuery,
     count_changes,
 )
+from .permission_requests import PermissionRequests
 from .requests import FollowUp
 from .responses import Refusal, detail
 from .size_events import SizeEvents
@@ -41,6 +47,13 @@ from .task_events import OutputEvents, ref_of
 from .task_store import Store, change_attempts
 from .transitions import find_environment, plan_follow_up, plan_task
 from .turn_stream import EventSource, Recording, log_line
+
+if TYPE_CHECKING:
+    from .._app.gates import Gates
+    from .._model.gates import PermissionRequest
+
+# So much of what an agent does is shown in a task (characters).
+MAX_PROGRESS = 300
 
 RESTARTED = CloudFailure(code="server_restarted", message="the server was restarted while this attempt ran")
 
@@ -81,6 +94,8 @@ class LocalCloud:
         task_prefix: str = "task_e_",
         on_task: Callable[[CloudTask], None] | None = None,
         pauses: Sequence[float] = PAUSES,
+        gates: Callable[[], Gates] | None = None,
+        permission_timeout: float | None = None,
     ) -> None:
         self._environments = tuple(environments)
         self._store = store
@@ -91,8 +106,18 @@ class LocalCloud:
         self._task_prefix, self._on_task = task_prefix, on_task
         self._recordings: dict[str, Recording] = {}
         self._unsaved: dict[str, Conclusion] = {}
+        self._progress: dict[str, str] = {}
+        self._waited_at: dict[str, float] = {}
+        self._has_sessions, self._permission_timeout = agent.permissions is not None, permission_timeout
+        self.permissions = PermissionRequests(gates=gates, on_change=self._on_permission_change)
         listener = Listener(
-            on_start=self._on_start, on_line=self._on_line, on_end=self._on_end, on_unsaved=self._on_unsaved
+            on_start=self._on_start,
+            on_line=self._on_line,
+            on_event=self._on_event,
+            on_permission=self._on_permission,
+            on_withdrawn=self.permissions.withdraw,
+            on_end=self._on_end,
+            on_unsaved=self._on_unsaved,
         )
         self._runner = Runner(agent, workspaces, listener, max_parallel=max_parallel, pauses=pauses)
         self._sizes = SizeEvents(
@@ -117,6 +142,7 @@ class LocalCloud:
         """End every agent, and every stream of events."""
         self._sizes.close()
         self._runner.close()
+        self.permissions.close()
         try:
             self._recover()
         except (OSError, sqlite3.Error) as error:
@@ -128,6 +154,7 @@ class LocalCloud:
     def _recover(self) -> None:
         now = self._time()
         for task in self._store.unfinished():
+            self.permissions.withdraw_stored(task.id)
             self._store.change_task(
                 task.id, lambda task: change_attempts(task, lambda each: _ended(each, now), now=now)
             )
@@ -147,21 +174,26 @@ class LocalCloud:
         return task and self._shown(task)
 
     def _shown(self, task: CloudTask) -> CloudTask:
-        """Return a task with the ends that the store has refused so far."""
-        if not self._unsaved:
+        """Return a task with what is not stored: what its agents do and wait for, and ends that the store has refused."""
+        requests = self.permissions.of_task(task.id) if self._has_sessions else ()
+        if not (self._unsaved or self._progress or requests):
             return task
-        return change_attempts(
-            task,
-            lambda attempt: _concluded(attempt, self._unsaved.get(attempt.id), task.updated_at),
-            now=task.updated_at,
-        )
+
+        def shown(attempt: CloudAttempt) -> CloudAttempt:
+            attempt = _concluded(attempt, self._unsaved.get(attempt.id), task.updated_at)
+            if attempt.is_over:
+                return attempt
+            own = tuple(each.to_dict() for each in requests if each.attempt == attempt.placement + 1)
+            return msgspec.structs.replace(attempt, requests=own, progress=self._progress.get(attempt.id))
+
+        return change_attempts(task, shown, now=max(task.updated_at, self._waited_at.get(task.id, 0.0)))
 
     def create_task(self, order: TaskOrder) -> CloudTask:
         """Keep the task, then queue its attempts."""
         environment = find_environment(self._environments, order.environment_id)
         task = plan_task(order, environment, id=self._new_id(), now=self._time())
         self._store.add_task(task)
-        self._submit(task, environment, previous_diff=None)
+        self._submit(task, environment, previous=None)
         self._announce(task)
         return task
 
@@ -187,14 +219,14 @@ class LocalCloud:
         )
         if task is None:
             return None
-        result = attempt.result if attempt else None
         environment = find_environment(self._environments, task.environment_id)
-        self._submit(task, environment, previous_diff=result.diff if result else None)
+        self._submit(task, environment, previous=attempt)
         return task
 
-    def _submit(self, task: CloudTask, environment: CloudEnvironment, *, previous_diff: str | None) -> None:
+    def _submit(self, task: CloudTask, environment: CloudEnvironment, *, previous: CloudAttempt | None) -> None:
         round_ = task.last
         for attempt in round_.attempts:
+            session = previous.session if previous is not None and attempt.placement == 0 else None
             self._recordings[attempt.id] = Recording()
             self._runner.submit(
                 Job(
@@ -209,7 +241,9 @@ class LocalCloud:
                     mode=round_.mode,
                     model=round_.model,
                     starting_diff=task.rounds[0].starting_diff,
-                    previous_diff=previous_diff,
+                    previous_diff=previous.result.diff if previous is not None and previous.result else None,
+                    workspace=session.workspace if session else attempt.id,
+                    session=session,
                 )
             )
 
@@ -223,7 +257,9 @@ class LocalCloud:
         attempt = _attempt_of(task, job.attempt_id)
         is_running = attempt is not None and attempt.state == RUNNING
         if is_running:
-            self._outputs[job.attempt_id] = OutputEvents(ref_of(job.task_id), job.number)
+            self._outputs[job.attempt_id] = OutputEvents(
+                ref_of(job.task_id), job.number, is_reporting=self._has_sessions
+            )
             self._sizes.add(job)
         return is_running
 
@@ -232,6 +268,32 @@ class LocalCloud:
             self.feed.add(tuple(output.of(name, line, self._time())))
         if recording := self._recordings.get(job.attempt_id):
             recording.add(log_line(CloudLog(name=name, text="", created_at=self._time()), line))
+
+    def _on_event(self, job: Job, event: TaskEvent) -> None:
+        words = event.text or ""
+        if output := self._outputs.get(job.attempt_id):
+            self.feed.add(tuple(output.limited(event, len(words) + sum(map(_artifact_size, event.artifacts)))))
+        if event.type != "task.message" and words:
+            self._progress[job.attempt_id] = words[:MAX_PROGRESS]
+        if recording := self._recordings.get(job.attempt_id):
+            for line in words.splitlines():
+                recording.add(log_line(CloudLog(name="agent", text="", created_at=self._time()), line))
+
+    def _on_permission(self, job: Job, request: PermissionRequest, resolve: Callable[[str | None], None]) -> str | None:
+        return self.permissions.add(job, request, seconds=self._permission_timeout, resolve=resolve)
+
+    def _on_permission_change(self, job: Job, request: PermissionRequest | None) -> None:
+        """Emit that a task waits for a permission, or, with None, that it waits no more."""
+        now, ref = self._time(), ref_of(job.task_id)
+        self._waited_at[job.task_id], at = now, datetime.fromtimestamp(now, UTC)
+        if request is not None:
+            state = TaskState.INPUT_REQUIRED
+            event: TaskEvent = TaskNeedsInput(ref=ref, at=at, state=state, raw_state=RUNNING, text=request.title)
+        elif self.permissions.of_task(job.task_id) or job.attempt_id not in self._outputs:
+            return
+        else:
+            event = TaskStarted(ref=ref, at=at, state=TaskState.RUNNING, raw_state=RUNNING)
+        self.feed.add((event,))
 
     def _on_end(self, job: Job, conclusion: Conclusion) -> None:
         now = self._time()
@@ -259,6 +321,9 @@ class LocalCloud:
         """Store what the agent wrote last."""
         self._sizes.remove(job)
         self._outputs.pop(job.attempt_id, None)
+        self._progress.pop(job.attempt_id, None)
+        self.permissions.withdraw_all(job.attempt_id)
+        self._waited_at.pop(job.task_id, None)
         self.feed.flush()
 
     def _end_recording(self, job: Job) -> None:
@@ -329,6 +394,10 @@ class LocalCloud:
         return RATE_LIMIT
 
 
+def _artifact_size(artifact: Artifact) -> int:
+    return len(artifact.output or "") + len(artifact.content)
+
+
 def _numbered(task: CloudTask | None, number: int) -> CloudAttempt | None:
     attempts = task.last.attempts if task else ()
     return next((attempt for attempt in attempts if attempt.placement + 1 == number), None)
@@ -349,6 +418,8 @@ def _concluded(attempt: CloudAttempt, conclusion: Conclusion | None, now: float)
         state=conclusion.state,
         ended_at=now,
         error=conclusion.error,
+        session=conclusion.session or attempt.session,
+        usage=conclusion.usage,
         result=result,
         stats=count_changes(result.diff) if result else None,
     )

@@ -56,8 +56,15 @@ class CloudFile(Value, frozen=True, kw_only=True):
     missing_reason: str | None = None
 
 
+class AgentSession(Value, frozen=True, kw_only=True):
+    """A session of an agent that a follow-up can continue, in a clone with the same path: that of `workspace`."""
+
+    id: str
+    workspace: str
+
+
 class CloudLog(Value, frozen=True, kw_only=True):
-    """What a program wrote: `name` is "stdout" or "stderr"."""
+    """What a program wrote: `name` is "stdout" or "stderr", or "agent" for the record of a session."""
 
     name: str
     text: str
@@ -65,7 +72,10 @@ class CloudLog(Value, frozen=True, kw_only=True):
 
 
 class CloudResult(Value, frozen=True, kw_only=True):
-    """What an attempt made. `is_offloaded` shows the diff as the service does when it keeps it elsewhere."""
+    """What an attempt made. `is_offloaded` shows the diff as the service does when it keeps it elsewhere.
+
+    The first message was an event while the agent ran where `is_message_shown` is set.
+    """
 
     messages: tuple[str, ...] = ()
     diff: str = ""
@@ -77,10 +87,14 @@ class CloudResult(Value, frozen=True, kw_only=True):
     worklog: tuple[str, ...] = ()
     logs: tuple[CloudLog, ...] = ()
     is_offloaded: bool = False
+    is_message_shown: bool = False
 
 
 class CloudAttempt(Value, frozen=True, kw_only=True):
-    """One answer to a round; `id` is the assistant turn's. `result` is None until it is made or unless it is loaded."""
+    """One answer to a round; `id` is the assistant turn's. `result` is None until it is made or unless it is loaded.
+
+    `progress`, the last step of an agent that runs, and `requests`, the JSON of what it waits for, are not stored.
+    """
 
     id: str
     placement: int
@@ -93,6 +107,10 @@ class CloudAttempt(Value, frozen=True, kw_only=True):
     stats: CloudStats | None = None
     pull_request_status: str = "not_created"
     model: str | None = None
+    session: AgentSession | None = None
+    usage: str | None = None
+    progress: str | None = None
+    requests: tuple[dict[str, object], ...] = ()
     result: CloudResult | None = None
 
     @property

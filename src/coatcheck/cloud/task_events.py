@@ -73,8 +73,9 @@ def _attempt_events(
 def _unprinted(attempt: CloudAttempt) -> Iterator[str]:
     """Yield the messages of the result that are not the agent's own output."""
     assert attempt.result is not None  # noqa: S101 - the caller has one
+    messages = attempt.result.messages[1 if attempt.result.is_message_shown else 0 :]
     printed = [log.text.strip() for log in attempt.result.logs if log.name == "stdout"]
-    return (message for message in attempt.result.messages if not any(text.endswith(message) for text in printed))
+    return (message for message in messages if not any(text.endswith(message) for text in printed))
 
 
 def _state_event(ref: TaskRef, at: datetime, round_: CloudRound) -> TaskEvent:
@@ -107,10 +108,11 @@ MAX_LINES, MAX_CHARACTERS = 5000, 1024 * 1024
 
 
 class OutputEvents:
-    """Turns the lines of one attempt into events: up to its limits, then one event that there is more."""
+    """The events of what one attempt writes: up to its limits, then one event that there is more."""
 
-    def __init__(self, ref: TaskRef, attempt: int) -> None:
+    def __init__(self, ref: TaskRef, attempt: int, *, is_reporting: bool = False) -> None:
         self._ref, self._attempt = ref, attempt
+        self.is_reporting = is_reporting  # its messages are events of their own, and its standard output is a log
         self._lines, self._characters = MAX_LINES, MAX_CHARACTERS
         self._is_full = False
         self._lock = threading.Lock()  # each output is read by a thread
@@ -118,13 +120,17 @@ class OutputEvents:
     def of(self, name: str, line: str, now: float) -> Iterable[TaskEvent]:
         """Return the events of a line that the agent has written to its output *name* ("stdout" or "stderr")."""
         at = datetime.fromtimestamp(now, UTC)
+        if name == "stdout" and not self.is_reporting:
+            return self.limited(message_event(self._ref, line, at=at, attempt=self._attempt), len(line))
+        return self.limited(TaskLog(ref=self._ref, at=at, attempt=self._attempt, text=line, source=name), len(line))
+
+    def limited(self, event: TaskEvent, size: int) -> Iterable[TaskEvent]:
+        """Return *event*, of so many characters, within the limits; then, once, that there is more."""
         with self._lock:
             if self._is_full:
                 return ()
-            self._lines, self._characters = self._lines - 1, self._characters - len(line)
+            self._lines, self._characters = self._lines - 1, self._characters - size
             self._is_full = min(self._lines, self._characters) < 0
         if self._is_full:
-            return (TaskLog(ref=self._ref, at=at, attempt=self._attempt, text=OUTPUT_LIMIT, source="coatcheck"),)
-        if name == "stdout":
-            return (message_event(self._ref, line, at=at, attempt=self._attempt),)
-        return (TaskLog(ref=self._ref, at=at, attempt=self._attempt, text=line, source=name),)
+            return (TaskLog(ref=self._ref, at=event.at, attempt=self._attempt, text=OUTPUT_LIMIT, source="coatcheck"),)
+        return (event,)

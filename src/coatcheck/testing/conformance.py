@@ -64,6 +64,7 @@ METHODS: Mapping[str, tuple[Any, ...]] = {
     "delete_task": ("x",),
     "send_message": ("x", "more"),
     "approve_plan": ("x",),
+    "decide_permission": ("x", "request", "option"),
     "create_pull_request": ("x",),
     "stream_task": ("x",),
 }

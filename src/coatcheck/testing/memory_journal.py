@@ -40,6 +40,11 @@ class MemoryJournal:
         """Return the submissions with an unknown outcome, oldest first."""
         return [intent for intent in self._open.values() if intent.provider == provider]
 
+    def traceparent(self, ref: TaskRef) -> str | None:
+        """Return the trace context in which a task was submitted, None where it was submitted without one."""
+        intent = self._counted.get(self._tasks.get(ref, ""))
+        return intent.traceparent if intent else None
+
     def claimed(self, refs: Sequence[TaskRef]) -> set[TaskRef]:
         """Return those of *refs* that an intent has recorded."""
         return {ref for ref in refs if ref in self._tasks}

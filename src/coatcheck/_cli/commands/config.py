@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 import click
-from msgspec.structs import replace
 
 from ... import errors
+from ..._app.setting_list import descriptions_of, resolve_setting, without_secret
 from ..._protocol.urls import without_password
-from ..._runtime.config import SETTINGS, user_file
+from ..._runtime.config import user_file
 from ..command_group import CommandGroup
 from ..console import Line
 from ..context import CommandContext
@@ -28,10 +27,6 @@ CHOICES = {
     "learn": ("true", "false"),
     "history": ("full", "metadata", "off"),
 }
-
-HIDDEN = "[hidden]"
-# Names of settings that hold a secret: headers of a service that a file describes.
-_SECRET = re.compile(r"(?:^|[._-])(?:authorization|api[_-]?key|token|secret|password|cookie)$", re.IGNORECASE)
 
 # What a new file of settings begins with.
 TEMPLATE = """\
@@ -71,8 +66,8 @@ def list_settings(run: CommandContext, *, show_origin: bool, is_all: bool) -> No
     from ..._runtime.setting_names import check_names
 
     check_names(run.config)
-    descriptions = _descriptions(run)
-    settings = [_resolve(run, name) for name in descriptions]
+    descriptions = descriptions_of(run.config)
+    settings = [resolve_setting(run.config, name) for name in descriptions]
     run.answer(
         lambda: {"settings": [to_object(setting) for setting in settings]},
         lambda: _table(run, settings, descriptions if is_all else None) if is_all or show_origin else _lines(settings),
@@ -93,7 +88,7 @@ def get_setting(run: CommandContext, *, name: str, show_origin: bool) -> None:
     from ..._runtime.setting_names import require_setting
 
     require_setting(name, run.config)
-    setting = _resolve(run, name)
+    setting = resolve_setting(run.config, name)
     if setting.value is None and not run.is_json:
         raise errors.ConfigurationError(f"{name} is not set", remedy=f"set it with: coatcheck config set {name} VALUE")
     text = f"{setting.value}  ({setting.origin})" if show_origin else f"{setting.value}"
@@ -145,29 +140,6 @@ def _path(run: CommandContext, *, project: bool) -> str:
     return user_file(run.process_env.environ)
 
 
-def _descriptions(run: CommandContext) -> dict[str, str]:
-    """Return every setting by its full name, with its description."""
-    from ..._runtime.provider_lookup import declared_settings
-
-    described = {**SETTINGS} | {name: each.description for name, each in declared_settings(run.config).items()}
-    return described | {name: "" for name in run.config.names_in_files() if name not in described}
-
-
-def _resolve(run: CommandContext, name: str) -> Setting:
-    """Return the setting *name*, from the first of its variables that is set where no setting of ours is."""
-    from ..._runtime.provider_lookup import variables_of
-
-    candidates = [run.config.resolve(name, variable=each) for each in variables_of(name, run.config) or (None,)]
-    return _printable(next((setting for setting in candidates if setting.value is not None), candidates[0]))
-
-
-def _printable(setting: Setting) -> Setting:
-    """Return the setting without a secret in its value."""
-    if setting.value and _SECRET.search(setting.name):
-        return replace(setting, value=HIDDEN)
-    return replace(setting, value=setting.value and without_password(setting.value))
-
-
 def _lines(settings: list[Setting]) -> list[Line]:
     return [f"{each.name} = {each.value}" for each in settings if each.value is not None]
 
@@ -200,7 +172,7 @@ def _change(run: CommandContext, name: str, value: str | None, path: str, *, pro
         settings.set_setting(path, name, value)
         line = f"{name} = {value} in {path}"
     run.answer(lambda: {"path": path, "settings": [{"name": name, "value": value, "origin": path}]}, lambda: [line])
-    setting = _printable(run.with_files_read_again().resolve(name))
+    setting = without_secret(run.with_files_read_again().resolve(name))
     if value is not None and setting.origin != path and setting.value is not None:
         run.note(f"{setting.origin} overrides it: {name} = {setting.value}")
 

@@ -55,6 +55,7 @@ VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR")
     examples="""
 coatcheck demo
 coatcheck demo --attempt 3 --folder ./demo
+coatcheck demo --web
 """,
 )
 @click.option(
@@ -64,7 +65,8 @@ coatcheck demo --attempt 3 --folder ./demo
     help=f"Which of the {ATTEMPTS} attempts to apply (default: the one that the checks choose).",
 )
 @click.option("--folder", metavar="FOLDER", help="Create the sample project there (default: a new temporary folder).")
-def demo_command(run: CommandContext, *, attempt: int | None, folder: str | None) -> None:
+@click.option("--web", "is_page", is_flag=True, help="Show the attempts on a page in the browser, until Ctrl-C.")
+def demo_command(run: CommandContext, *, attempt: int | None, folder: str | None, is_page: bool) -> None:
     """Show every step from prompt to patch in a few seconds, with a local cloud.
 
     The cloud, HTTP, git and the sample web site are real. The agent is a small script with prepared changes: it needs
@@ -78,8 +80,20 @@ def demo_command(run: CommandContext, *, attempt: int | None, folder: str | None
         _client(record, environ) as client,
     ):
         process_env = ProcessEnv(environ=environ, folder=str(site), stdin=run.process_env.stdin, console=run.console)
-        inner = CommandContext(process_env, is_json=run.is_json, provider=None, base_url=None)
+        inner = CommandContext(process_env, is_json=run.is_json, provider=LOCAL_PROVIDER, base_url=None)
+        if is_page:
+            _show_page(inner, site, attempt)
+            return
         Demo(inner, client, site).show(record.url, attempt)
+
+
+def _show_page(run: CommandContext, site: Path, attempt: int | None) -> None:
+    from ...cloud.demo.site import LABEL, PROMPT
+    from ..demo_page import show_demo_page
+
+    if attempt is not None:
+        raise errors.ConfigurationError("--web and --attempt cannot be combined", remedy="leave out --attempt")
+    show_demo_page(run, site, PROMPT, label=LABEL, attempts=ATTEMPTS, wait=WAIT)
 
 
 @contextmanager
@@ -112,6 +126,7 @@ def _new_folder(run: CommandContext, folder: str | None) -> Path:
 @contextmanager
 def _cloud(site: Path, environ: Mapping[str, str]) -> Iterator[ServerRecord]:
     """Create the project, and run a cloud whose only environment it is."""
+    from ..._runtime.server_record import record_path
     from ...cloud.demo.site import LABEL, agent_command, make_site
     from ...cloud.launcher import ServeOptions, environment, running
 
@@ -121,6 +136,7 @@ def _cloud(site: Path, environ: Mapping[str, str]) -> Iterator[ServerRecord]:
         command=agent_command(),
         data=Path(environ["COATCHECK_STATE_HOME"], "cloud"),
         max_parallel=ATTEMPTS,
+        record=Path(record_path(environ)),
         environ=environ,
     )
     with running(options) as record:

@@ -11,6 +11,7 @@ from ... import errors
 from ..._app.gates import TASK_KINDS, Gates, open_gate_of
 from ..._model.gates import PREFIX, STATES
 from ..._model.tasks import TaskRef
+from ..._protocol.provider import Verb
 from ..._runtime.system_clock import SystemClock
 from ..context import CommandContext, command
 from ..gates import gate_details, gate_lines, log_line
@@ -62,7 +63,7 @@ coatcheck gates --log --json
 def gates_command(
     run: CommandContext, *, subject: str | None, state: str | None, is_log: bool, after: int | None, limit: int
 ) -> None:
-    """List the decisions that are pending: plans, submissions, patches, questions.
+    """List the decisions that are pending: plans, permissions, submissions, patches, questions.
 
     With a GATE everything about it is printed, with a REF the gates of a task. --log prints who decided what, by which
     way, why, and on which digest, one line each with --json; nothing deletes that log.
@@ -122,7 +123,7 @@ coatcheck approve gate:1a2b3c4d --why "read it"
 @option_option
 @digest_option
 def approve_command(run: CommandContext, *, subject: str, gate: str | None, **options: Any) -> int:
-    """Approve what waits: a plan, a submission, a patch, an item of a fleet.
+    """Approve what waits: a plan, a permission, a submission, a patch, an item of a fleet.
 
     Of a task without a gate it is the agent's plan, which `show` prints. A submission that is approved is sent, and a
     patch applied to the checkout that it was meant for. What has changed since the gate was opened is not approved:
@@ -134,8 +135,9 @@ def approve_command(run: CommandContext, *, subject: str, gate: str | None, **op
         chosen = _choose(run, gates, subject, gate)
         if chosen is not None and chosen.kind == "question":
             chosen = _current(run, gates, chosen)
-        if chosen is None:
+        if chosen is None and not _has_permissions(run, run.ref(subject)):
             return approve_plan_without_gate(run, gates, run.ref(subject), **options)
+        chosen = chosen or _gate_of_task(run, gates, run.ref(subject))
         return approve_gate(run, gates, chosen, **options)
 
 
@@ -152,7 +154,7 @@ coatcheck reject gate:1a2b3c4d
 @option_option
 @digest_option
 def reject_command(run: CommandContext, *, subject: str, gate: str | None, **options: Any) -> int:
-    """Reject what waits: a plan, a submission, a patch, an item of a fleet.
+    """Reject what waits: a plan, a permission, a submission, a patch, an item of a fleet.
 
     A submission is then never sent, and a patch is not applied. No service takes back a plan: the task still waits, and
     --why is sent to it as a message, where the service takes messages.
@@ -199,6 +201,12 @@ def _choose(run: CommandContext, gates: Gates, subject: str, gate: str | None) -
             )
         return chosen
     return gates.find(subject) if subject.startswith(PREFIX) else open_gate_of(gates, run.ref(subject))
+
+
+def _has_permissions(run: CommandContext, ref: TaskRef) -> bool:
+    """Whether the tasks of a provider wait for permissions."""
+    with run.client(ref.provider) as client:
+        return Verb.DECIDE_PERMISSION in client.capabilities.verbs
 
 
 def _current(run: CommandContext, gates: Gates, gate: Gate) -> Gate:

@@ -331,7 +331,7 @@ def _apply_gated(
                 _print_stat(run, loaded.patch, color=None)
             return answer_with_open_gate(run, gate)
         require_approved(gate)
-        return apply_loaded(run, gates, gate, loaded, options, root=root)
+        return apply_loaded(run, gates, gate, loaded, root=root)
 
 
 def _undo(run: CommandContext, *, is_alone: bool) -> int:

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from ..time_options import seconds
 if TYPE_CHECKING:
     from ..._runtime.server_record import ServerRecord
     from ..._store.hooks import Hook
+    from ...cloud.acp.permissions import Permissions
+    from ...cloud.agent_presets import AgentCommand
     from ...cloud.models import CloudTask
 
 
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     examples="""
 coatcheck serve --environment owner/repo=. --agent 'codex exec --sandbox workspace-write -- {prompt}'
 coatcheck serve -e owner/repo=~/src/repo --agent 'claude -p {prompt} --permission-mode acceptEdits'
-coatcheck serve -e owner/repo=. --agent 'aider --yes-always --message={prompt}' --port 8765
+coatcheck serve -e owner/repo=. --agent 'acp: claude-agent-acp' --permissions ask
+coatcheck serve -e owner/repo=. --agent aider --port 8765
 coatcheck serve -e owner/repo=. --agent ./my-agent.sh --codex-home ./codex-home --json
 """,
 )
@@ -44,7 +48,20 @@ coatcheck serve -e owner/repo=. --agent ./my-agent.sh --codex-home ./codex-home 
     "--agent",
     required=True,
     metavar="COMMAND",
-    help="Command of the agent; {prompt} becomes one argument, without it the prompt is on standard input.",
+    help="Command of the agent; {prompt} becomes one argument, without it the prompt is on standard input. 'acp: COMMAND' "
+    "is an agent that speaks ACP; codex, claude, gemini, opencode and aider name what is installed.",
+)
+@click.option(
+    "--permissions",
+    type=click.Choice(["edits", "ask", "all", "none"]),
+    help="What an ACP agent may do without asking: edits in its clone (the default), nothing (ask), everything (all); "
+    "none rejects what it asks for.",
+)
+@click.option(
+    "--permission-timeout",
+    default="30m",
+    metavar="TIME",
+    help="Reject a permission request that nobody has decided after this (default: 30m; none: never).",
 )
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Port to listen on (default: a free one)."
@@ -70,6 +87,8 @@ def serve_command(
     *,
     environments: tuple[str, ...],
     agent: str,
+    permissions: Permissions | None,
+    permission_timeout: str,
     port: int,
     max_parallel: int,
     timeout: str,
@@ -78,7 +97,7 @@ def serve_command(
     hooks: tuple[str, ...],
     allowed: tuple[str, ...],
 ) -> None:
-    """Run a local cloud, with any command as its agent.
+    """Run a local cloud, with any command or ACP agent as its agent.
 
     Each attempt works in a temporary clone; your repository is not touched. It listens on loopback only. While it
     runs, `--provider local` finds it, from any folder; of several servers the one that serves the environment. One
@@ -90,12 +109,22 @@ def serve_command(
     from ..._runtime.config import state_dir
     from ..._runtime.server_record import record_path
     from ...cloud.launcher import ServeOptions, parse_environment, run as serve
+    from .gates import open_gates
 
-    environ, arguments = run.process_env.environ, agent_command(agent, run.process_env.folder)
+    environ = run.process_env.environ
+    chosen = read_agent(agent, folder=run.process_env.folder, path=environ.get("PATH"))
+    if permissions is not None and not chosen.is_acp:
+        raise errors.ConfigurationError(
+            f"--permissions is for an ACP agent, and {chosen.command[0]!r} is run as a command",
+            remedy=chosen.hint or f"pass --agent 'acp: {agent}', or leave out --permissions",
+        )
     used: list[tuple[Hook, str | None]] = []
     options = ServeOptions(
         environments=tuple(parse_environment(each, environ=environ) for each in environments),
-        command=arguments,
+        command=chosen.command,
+        permissions=(permissions or "edits") if chosen.is_acp else None,
+        permission_timeout=seconds(permission_timeout, "--permission-timeout"),
+        gates=None if run.history.level == "off" else lambda: open_gates(run),
         data=Path(data or os.path.join(state_dir(environ), "cloud")).expanduser().absolute(),
         port=port,
         max_parallel=max_parallel,
@@ -108,7 +137,7 @@ def serve_command(
         allowed_hooks=allowed,
         on_hooks=used.extend,
     )
-    serve(options, announce=lambda record: _announce(run, record, command=arguments, codex_home=codex_home, hooks=used))
+    serve(options, announce=lambda record: _announce(run, record, agent=chosen, codex_home=codex_home, hooks=used))
 
 
 def task_line(task: CloudTask) -> str:
@@ -125,6 +154,24 @@ def agent_line(command: Sequence[str], environ: Mapping[str, str]) -> str:
         return f"Agent: {path}"
     where = "there is no such program" if os.path.dirname(program) else "it is not in PATH"
     return f"warning: the agent's program {program!r} cannot be run: {where}; install it, or give another --agent"
+
+
+def read_agent(agent: str, *, folder: str, path: str | None) -> AgentCommand:
+    """Return the agent that ``--agent`` names: a preset, an ACP agent after ``acp:``, or a command.
+
+    Raises `ConfigurationError` for a preset that is not installed, and for what is no command.
+    """
+    from ...cloud.agent_presets import ACP, PRESETS, AgentCommand, find_agent
+
+    if agent.strip() in PRESETS:
+        return find_agent(agent.strip(), path=path, has_acp=find_spec("acp") is not None)
+    is_acp = agent.strip().startswith(ACP)
+    command = agent_command(agent.strip().removeprefix(ACP) if is_acp else agent, folder)
+    if is_acp and not any(command):
+        raise errors.ConfigurationError(
+            f"{agent!r} names no command", remedy="for example: --agent 'acp: claude-agent-acp'"
+        )
+    return AgentCommand(command=command, is_acp=is_acp)
 
 
 def agent_command(agent: str, folder: str) -> tuple[str, ...]:
@@ -158,7 +205,7 @@ def _announce(
     run: CommandContext,
     record: ServerRecord,
     *,
-    command: Sequence[str],
+    agent: AgentCommand,
     codex_home: str | None,
     hooks: Sequence[tuple[Hook, str | None]],
 ) -> None:
@@ -182,7 +229,7 @@ def _announce(
 
     run.console.show(f"Serving {record.url}")
     run.console.show_all(line for hook in hooks for line in _hook_lines(*hook))
-    run.note(agent_line(command, run.process_env.environ))
+    run.note(agent_line(agent.command, run.process_env.environ), *([f"Note: {agent.hint}"] if agent.hint else []))
     run.note(*server_hints(run.config, url=record.url, codex_home=codex_home))
     if record.approval_key:
         run.note(

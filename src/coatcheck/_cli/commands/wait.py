@@ -172,7 +172,7 @@ def watch_command(
 
     Where the service has an event stream that can be resumed (the local cloud), it is read between polls: output arrives
     while the agent writes it. With --json each event is one line. The exit code is 0 however a task ends; that of `wait`
-    depends on it.
+    depends on it. A task that waits for a permission is watched until that is decided and the task ends.
 
     Several tasks must be of one provider: its list is polled in place of each task where that is fewer requests.
     """
@@ -199,6 +199,10 @@ def watch_command(
         for event in watch_tasks(client, refs, options, after=after, is_streamed=stream):
             progress.record_event(event.ref, event.text or "", getattr(event, "state", None))
             _show_event(run, event, is_named=len(refs) > 1)
+            if event.type == "task.needs_input" and Verb.DECIDE_PERMISSION in client.capabilities.verbs:
+                run.note(
+                    f"decide with: {run.hint('approve', str(event.ref))}, or: {run.hint('reject', str(event.ref))}"
+                )
             if client.capabilities.has_resumable_stream:
                 stored.record(event)
             if diffs is not None:

@@ -73,6 +73,7 @@ HEADERS: Pairs = (
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
+    vendor="anthropic",
     verbs=dict.fromkeys(
         (Verb.CREATE_TASK, Verb.GET_TASK, Verb.LIST_TASKS, Verb.GET_STATUS_PAGE, Verb.CANCEL_TASK, Verb.DELETE_TASK),
         Support.DOCUMENTED,

@@ -1,5 +1,6 @@
 """The local cloud: Codex Cloud's protocol, and the routes that only the local cloud has.
 
+A task whose agent waits for a permission needs input; `decide_permission` chooses one of the agent's options.
 Its events are `TaskEvent` documents in a stream with ids (docs/guides/streaming.md), so a stream resumes after the id
 of the last event; its diffs are available while an attempt runs.
 """
@@ -30,10 +31,12 @@ from ...provider import (
     errors,
     task_event_from_dict,
 )
-from .provider import CAPABILITIES, HEADERS, VERBS, CodexProvider
+from . import extract
+from .local_extension import with_details, with_list
+from .provider import CAPABILITIES, HEADERS, POST_HEADERS, VERBS, CodexProvider
 
 if TYPE_CHECKING:
-    from ...provider import Events, TaskRef
+    from ...provider import Events, Page, Task, TaskFilter, TaskRef
 
 # WHAM's routes are below this; the cloud's own are beside it.
 WHAM_PATH = "/backend-api"
@@ -49,12 +52,14 @@ LOCAL_CAPABILITIES = msgspec.structs.replace(
         },
         Verb.STREAM_EVENTS: Support.DOCUMENTED,
         Verb.GET_CURRENT_DIFF: Support.DOCUMENTED,
+        Verb.DECIDE_PERMISSION: Support.DOCUMENTED,
     },
     reasons={
         **CAPABILITIES.reasons,
         Verb.LIST_MODELS: "the agent's command decides which models there are",
         Verb.CREATE_PULL_REQUEST: "the local cloud has no pull requests; coatcheck apply REF --branch NAME makes a branch",
     },
+    vendor=None,  # its agent is anybody's
     typical_seconds=30.0,
     notes=(),
     has_resumable_stream=True,
@@ -69,6 +74,36 @@ class LocalProvider(CodexProvider, frozen=True):
         """The base URL of WHAM's routes, and that of the cloud's own."""
         base = self.service.base_url
         return {"api": base, "own": base.removesuffix(WHAM_PATH)}
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Return a task with what its agent waits for: exactly one GET."""
+        response = yield from self._details(ref)
+        return with_details(extract.task_from_details(response, self.service, ref=ref), response.body)
+
+    def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Exchange[Page]:
+        """Return one page, newest first, as `CodexProvider.list_tasks` does."""
+        page = yield from CodexProvider.list_tasks(
+            self, filter=filter, environment=environment, limit=limit, cursor=cursor
+        )
+        return with_list(page, page.raw)
+
+    def decide_permission(self, ref: TaskRef, request: str, option: str) -> Exchange[None]:
+        """Choose an option of a permission request: one POST, which is no error where the same was chosen before."""
+        response: Response = yield Request(
+            "POST",
+            f"/tasks/{encoded(ref.id)}/permissions/{encoded(request)}",
+            headers=POST_HEADERS,
+            body=msgspec.json.encode({"option": option}),
+            origin="own",
+        )
+        check(response)
 
     def stream_events(self, ref: TaskRef, *, after: str = "") -> Events:
         """Emit the events of a task after the one with the id *after*, until the stream ends.

@@ -75,6 +75,7 @@ VERBS: Mapping[Verb, Support] = {
 }
 
 CAPABILITIES = Capabilities(
+    vendor="openai",
     verbs=VERBS,
     option_variables={"starting_diff": ("CODEX_STARTING_DIFF",)},
     reasons={Verb.APPROVE_PLAN: "Codex starts at once and needs no approval"},

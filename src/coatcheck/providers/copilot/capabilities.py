@@ -45,6 +45,7 @@ VERBS: Mapping[Verb, Support] = {
 }
 
 CAPABILITIES = Capabilities(
+    vendor="github",
     verbs=VERBS,
     reasons={
         Verb.APPROVE_PLAN: "the agent shows no plan",

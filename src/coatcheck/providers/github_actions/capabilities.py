@@ -24,6 +24,7 @@ VERBS: Mapping[Verb, Support] = {
 }
 
 CAPABILITIES = Capabilities(
+    vendor="github",
     verbs=VERBS,
     reasons={
         Verb.APPROVE_PLAN: "a run that waits for a review is approved on its page",

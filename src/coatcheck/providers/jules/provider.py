@@ -88,6 +88,7 @@ VERBS: Mapping[Verb, Support] = {
 }
 
 CAPABILITIES = Capabilities(
+    vendor="gcp.gen_ai",
     verbs=VERBS,
     reasons={
         Verb.CANCEL_TASK: "Jules cannot stop a session; archive_task pauses it and can be taken back",

@@ -74,6 +74,7 @@ HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
+    vendor="openai",
     verbs=dict.fromkeys(
         (Verb.CREATE_TASK, Verb.FIND_TASK, Verb.GET_TASK, Verb.LIST_TASKS, Verb.GET_STATUS_PAGE, Verb.CANCEL_TASK),
         Support.DOCUMENTED,

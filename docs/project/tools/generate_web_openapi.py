@@ -1,0 +1,184 @@
+"""Write docs/reference/web-openapi.json, the JSON API of `coatcheck web`; with --check, compare it.
+
+The operations are those of `coatcheck._web.api`; the values in them are described by coatcheck-1.schema.json.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from described import names_in, refs_to, write_or_compare
+from generate_schema import schema
+
+from coatcheck import __version__
+from coatcheck._server.problems import PROBLEM_TYPE
+from coatcheck._web.api.bodies import Body
+from coatcheck._web.api.endpoints import JSON, PREFIX, STREAM, Endpoint
+from coatcheck._web.api.operations import ENDPOINTS
+
+PATH = Path(__file__).parents[2] / "reference" / "web-openapi.json"
+SCHEMAS = "#/components/schemas/"
+# Problem documents of every operation.
+EVERYWHERE = (400, 401, 403, 421, 422, 500, 503)
+PROBLEMS: Mapping[int, str] = {
+    400: "this cannot be done, or a setting is wrong",
+    401: "the token of the server is missing",
+    403: "another origin has sent the request, or it is not allowed",
+    404: "there is no such task or gate",
+    409: "somebody else was faster, or what is decided or applied has changed",
+    421: "the name of the host is not one of this machine",
+    422: "the query, the body or the patch is not valid",
+    429: "the service limits the rate of requests",
+    500: "a bug: the log of the server has the reason",
+    502: "the service cannot be used now, or there is no login",
+    503: "the store cannot be used",
+}
+PROBLEM: Mapping[str, object] = {
+    "type": "object",
+    "description": "RFC 9457; remedy and error are members of ours",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "remedy": {"type": ["string", "null"], "description": "what can be done about it"},
+        "error": {"type": "string", "description": "the class of the error in coatcheck.errors"},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+PATH_PARAMETERS: Mapping[str, str] = {"ref": "a task: PROVIDER:ID", "id": "the id of a gate"}
+LAST_ID: Mapping[str, object] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "the number of the last event that the reader has",
+    "schema": {"type": "string", "pattern": "^([0-9]{1,18})?$"},
+}
+
+
+def text_schema(path: str) -> list[dict[str, object]]:
+    """Return the parameters of a path."""
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": PATH_PARAMETERS[name],
+            "schema": {"type": "string"},
+        }
+        for name in re.findall(r"\{(\w+)\}", path)
+    ]
+
+
+def query_parameters(query: type[Body] | None) -> list[dict[str, object]]:
+    """Return the parameters of a query."""
+    if query is None:
+        return []
+    described = msgspec.json.schema(query)["$defs"][query.__name__]
+    required = described.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": each}
+        for name, each in described["properties"].items()
+    ]
+
+
+def operation(endpoint: Endpoint) -> dict[str, object]:
+    """Return the description of one operation."""
+    returned = {endpoint.media_type: {"schema": refs_to(SCHEMAS, endpoint.returns)}}
+    problem = {PROBLEM_TYPE: {"schema": {"$ref": SCHEMAS + "Problem"}}}
+    statuses = sorted({*EVERYWHERE, *endpoint.errors})
+    described: dict[str, object] = {
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "parameters": [*text_schema(endpoint.path), *query_parameters(endpoint.query)],
+        "responses": {
+            str(endpoint.status): {"description": "done", "content": returned},
+            **{str(status): {"description": PROBLEMS[status], "content": problem} for status in statuses},
+        },
+    }
+    if endpoint.body is not None:
+        content = {JSON: {"schema": {"$ref": SCHEMAS + endpoint.body.__name__}}}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def stream() -> dict[str, object]:
+    """Return the description of the stream of events."""
+    after = {
+        "name": "after",
+        "in": "query",
+        "description": "as Last-Event-ID",
+        "schema": {"type": "integer", "minimum": 0},
+    }
+    change = {
+        "type": "string",
+        "description": "server-sent events of the type change; the data have the type of the event and its subject, and "
+        "the id is what `after` of listEvents takes",
+    }
+    gone = {"description": "the events after this number are not kept: read the state, and connect without it"}
+    return {
+        "operationId": "streamEvents",
+        "summary": "What changes, as it is stored",
+        "parameters": [after, LAST_ID],
+        "responses": {"200": {"description": "the stream", "content": {STREAM: {"schema": change}}}, "410": gone},
+    }
+
+
+def paths() -> dict[str, dict[str, object]]:
+    """Return every path with its operations."""
+    described: dict[str, dict[str, object]] = {}
+    for endpoint in ENDPOINTS:
+        described.setdefault(endpoint.address, {})[endpoint.method.lower()] = operation(endpoint)
+    described[f"{PREFIX}/events/stream"] = {"get": stream()}
+    return described
+
+
+def schemas() -> dict[str, Any]:
+    """Return the schemas of bodies, and of the values that answers contain."""
+    bodies = [endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None]
+    _, components = msgspec.json.schema_components(bodies, ref_template=SCHEMAS + "{name}")
+    wanted = [name for endpoint in ENDPOINTS for name in names_in(endpoint.returns)]
+    return {**components, **refs_to(SCHEMAS, values(wanted)), "Problem": PROBLEM}
+
+
+def values(wanted: Sequence[str]) -> dict[str, Any]:
+    """Return the schemas of values by their names, and of those that they refer to."""
+    definitions: dict[str, Any] = schema()["$defs"]  # type: ignore[assignment]
+    remaining, found = list(wanted), dict[str, Any]()
+    while remaining:
+        name = remaining.pop()
+        if name not in found:
+            found[name] = definitions[name]
+            remaining += names_in(definitions[name])
+    return dict(sorted(found.items()))
+
+
+def document() -> dict[str, object]:
+    """Return all of it."""
+    return {
+        "openapi": "3.1.1",
+        "info": {
+            "title": "coatcheck web",
+            "version": __version__,
+            "description": "The JSON API of `coatcheck web`, version 1: within it, fields and operations are added and never "
+            "changed or removed. Generated by docs/project/tools/generate_web_openapi.py.",
+            "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [
+            {
+                "url": "http://127.0.0.1:{port}",
+                "variables": {"port": {"default": "8000", "description": "as it prints"}},
+            }
+        ],
+        "security": [{"token": []}],
+        "paths": paths(),
+        "components": {"schemas": schemas(), "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(write_or_compare(PATH, document(), Path(__file__).name))

@@ -1,0 +1,73 @@
+"""Clients of services for programs that run long and handle many tasks: the page and other servers.
+
+Guarantees:
+
+- a client uses the user's settings and logins, and of several local servers the one that has the task;
+- what a client observes is recorded by *store* at once; None records nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .task_lookup import local_server_url
+
+if TYPE_CHECKING:
+    from .._engine.backoff import RetryPolicy
+    from .._model.tasks import TaskRef
+    from .._protocol.effects import Clock
+    from .._protocol.intents import Journal
+    from .._protocol.task_recorder import TaskRecorder
+    from .._runtime.client import Client
+    from .._runtime.transport import Transport
+    from .workspace import Workspace
+
+
+class ClientFactory:
+    """Opens clients in a workspace; may be used by several threads."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        store: TaskRecorder | None,
+        clock: Clock | None = None,
+        transport: Transport | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self._workspace, self._store = workspace, store
+        self._clock, self._transport, self._retry = clock, transport, retry
+
+    @contextmanager
+    def open(
+        self,
+        provider: str | None = None,
+        *,
+        refs: Sequence[TaskRef] = (),
+        environment: str | None = None,
+        journal: Journal | None = None,
+        account: str | None = None,
+    ) -> Iterator[Client]:
+        """Open a client of *provider* (default: the configured one) for a block.
+
+        Of several local servers it uses the one that has *refs*, or serves *environment*. *journal* records its
+        submissions in place of the store's; *account* is the name of a login.
+        """
+        from .._runtime.client import Client
+
+        workspace = self._workspace
+        name = provider or workspace.provider
+        with Client(
+            name,
+            config=workspace.config.with_explicit({"account": account}) if account else workspace.config,
+            environ=workspace.environ,
+            transport=self._transport,
+            clock=self._clock,
+            retry=self._retry,
+            base_url=local_server_url(name, workspace, refs=refs, environment=environment),
+            store=self._store,
+            journal=journal,
+        ) as client:
+            yield client

@@ -1,0 +1,106 @@
+"""What programs send: bodies of requests, and their queries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+Text: TypeAlias = Annotated[str, Meta(max_length=1_000_000)]
+Short: TypeAlias = Annotated[str, Meta(min_length=1, max_length=500)]
+Attempt: TypeAlias = Annotated[int, Meta(ge=1, le=1000)]
+StateName: TypeAlias = Literal[
+    "queued", "running", "input_required", "paused", "succeeded", "failed", "cancelled", "expired", "unknown"
+]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a request; a field that is not known is an error."""
+
+
+class NewTask(Body, frozen=True, kw_only=True):
+    """A task to submit: a prompt, or a template with its arguments. With `is_held` it waits for a decision first."""
+
+    prompt: Text = ""
+    template: Short | None = None
+    arguments: dict[str, Text] = {}
+    provider: Short | None = None
+    environment: Short | None = None
+    repository: Short | None = None
+    branch: Short | None = None
+    attempts: Attempt | None = None
+    mode: Literal["code", "ask"] = "code"
+    model: Short | None = None
+    title: Short | None = None
+    starting_diff: Text | None = None
+    requires_approval: bool | None = None
+    open_pull_request: bool | None = None
+    is_held: bool = False
+
+
+class NewMessage(Body, frozen=True, kw_only=True):
+    """A follow-up to a task; with the mode "ask" it makes no change."""
+
+    text: Text
+    mode: Literal["code", "ask"] = "code"
+
+
+class NewApplication(Body, frozen=True, kw_only=True):
+    """How to apply the patch of an attempt to the checkout of the server.
+
+    With `check` nothing is changed. `digest` is that of an earlier answer: another patch is then not applied.
+    """
+
+    attempt: Attempt | None = None
+    check: bool = False
+    index: bool = False
+    commit: bool = False
+    markers: bool = False
+    branch: Short | None = None
+    include: tuple[Short, ...] = ()
+    exclude: tuple[Short, ...] = ()
+    digest: Short | None = None
+
+
+class NewDecision(Body, frozen=True, kw_only=True):
+    """A decision about a gate: an option of it, and for a question the answer.
+
+    With `digest` it is decided only if the gate is still about what has that digest.
+    """
+
+    option: Short
+    why: Annotated[str, Meta(max_length=2000)] | None = None
+    answer: Text | None = None
+    digest: Short | None = None
+
+
+class TaskQuery(Body, frozen=True, kw_only=True):
+    """Which tasks are listed; `cursor` is that of the page before."""
+
+    q: str | None = None
+    state: StateName | None = None
+    provider: str | None = None
+    cursor: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class AttemptQuery(Body, frozen=True, kw_only=True):
+    """Which attempt; without one the first that has a diff."""
+
+    attempt: Attempt | None = None
+
+
+class EventQuery(Body, frozen=True, kw_only=True):
+    """The events after a number; without one the last."""
+
+    after: Annotated[int, Meta(ge=0, le=10**18)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class GateQuery(Body, frozen=True, kw_only=True):
+    """Which gates: in a state ("all" for any), about a subject."""
+
+    state: Literal["open", "approved", "rejected", "expired", "withdrawn", "all"] = "open"
+    subject: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100

@@ -1,0 +1,1 @@
+"""Diffs as HTML: rows of files, pictures, and what distinguishes candidates. Nothing here does I/O but `base_files`."""

@@ -1,0 +1,87 @@
+"""Markdown that other people and agents wrote, as safe HTML.
+
+Guarantees:
+
+- raw HTML in it is text; links lead to http, https and mailto alone; there are no images, so no request is sent;
+- hidden characters are shown as escapes;
+- its headings come below those of the page;
+- a text longer than `LONGEST` is cut, and a sentence after it says so.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from .._patches.hidden_characters import escape_lines
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+LONGEST = 100_000
+# Headings of a message begin at this level.
+FIRST_LEVEL = 4
+TAGS = frozenset(
+    (
+        "a",
+        "blockquote",
+        "br",
+        "code",
+        "del",
+        "em",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "s",
+        "strong",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    )
+)
+ATTRIBUTES = {"a": {"href", "title"}, "code": {"class"}, "ol": {"start"}}
+SCHEMES = frozenset({"http", "https", "mailto"})
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+
+
+def markdown(text: str | None) -> Markup:
+    """Return Markdown as HTML."""
+    import nh3
+
+    whole = text or ""
+    parser = _parser()
+    tokens = parser.parse(escape_lines(whole[:LONGEST].replace("\r\n", "\n")))
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1:]) + FIRST_LEVEL - 1)}"
+    html = nh3.clean(
+        parser.renderer.render(tokens, parser.options, {}),
+        tags=set(TAGS),
+        attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
+        url_schemes=set(SCHEMES),
+        link_rel="noopener noreferrer nofollow",
+    )
+    return Markup(html) + _cut_note(len(whole))  # noqa: S704 - nh3 has sanitized it
+
+
+def _cut_note(length: int) -> Markup:
+    if length <= LONGEST:
+        return Markup("")
+    return Markup('<p class="note">The first {} of {} characters are shown.</p>').format(f"{LONGEST:,}", f"{length:,}")

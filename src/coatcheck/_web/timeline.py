@@ -1,0 +1,102 @@
+"""Events as lines of a timeline and of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._model.event_base import Event
+from .._model.events import (
+    TaskAttempt,
+    TaskDiff,
+    TaskFailed,
+    TaskLog,
+    TaskMessage,
+    TaskNotice,
+    TaskPlan,
+    TaskTool,
+    UnknownEvent,
+)
+from .._model.review_events import ActionPerformed, GateDecided, GateEvent
+from .formatting import one_line, plural
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .._model.events import AnyEvent
+    from .._store.events import StoredEvent
+
+# The longest text of one entry (characters); the task's own sections have the whole.
+LONGEST = 2000
+# A message is cut here: it is shown whole above.
+SHORT = 300
+
+
+class Entry(NamedTuple):
+    """One line: its number in the store's log, when it happened, what kind it is, and words. `is_log` is output."""
+
+    id: int
+    at: datetime
+    kind: str
+    text: str
+    attempt: int | None = None
+    is_log: bool = False
+
+
+def entries(stored: Iterable[StoredEvent]) -> Sequence[Entry]:
+    """Return events as entries, in their order."""
+    return [_entry(each) for each in stored]
+
+
+def _entry(stored: StoredEvent) -> Entry:
+    event = stored.event
+    text = text_of(event)
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return Entry(
+        stored.id,
+        event.at or stored.recorded_at,
+        event.type.partition(".")[2].replace("_", " ") or event.type,
+        shown,
+        getattr(event, "attempt", None),
+        isinstance(event, TaskLog | TaskTool),
+    )
+
+
+def text_of(event: AnyEvent) -> str:
+    """Return what happened in words, "" where the kind of the event says all."""
+    words = next((write for kind, write in WORDS if isinstance(event, kind)), None)
+    return (words(event) if words else "") or event.text or ""
+
+
+def _diff(event: TaskDiff) -> str:
+    stats = event.stats
+    return f"{plural(stats.files or 0, 'file')}, +{stats.added or 0} -{stats.removed or 0}"
+
+
+def _plan(event: TaskPlan) -> str:
+    steps = event.plan.steps if event.plan else ()
+    return "\n".join(f"{number}. {step.title}" for number, step in enumerate(steps, 1))
+
+
+def _tool(event: TaskTool) -> str:
+    shown = [part for each in event.artifacts for part in (each.command and f"$ {each.command}", each.output)]
+    return "\n".join(filter(None, [event.text, *shown]))
+
+
+# Kind of an event -> the function that writes it; the event's own text is used where that returns nothing.
+WORDS: Sequence[tuple[type[Event], Callable[[Any], str | None]]] = (
+    (TaskMessage, lambda event: one_line(event.message.text, SHORT)),
+    (TaskAttempt, lambda event: event.text or event.state.value),
+    (TaskNotice, lambda event: event.notice.text),
+    (TaskDiff, _diff),
+    (TaskPlan, _plan),
+    (TaskTool, _tool),
+    (TaskFailed, lambda event: str(event.error) if event.error else None),
+    (GateDecided, lambda event: " ".join(filter(None, [f"{event.effect} by {event.by} ({event.via})", event.why]))),
+    (GateEvent, lambda event: event.text or event.concerns),
+    (
+        ActionPerformed,
+        lambda event: f"{event.action} by {event.by} ({event.via}){f': {event.text}' if event.text else ''}",
+    ),
+    (UnknownEvent, lambda event: event.text or event.kind),
+)

@@ -1,0 +1,179 @@
+"""Candidates side by side: the attempts of a task, or those of a review, with their diffs, their differences and checks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from ... import errors
+from ..candidate_sets import CandidateSet
+from ..check_jobs import CheckJob
+from ..comparison import comparisons, select, table_of
+from ..diffs.candidate_files import FileRow
+from ..diffs.file_lines import Gap
+from ..diffs.file_list import file_list
+from ..diffs.file_section import body_html, rows_of
+from ..diffs.version_notes import note_html
+from ..page_request import PageRequest
+from ..rendering import redirect, render
+from ..review_checks import begin_checks, commands_of
+from ..routing import action, page
+from ..sessions import Notice
+
+if TYPE_CHECKING:
+    from ..._review.score_card import ScoreCard
+
+    Find = Callable[[PageRequest], CandidateSet]
+
+# So many rows are on a page of the table of files.
+ROWS = 40
+MOST_REVIEWS = 200
+
+_GAP = re.compile(r"(\d{1,9})-(\d{1,9})([+-]\d{1,9})?", re.ASCII)
+
+
+def task_set(request: PageRequest) -> CandidateSet:
+    """Return the attempts of the task that the path names."""
+    return comparisons(request.site).sets.of_task(request.ref)
+
+
+def review_set(request: PageRequest) -> CandidateSet:
+    """Return the candidates of the review that the path names."""
+    return comparisons(request.site).sets.of_review(request.parameters["name"])
+
+
+def list_reviews(request: PageRequest) -> Response:
+    """Show the newest reviews."""
+    reviews = request.site.reviews.list_reviews(limit=MOST_REVIEWS)
+    return render(request, "reviews.html", reviews=reviews, most=MOST_REVIEWS)
+
+
+def show(request: PageRequest, find: Find) -> Response:
+    """Show the candidates, the table of their files, and the files of one diff."""
+    selected, query = select(request, find(request)), request.query
+    candidates = selected.candidates
+    table = table_of(request.site, candidates)
+    rows = {row.anchor: row for row in table.rows} if selected.against is None else {}
+    files = file_list(
+        selected.files,
+        selected.file_view,
+        number=query.number("page") or 1,
+        anchor=query.get("file") or None,
+        part=(query.number("part") or 1) - 1,
+        notes_of=lambda file: note_html(rows.get(file.anchor), selected.shown.number),
+    )
+    job = comparisons(request.site).jobs.get(candidates.path)
+    return render(
+        request,
+        "compare.html",
+        selected=selected,
+        candidates=candidates,
+        table=table,
+        rows=_rows_page(table.differing, query.number("rows") or 1),
+        files=files,
+        sections=Markup(files.html),  # noqa: S704 - made of escaped parts by `_web.diffs`
+        **_checks(candidates, job),
+    )
+
+
+def _rows_page(rows: tuple[FileRow, ...], number: int) -> dict[str, Any]:
+    pages = max(-(-len(rows) // ROWS), 1)
+    number = min(number, pages)
+    return {"shown": rows[(number - 1) * ROWS : number * ROWS], "number": number, "pages": pages}
+
+
+def _checks(candidates: CandidateSet, job: CheckJob | None) -> dict[str, Any]:
+    """Return the state of the checks, and the score cards by the names of candidates."""
+    cards: dict[str, ScoreCard] = {}
+    if job is not None and job.ranking is not None:
+        cards = {card.candidate.name: card for card in job.ranking.cards}
+    return {
+        "job": job,
+        "cards": cards,
+        "ranking": job.ranking if job else None,
+        "is_old": job is not None and job.key != candidates.key,
+        "commands": job.commands if job else commands_of(candidates),
+    }
+
+
+def show_checks(request: PageRequest, find: Find) -> Response:
+    """Return the cards and the state of the checks alone: what the script loads while they run."""
+    candidates = find(request)
+    job = comparisons(request.site).jobs.get(candidates.path)
+    selected = select(request, candidates)
+    table = table_of(request.site, candidates)
+    checks = _checks(candidates, job)
+    return render(request, "compare_cards.html", selected=selected, candidates=candidates, table=table, **checks)
+
+
+def show_part(request: PageRequest, find: Find) -> Response:
+    """Return a part of the rows of a file."""
+    selected = select(request, find(request))
+    file = selected.file(request.query.get("file"))
+    number = request.query.get("part", "0")
+    part = int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0
+    return HTMLResponse(body_html(file, selected.file_view, part=part, is_fragment=True))
+
+
+def show_lines(request: PageRequest, find: Find) -> Response:
+    """Return lines of the base between two hunks."""
+    selected = select(request, find(request))
+    file = selected.file(request.query.get("file"))
+    match = _GAP.fullmatch(request.query.get("lines"))
+    if match is None or file.change is None:
+        raise errors.ConfigurationError("lines is FIRST-LAST", remedy="open the comparison again")
+    gap = Gap(int(match[1]), int(match[2]), int(match[3] or 0))
+    return HTMLResponse(rows_of(file, selected.file_view).lines(gap, request.query.get("side")))
+
+
+def show_text(request: PageRequest, find: Find) -> Response:
+    """Return the text of a file's diff, which browsers show and do not interpret."""
+    selected = select(request, find(request))
+    return PlainTextResponse(selected.file(request.query.get("file")).text, media_type="text/plain; charset=utf-8")
+
+
+def check(request: PageRequest, find: Find) -> Response:
+    """Run the commands of the form on the base and on every candidate."""
+    candidates = find(request)
+    is_started = begin_checks(request, candidates, comparisons(request.site).jobs)
+    if request.session and not is_started:
+        request.session.notify(Notice("The checks are running already.", is_error=True))
+    return _to_checks(request, candidates)
+
+
+def stop(request: PageRequest, find: Find) -> Response:
+    """Stop the checks."""
+    candidates = find(request)
+    job = comparisons(request.site).jobs.get(candidates.path)
+    if job is not None:
+        job.scope.cancel()
+    return _to_checks(request, candidates)
+
+
+def _to_checks(request: PageRequest, candidates: CandidateSet) -> Response:
+    """Return to the page on which the form was."""
+    number = request.form.number("candidate")
+    return redirect(f"{candidates.path}{f'?candidate={number}' if number else ''}#checks")
+
+
+_PAGES = {"": show, "/cards": show_checks, "/part": show_part, "/lines": show_lines, "/raw": show_text}
+_ACTIONS = {"/check": check, "/stop": stop}
+
+
+def _bound(view: Callable[[PageRequest, Find], Response], find: Find) -> Callable[[PageRequest], Response]:
+    return lambda request: view(request, find)
+
+
+ROUTES = (
+    page("/reviews", list_reviews),
+    *(
+        register(base + path, _bound(view, find))
+        for base, find in (("/tasks/{ref:path}/compare", task_set), ("/reviews/{name}", review_set))
+        for register, views in ((page, _PAGES), (action, _ACTIONS))
+        for path, view in views.items()
+    ),
+)

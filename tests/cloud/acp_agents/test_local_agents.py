@@ -1,0 +1,183 @@
+"""An ACP agent in a process of its own, behind a local cloud: what clients, terminals and follow-ups see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import coatcheck
+from coatcheck import Task, TaskRef, TaskState, errors
+from coatcheck._app.gates import Gates
+from coatcheck._cli.app import run
+from coatcheck._cli.console import Console
+from coatcheck._cli.process_env import ProcessEnv
+from coatcheck._runtime.config import Config
+from coatcheck._runtime.server_record import ServerRecord, record_path
+from coatcheck._runtime.system_clock import SystemClock
+from coatcheck.cloud.demo.site import make_site
+from coatcheck.cloud.launcher import ServeOptions, environment, running
+
+AGENT = (sys.executable, "-S", str(Path(__file__).with_name("fake_agent.py")), "load")
+
+
+class Machine:
+    """A machine on which a local cloud runs, as one of its users sees it."""
+
+    def __init__(self, environ: dict[str, str], folder: Path, record: ServerRecord) -> None:
+        self.environ, self.folder, self.record = environ, folder, record
+
+    def client(self) -> coatcheck.Client:
+        """Return a client of the server."""
+        return coatcheck.Client("local", environ=self.environ)
+
+    def submit(self, *lines: str) -> TaskRef:
+        """Submit a prompt, and return its task."""
+        with self.client() as client:
+            return client.create_task(coatcheck.TaskSpec(prompt="\n".join(lines), environment="owner/repo")).ref
+
+    @staticmethod
+    def end_of(client: coatcheck.Client, task: TaskRef) -> Task:
+        """Return a task that has ended, whatever it waits for meanwhile."""
+        for _ in client.watch_task(task, timeout=240):
+            pass
+        return client.get_task(task)
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Run a command in another terminal; return its exit code and what it printed."""
+        out = io.BytesIO()
+        console = Console(out, out, environ=self.environ, is_terminal=False, is_interactive=False)
+        environment = ProcessEnv(environ=self.environ, folder=str(self.folder), stdin=io.BytesIO(), console=console)
+        return int(run(arguments, environment)), out.getvalue().decode()
+
+
+@contextmanager
+def machine(root: Path, **options: object) -> Iterator[Machine]:
+    """Run a server whose agent does what prompts say."""
+    home = {"HOME": str(root / "home"), "XDG_STATE_HOME": str(root / "state"), "XDG_CONFIG_HOME": str(root / "config")}
+    environ = {**os.environ, **home}
+    make_site(root / "site", environ=os.environ)
+    chosen = ServeOptions(
+        environments=(environment("owner/repo", root / "site", environ=os.environ),),
+        command=AGENT,
+        gates=lambda: Gates(Config(environ=environ), clock=SystemClock()),
+        data=root / "data",
+        record=Path(record_path(environ)),
+        environ=environ,
+        **{"permissions": "edits", **options},  # type: ignore[arg-type] # of these options
+    )
+    with running(chosen) as record:
+        yield Machine(environ, root, record)
+
+
+def test_a_permission_is_decided_from_another_terminal(tmp_path: Path) -> None:
+    """A wait ends where the task needs input; the gate is listed, approved, and the edit after it is in the diff."""
+    with machine(tmp_path) as local:
+        task = local.submit("edit one.txt", "ask execute make", "edit two.txt", "usage", "say Done.")
+        with local.client() as client:
+            waiting = client.poll_task(task, timeout=240)
+            listed = {each.ref: each.state for each in client.list_tasks()}
+            code, gates = local.run("gates")
+            approved = local.run("approve", str(task), "--why", "read it")
+            again = local.run("approve", str(task))
+            ended = client.poll_task(task, timeout=240)
+        log = local.run("gates", "--log")[1]
+    paths = [change.path for change in (ended.outcome and ended.outcome.patch and ended.outcome.patch.files) or ()]
+
+    assert (TaskState.INPUT_REQUIRED, ["execute make"]) == (
+        waiting.state,
+        [r.title for r in waiting.permission_requests],
+    )
+    assert (TaskState.INPUT_REQUIRED, 0, True) == (listed[task], code, "execute make" in gates)
+    assert (0, 1, TaskState.SUCCEEDED) == (approved[0], again[0], ended.state)
+    assert (["one.txt", "two.txt"], ["1,234 tokens, context 1,200 of 200,000 tokens, 0.0123 USD"]) == (
+        paths,
+        [notice.text for notice in ended.notices],
+    )
+    assert ("Done.", True) == (ended.outcome and ended.outcome.text.strip(), "approved" in log and "read it" in log)
+
+
+def test_a_watch_continues_when_a_permission_is_decided(tmp_path: Path) -> None:
+    """Both clients see what the agent does live, decide while they watch, and see the end."""
+
+    async def watch(local: Machine, task: TaskRef) -> list[str]:
+        seen = []
+        async with coatcheck.AsyncClient("local", environ=local.environ) as client:
+            async for event in client.watch_task(task, timeout=240):
+                seen.append(f"{event.type} {event.text}")
+                if event.type == "task.needs_input":
+                    (request,) = (await client.get_task(task)).permission_requests
+                    await client.decide_permission(task, request.id, "no")
+        return seen
+
+    def watch_blocking(local: Machine, task: TaskRef) -> list[str]:
+        seen = []
+        with local.client() as client:
+            for event in client.watch_task(task, timeout=240):
+                seen.append(f"{event.type} {event.text}")
+                if event.type == "task.needs_input":
+                    (request,) = client.get_task(task).permission_requests
+                    client.decide_permission(task, request.id, "no")
+                    client.decide_permission(task, request.id, "no")
+                    with pytest.raises(errors.ConflictError):
+                        client.decide_permission(task, request.id, "yes")
+        return seen
+
+    lines = ("say before", "ask execute make", "edit a.txt")
+    with machine(tmp_path) as local:
+        seen = [asyncio.run(watch(local, local.submit(*lines))), watch_blocking(local, local.submit(*lines))]
+    wanted = ("task.message before", "task.needs_input execute make", "task.message make: no", "task.tool Write a.txt")
+    kept = [[each for each in events if each in wanted] for events in seen]
+
+    assert [[*wanted]] * 2 == kept
+    assert ["task.succeeded None"] * 2 == [events[-1] for events in seen]
+
+
+@pytest.mark.parametrize("end", ["cancel", "timeout"])
+def test_an_agent_that_waits_is_ended(tmp_path: Path, end: str) -> None:
+    """A cancellation, and the deadline of the attempt, end an agent that waits for a permission; its gate is withdrawn."""
+    options: dict[str, object] = {"timeout": 1.0} if end == "timeout" else {}
+    with machine(tmp_path, **options) as local:
+        task = local.submit("edit a.txt", "ask execute make", "hang")
+        with local.client() as client:
+            client.poll_task(task, timeout=240)
+            if end == "cancel":
+                client.cancel_task(task)
+            ended = local.end_of(client, task)
+        _, gates = local.run("gates", "--state", "all")
+
+    assert {"cancel": TaskState.CANCELLED, "timeout": TaskState.FAILED}[end] == ended.state
+    assert "withdrawn" in gates
+
+
+def test_a_permission_that_nobody_decides_is_rejected(tmp_path: Path) -> None:
+    """At its deadline; the agent goes on with the rejection."""
+    with machine(tmp_path, permission_timeout=0.01) as local:
+        task = local.submit("ask execute make")
+        with local.client() as client:
+            ended = local.end_of(client, task)
+        _, log = local.run("gates", "--log")
+
+    assert ("make: no", True) == (ended.outcome and ended.outcome.text.strip(), "rejected" in log)
+
+
+def test_a_follow_up_continues_the_session(tmp_path: Path) -> None:
+    """The same session, in a clone at the same path with the changes so far."""
+    with machine(tmp_path) as local, local.client() as client:
+        task = local.submit("edit a.txt", "say first")
+        first = client.poll_task(task, timeout=240)
+        client.send_message(task, "edit b.txt\nsay second")
+        second = client.poll_task(task, timeout=240)
+    paths = [change.path for change in (second.outcome and second.outcome.patch and second.outcome.patch.files) or ()]
+
+    assert ("first", "second", ["a.txt", "b.txt"]) == (
+        first.outcome and first.outcome.text.strip(),
+        second.outcome and second.outcome.text.strip(),
+        paths,
+    )
