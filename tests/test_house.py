@@ -69,6 +69,7 @@ LAZY = PUBLIC
 # Names for types, which have no help of their own.
 ALIASES = {
     "AnyEvent",
+    "ChannelEffect",
     "Events",
     "Exchange",
     "Factory",
@@ -82,6 +83,7 @@ ALIASES = {
     "TaskFilter",
 }
 CONSTANTS = {
+    "STATE_EVENTS",
     "STATUSES",
     "UNREADABLE",
     "USER_AGENT",

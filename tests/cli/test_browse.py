@@ -48,4 +48,4 @@ def test_json_opens_nothing(tmp_path: Path, opened: list[str]) -> None:
 
 def test_web_excludes_other_forms(cli: Cli) -> None:
     """--web and --format cannot be combined."""
-    assert "--file, --format, --web and --json cannot be combined" in cli("show", "--web", "--format", "mail", "x").line
+    assert "--format and --web cannot be combined" in cli("show", "--web", "--format", "mail", "x").line

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,7 +14,9 @@ from coatcheck._cli.console import Console, Line, Styled, parts_of
 from coatcheck._cli.hyperlinks import shows_links
 from coatcheck._cli.task_table import task_table
 from coatcheck._cli.text_width import columns, shorten
+from coatcheck._protocol.effects import Request, Response
 from coatcheck._protocol.safe_links import is_safe_url
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 NOW = 1_790_000_000.0
 
@@ -105,6 +108,43 @@ def test_a_filtered_list_continues_after_its_last_task(cli: Cli) -> None:
         cursor = ["--cursor", page["cursor"]]
 
     assert refs[::-2][:0] + [ref for number, ref in enumerate(refs) if number % 2 == 0][::-1] == found
+
+
+class FailingSecondPage:
+    """A scripted cloud whose second page of tasks raises *error*."""
+
+    def __init__(self, cloud: ScriptedCloud, error: BaseException) -> None:
+        self.cloud, self.error = cloud, error
+
+    def handle(self, request: Request) -> Response:
+        if "cursor" in dict(request.query):
+            raise self.error
+        return self.cloud.handle(request)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(130, KeyboardInterrupt()), (8, errors.TransportError("cannot reach 127.0.0.1"))],
+    ids=["interrupted", "failed"],
+)
+def test_an_incomplete_list_is_printed(tmp_path: Path, code: int, error: BaseException) -> None:
+    """A list that ends at a later page is printed as far as it is known, with the command that continues it."""
+    cloud = ScriptedCloud()
+    cli = Cli(tmp_path, cloud)
+    refs = [cli.submit(prompt=f"number {number}") for number in range(21)]
+    cli = Cli(tmp_path, FailingSecondPage(cloud, error), CODEX_ACCESS_TOKEN=cloud.tokens.access_token)
+    table, document = cli("list", "--all", "--state", "queued", "--state", "running"), cli("list", "--all", "--json")
+    rest = f"the first {len(document.json['tasks'])} tasks were listed; the others: coatcheck list --all --cursor="
+    shown = [line.split()[0] for line in table.out.splitlines()[1:]]
+
+    assert (code, code, refs[::-1][: len(shown)], shown, True, True) == (
+        table.code,
+        document.code,
+        shown,
+        [each["ref"] for each in document.json["tasks"]],
+        rest in document.err,
+        "coatcheck list --state queued --state running --all --cursor=" in table.err,
+    )
 
 
 @pytest.mark.parametrize(

@@ -322,6 +322,20 @@ def test_a_commit_needs_a_head(cli: Cli, checkout: Path, prepare: Callable[[Path
     assert message in done.line
 
 
+@pytest.mark.parametrize("missing", ["HEAD", "HEAD^{tree}", "HEAD:hello.txt"])
+def test_a_damaged_repository_is_named_as_one(cli: Cli, checkout: Path, missing: str) -> None:
+    """A missing object is never reported as a missing commit or as a patch that does not fit, and nothing is applied."""
+    name = git(checkout, "rev-parse", missing).strip()
+    (checkout / ".git" / "objects" / name[:2] / name[2:]).unlink()
+    options = (["--commit"], ["--branch", "new"], ["--index"], [])
+    results = [
+        cli("apply", "../one.patch", *each) for each in (options if missing != "HEAD:hello.txt" else options[:3])
+    ]
+
+    assert [(2, True)] * len(results) == [(each.code, "run git fsck" in each.line) for each in results]
+    assert "hello\n" == (checkout / "hello.txt").read_text()
+
+
 def test_a_detached_head_moves(cli: Cli, checkout: Path) -> None:
     """Without a branch HEAD itself moves to the commit and back."""
     git(checkout, "checkout", "-q", "--detach")

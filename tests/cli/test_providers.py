@@ -50,7 +50,7 @@ def test_a_bad_description_is_a_warning_in_the_list_and_an_error_when_used(cli: 
     wrong = "config.toml: services.acme.submit: object "
 
     assert listed.code == 0
-    assert listed.out.startswith("VERB")
+    assert listed.out.startswith("COMMAND")
     assert listed.err.startswith("coatcheck: warning: ")
     assert wrong in listed.err
     assert wrong in cli("submit", "--provider", "acme", "Say hello").line

@@ -131,7 +131,7 @@ def test_an_attempt_without_a_diff_is_an_error_with_both_numberings(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("expected", "diffs", "number"),
-    [("its attempts are: 1, 2", (DIFF, OTHER), "3"), ("it has one attempt", (DIFF,), "2")],
+    [("its attempts are: 1, 2", (DIFF, OTHER), "3"), ("its attempts are: 1", (DIFF,), "2")],
 )
 def test_an_attempt_that_there_is_not(tmp_path: Path, expected: str, diffs: tuple[str, ...], number: str) -> None:
     """A number that is too high is an error that lists the attempts."""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from tests.checkouts import RepositoryCopies, git, init
 from tests.cli.cli_support import Cli
+
+from coatcheck import TaskSpec
+from coatcheck._app.unseen_work import unseen_work
+from coatcheck._app.workspace import Workspace
+from coatcheck._runtime.config import Config
+from coatcheck._runtime.server_record import ServedEnvironment, ServerRecord, record_path
+from coatcheck.cloud.http_server import recorded
 
 URL = "https://github.com/owner/repo"
 
@@ -143,3 +151,24 @@ def test_an_alias_of_ssh_names_the_repository(checkout: Path, home: Path, monkey
     done = Cli(checkout)("submit", "x")
 
     assert (0, "") == (done.code, done.err.partition("Step")[0])
+
+
+def test_a_branch_that_a_local_cloud_does_not_have_is_reported(checkout: Path, home: Path) -> None:
+    """The repository of a local cloud is on this machine: its branches are known before anything is submitted."""
+    environ = {"HOME": str(home), "COATCHECK_STATE_HOME": str(home / "state")}
+    served = ServedEnvironment(id="e1", label="owner/repo", repository="owner/repo", path=str(checkout))
+    record = ServerRecord(
+        url="http://127.0.0.1:9/backend-api", pid=os.getpid(), token="made-up", started=0.0, environments=(served,)
+    )
+    with recorded(Path(record_path(environ)), record):
+        sentences = [
+            unseen_work(
+                Workspace(folder, config=Config(environ=environ), environ=environ, provider="local"),
+                TaskSpec(prompt="x", environment="owner/repo", branch=branch),
+            )
+            for folder in (str(checkout), str(home))
+            for branch in ("nope", "main")
+        ]
+    missing = f"{checkout} has no branch nope; pass one of: git -C {checkout} branch"
+
+    assert [missing, None, missing, None] == sentences

@@ -178,7 +178,7 @@ def test_a_list_is_filtered(history: History) -> None:
     assert [["t2", "t1"], ["t3", "t1"], ["t2"], ["t3", "t2"], ["t1"], []] == [ids(history, each) for each in filters]
 
 
-@pytest.mark.parametrize("way", ["index", "frequent", "scan"])
+@pytest.mark.parametrize("way", ["index", "scan"])
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -197,9 +197,7 @@ def test_a_list_is_filtered(history: History) -> None:
 def test_texts_are_searched(
     history: History, monkeypatch: pytest.MonkeyPatch, query: str, expected: list[str], way: str
 ) -> None:
-    """Title, prompt and messages, by beginnings of words: rare and frequent ones, and without an index."""
-    if way == "frequent":
-        monkeypatch.setattr(search, "FREQUENT", 1)
+    """Title, prompt and messages, by beginnings of words, with and without an index."""
     if way == "scan":
         for module in ("search", "recorder"):
             monkeypatch.setattr(f"coatcheck._store.{module}.has_index", lambda _: False)

@@ -77,13 +77,15 @@ def find_repository(folder: str) -> Path:
     from .checkout import find_root
 
     if not os.path.isdir(folder):
-        raise errors.ConfigurationError(f"there is no folder {folder}", remedy="name a checkout or a bare repository")
+        raise errors.ConfigurationError(
+            f"there is no folder {folder}", remedy="name a checkout or a bare repository with --repository DIR"
+        )
     if root := find_root(os.path.abspath(folder)):
         return Path(root)
     try:
         found = git("rev-parse", "--absolute-git-dir", folder=folder)
     except GitError:
-        remedy = "run it in a checkout, or name one as the repository"
+        remedy = "run it in a checkout, or name one with --repository DIR"
         raise errors.ConfigurationError(f"{folder} is not in a git repository", remedy=remedy) from None
     return Path(os.fsdecode(found.removesuffix(b"\n")))
 
@@ -93,7 +95,7 @@ def require_work_tree(repository: Path) -> None:
     if not (repository / ".git").exists():
         raise errors.ConfigurationError(
             f"{repository} is a bare repository, in which nothing can be applied",
-            remedy="name a checkout of it as the repository",
+            remedy="name a checkout of it with --repository DIR",
         )
 
 

@@ -24,7 +24,7 @@ from .task_history import has_store, location_of
 from .wait import required_action
 
 if TYPE_CHECKING:
-    from .._model.gates import PermissionRequest
+    from .._model.gates import PermissionRequest, PlanDecision
     from .._model.tasks import Task, TaskRef
     from .._protocol.effects import Clock
     from .._review.gate_policies import GatePolicy
@@ -161,13 +161,14 @@ class Gates:
             )
         return self.store.decide(gate.id, chosen.id, by=login_name(), via=via, why=why, digest=digest or gate.digest)
 
-    def decides_plans(self, ask: Callable[[Task], bool] | None = None) -> Callable[[Task], bool]:
+    def decides_plans(self, ask: Callable[[Task], PlanDecision] | None = None) -> Callable[[Task], PlanDecision]:
         """Return a function that decides about a task's plan: as the store has it, else as *ask* answers.
 
-        Where nothing has decided, the answer is no, and the gate stays open.
+        Where nothing has decided, the answer is no, and the gate stays open. An approval that another process sends is
+        "sent".
         """
 
-        def decide(task: Task) -> bool:
+        def decide(task: Task) -> PlanDecision:
             gate = self.observe(task)
             if gate is None or gate.kind != "plan":
                 return False
@@ -175,9 +176,12 @@ class Gates:
                 with suppress(errors.ConflictError):  # somebody was faster, and the first decision holds
                     self.decide(gate, "approve")
                 gate = self.store.get(gate.id)
-            if gate.state == "approved":
-                self.store.complete(gate.id)
-            return gate.state == "approved"
+            if gate.state != "approved":
+                return False
+            if not self.store.claim(gate.id):
+                return "sent"
+            self.store.complete(gate.id)
+            return True
 
         return decide
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ FILTERED_PAGE = 20
 
 
 class TaskList(NamedTuple):
-    """Tasks, newest first; `cursor` continues the list, `stop_reason` is why it ended before its limit."""
+    """Tasks, newest first; `cursor` continues the list, `stop_reason` is why it ends before its limit."""
 
     tasks: list[Task]
     cursor: str | None
@@ -31,8 +31,10 @@ def list_tasks(
     cursor: str | None = None,
     is_wanted: Callable[[Task], bool] | None = None,
     since: float | None = None,
-) -> TaskList:
-    """Return at most *limit* tasks, each once; *environment* is an id, a label or a repository.
+) -> Iterator[TaskList]:
+    """Yield the tasks that are known after each page, each once and at most *limit*; the last list is complete.
+
+    *environment* is an id, a label or a repository. The cursor of a list that is not the last continues it.
 
     *is_wanted* chooses among them, and the limit counts the chosen ones. A page on which every task is older than
     *since* (seconds since the epoch) is the last one, because the newest tasks come first.
@@ -50,16 +52,17 @@ def list_tasks(
         page = page_at(cursor, _page_size(limit, len(tasks), is_filtered=is_wanted is not None))
         bounds.end()
         tasks |= {task.ref: task for task in page.items if is_wanted is None or is_wanted(task)}
+        listed = list(tasks.values())
         if limit is not None and len(tasks) > limit:  # the page was larger than needed
-            shown = list(tasks.values())[:limit]
-            return TaskList(shown, _cursor_after(shown[-1], page, cursor, page_at))
+            yield TaskList(listed[:limit], _cursor_after(listed[limit - 1], page, cursor, page_at))
+            return
         if page.cursor is None or page.cursor in seen or _is_over(page, since):  # a repeated cursor would loop for ever
-            return TaskList(list(tasks.values()), None)
+            yield TaskList(listed, None)
+            return
         cursor = page.cursor
-        if len(tasks) == limit:
-            return TaskList(list(tasks.values()), cursor)
-        if (reason := bounds.reason) is not None:
-            return TaskList(list(tasks.values()), cursor, reason)
+        yield TaskList(listed, cursor, bounds.reason)
+        if len(tasks) == limit or bounds.reason is not None:
+            return
         seen.add(cursor)
 
 

@@ -82,7 +82,7 @@ def _chosen(attempt: Attempt) -> ChosenPatch:
 
 def _single_attempt(task: Task, number: int | None) -> ChosenPatch:
     if number not in (None, 1):
-        raise errors.ConfigurationError(f"{task.ref} has no attempt {number}", remedy="it has one attempt")
+        raise errors.ConfigurationError(f"{task.ref} has no attempt {number}", remedy="its attempts are: 1")
     if task.outcome is None or not task.outcome.patch:
         raise _no_diff(task, task.outcome)
     return ChosenPatch(None, task.outcome, task.state.is_unsuccessful)

@@ -7,6 +7,7 @@ is no warning where the remote's branches are not tracked.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,16 +32,19 @@ def unseen_work(workspace: Workspace, spec: TaskSpec) -> str | None:
     from .._runtime.server_record import LOCAL
 
     root = workspace.root
-    if root is None or not (spec.repository or spec.environment):
+    if not (spec.repository or spec.environment):
         return None
     try:
-        parts = _local(workspace, root, spec) if workspace.provider == LOCAL else _remote(root, spec)
+        if workspace.provider == LOCAL:
+            parts = _local(workspace, root, spec)
+        else:
+            parts = _remote(root, spec) if root is not None else []
     except errors.ConfigurationError as error:
         return f"local work that the agent will not see could not be determined: {error}"
     return "; ".join(parts) if parts else None
 
 
-def _local(workspace: Workspace, root: str, spec: TaskSpec) -> list[str]:
+def _local(workspace: Workspace, root: str | None, spec: TaskSpec) -> list[str]:
     """Return the sentences for a local cloud, which reads the repository on this machine: commits need no push."""
     from .._runtime.server_record import running_servers
 
@@ -51,10 +55,21 @@ def _local(workspace: Workspace, root: str, spec: TaskSpec) -> list[str]:
         for each in server.environments
         if each.is_named(spec.environment or spec.repository or "")
     ]
-    if not any(os.path.realpath(each.path) == os.path.realpath(root) for each in named if each.path):
+    paths = [each.path for each in named if each.path]
+    if spec.branch and paths and not any(_has_branch(path, spec.branch) for path in paths):
+        return [f"{paths[0]} has no branch {spec.branch}; pass one of: git -C {shlex.quote(paths[0])} branch"]
+    if root is None or os.path.realpath(root) not in map(os.path.realpath, paths):
         return []
     tree = read_work_tree(root)
     return [*_detached(tree, spec), *_unseen(_files(tree, spec))]
+
+
+def _has_branch(path: str, branch: str) -> bool:
+    """Whether the local cloud finds *branch* in the repository at *path*; true where that repository cannot be read."""
+    try:
+        return _has(path, f"refs/heads/{branch}") or _has(path, f"refs/remotes/origin/{branch}")
+    except errors.ConfigurationError:
+        return True
 
 
 def _remote(root: str, spec: TaskSpec) -> list[str]:

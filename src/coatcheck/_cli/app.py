@@ -4,7 +4,7 @@ Invariants:
 
 * A command's module is imported when the command or one of its subcommands runs, not before.
 * Every error is one line on stderr, or with ``--json`` one object on stdout, and its exit code. Where stdout cannot be
-  written, the line goes to stderr; a closed stdout is reported only where a result would be lost.
+  written, or has an incomplete result already, the line goes to stderr; a closed stdout is reported only where a result would be lost.
 * An error that is not expected is reported as a bug.
 """
 
@@ -221,7 +221,7 @@ def _report_error(error: BaseException, arguments: Sequence[str], process_env: P
 
 
 def _report(error: BaseException, code: ExitCode, arguments: Sequence[str], process_env: ProcessEnv) -> None:
-    if wants_json(arguments) and not isinstance(error, OutputError):
+    if wants_json(arguments) and not (process_env.has_result or isinstance(error, OutputError)):
         from .json_output import dump, error_document
 
         if isinstance(error, UserInterrupt):  # on stderr first: stdout may be closed

@@ -337,7 +337,8 @@ def sources_of(results: Sequence[SubmissionResult]) -> list[CandidateSource]:
 
 def base_of(run: CommandContext, review: StoredReview, request: ReviewRequest) -> str | None:
     """Return the commit of the checkout when the review was begun, None where a task reports a base that is there."""
-    from .._review.bases import SHORT_ID, find_commit
+    from .._patches.revisions import find_commit
+    from .._review.bases import SHORT_ID
 
     if review.base is None or find_commit(request.repository, review.base) is None:
         return None

@@ -29,7 +29,8 @@ def in_context(
         return _unknown_task(error, refs[0])
     if type(error) is errors.NotLoggedInError and str(error) == str(errors.NotLoggedInError()):
         error = errors.NotLoggedInError(f"there is no login for {provider}", remedy=error.remedy)
-    if isinstance(error, errors.NotLoggedInError) and provider != LOCAL_PROVIDER and _has_local_cloud(environ):
+    is_needed = isinstance(error, errors.NotLoggedInError) and "logged out" not in str(error)
+    if is_needed and provider != LOCAL_PROVIDER and _has_local_cloud(environ):
         hint = f"a local cloud runs on this machine: use it with --provider {LOCAL_PROVIDER}"
         error.remedy = f"{error.remedy}; {hint}" if error.remedy else hint
     return error

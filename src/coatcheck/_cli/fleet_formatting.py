@@ -81,7 +81,8 @@ def count_of(number: int, noun: str) -> str:
 def status_lines(status: FleetStatus) -> list[Line]:
     """Return a status as lines."""
     fleet = status.fleet
-    because = f": {fleet.stopped_because}" if fleet.stopped_because else ""
+    reason = fleet.stopped_because or ("no process works on it" if status.has_worker is False else "")
+    because = f": {reason}" if reason else ""
     lines: list[Line] = [f"{fleet.name}: {status.outcome}{because}"]
     lines.append("  items: " + (", ".join(f"{count} {state}" for state, count in status.items.items()) or "none"))
     lines.append("  tasks: " + (", ".join(f"{count} {state}" for state, count in status.candidates.items()) or "none"))
@@ -89,6 +90,8 @@ def status_lines(status: FleetStatus) -> list[Line]:
         if account.parked_until is not None:
             name = f"{account.provider}/{account.name}".rstrip("/")
             lines.append(f"  {name}: no submission before {account.parked_until:%Y-%m-%d %H:%M:%S}Z: {account.reason}")
+    if status.outage:
+        lines.append(f"  its tasks could not be polled for 15 minutes: {status.outage}")
     return lines
 
 
@@ -124,6 +127,10 @@ def show_next(run: CommandContext, status: FleetStatus) -> None:
         run.note(f"{name} is paused; continue with: coatcheck fleet resume {name}")
     elif status.deliveries_held:
         run.note(f"{status.deliveries_held}: merge or close some, then run it again")
+    elif status.has_worker is False and not status.fleet.stopped_because:
+        run.note("No process works on it; continue with: coatcheck fleet run FILE")
+    elif status.outage:
+        run.note("Check the service and the login, then run it again")
     elif status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
         count = status.items[ItemState.WAITING]
         run.note(f"{count_of(count, 'item')} to decide: coatcheck fleet approve {name} [KEY]..., or reject")

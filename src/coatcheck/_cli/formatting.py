@@ -420,10 +420,12 @@ def _tokens(count: int | None) -> str:
 
 def login_status(status: LoginStatus, now: float) -> list[Line]:
     """Return a login's account, source, expiry and problems."""
+    # The command line has no option for a token: only the record of a running server passes one.
+    source = "the record of the local cloud" if status.source == "argument" else status.source
     word = Styled("logged in", "green") if status.is_logged_in else Styled("not logged in", "red")
     facts = {
         "account": " ".join(filter(None, (status.account_id, status.plan and f"({status.plan})"))),
-        "source": f"{status.source}, {status.place}" if status.place not in (None, status.source) else status.source,
+        "source": f"{source}, {status.place}" if status.place not in (None, status.source) else source,
         "chosen by": status.origin,
         "name": status.account or "",
         "access token": _ending(status.expires_at, now) if status.is_logged_in else "",

@@ -12,6 +12,7 @@ from .._app.gate_decisions import Decided, GateDecider
 from .._app.gates import repository_of
 from .._app.held_work import HeldApplication, chosen_options, hold_application
 from .._model.gates import Gate
+from .._protocol.provider import Verb
 from .apply import apply_exit_code, print_report
 from .exit_codes import ExitCode
 from .json_output import to_object
@@ -115,8 +116,8 @@ def _other_sentence(run: CommandContext, gate: Gate, decided: Decided) -> str:
             return str(decided.ref)
         case "done_before":
             return f"{gate.title}: was approved and carried out before"
-        case "plan_approved":
-            return _plan_sentence(run, gate.subject)
+        case "plan_approved" | "plan_claimed" as outcome:
+            return _plan_sentence(run, gate.subject, is_claimed=outcome == "plan_claimed")
         case "answered":
             return f"{gate.subject} was answered; wait for it with: {run.hint('wait', gate.subject)}"
         case "rejected" if decided.ref is not None:
@@ -133,6 +134,25 @@ def _next(run: CommandContext, gate: Gate) -> str:
     return f"; carry it out with: {run.hint('fleet', 'run', 'FILE')}" if is_fleet else ""
 
 
+def plan_gate(run: CommandContext, gates: Gates, ref: TaskRef) -> Gate | None:
+    """Return the gate of the plan that a task waits with, also one that another process has just approved.
+
+    None where no decision is recorded, or the task does not wait for the approval of a plan.
+    """
+    if run.history.level == "off":
+        return None
+    approved = [each for each in gates.list(subject=str(ref), state="approved") if each.kind == "plan"]
+    if approved and not approved[-1].is_done:
+        return approved[-1]
+    try:
+        with run.client(ref.provider) as client:
+            gate = gates.observe(client.get_task(ref))
+    except errors.StoreError as error:
+        run.note(f"The approval could not be recorded: {error}")
+        return None
+    return gate if gate is not None and gate.kind == "plan" else None
+
+
 def approve_plan_without_gate(
     run: CommandContext,
     gates: Gates,
@@ -146,10 +166,21 @@ def approve_plan_without_gate(
     if option or digest:
         raise errors.ConfigurationError(f"{ref} has no open gate", remedy="leave out --option and --digest")
     with run.client(ref.provider) as client:
+        _require_plans(client, ref)
         client.approve_plan(ref)
     gate = _record_approval(run, gates, ref, why)
     stored = None if gate is None else gates.store.get(gate.id)
     return _print_decision(run, stored, "approve", _plan_sentence(run, str(ref)), ref=ref)
+
+
+def _require_plans(client: Client, ref: TaskRef) -> None:
+    """Raise `UnsupportedError` where the provider of *ref*, which has no gate, has no plans either."""
+    if Verb.APPROVE_PLAN not in client.capabilities.verbs:
+        raise errors.UnsupportedError(
+            f"there is no open gate of {ref}, and {ref.provider} has no plans to approve: "
+            f"{client.capabilities.reason(Verb.APPROVE_PLAN)}",
+            remedy="coatcheck gates lists the gates that are open",
+        )
 
 
 def _record_approval(run: CommandContext, gates: Gates, ref: TaskRef, why: str | None) -> Gate | None:
@@ -166,7 +197,9 @@ def _record_approval(run: CommandContext, gates: Gates, ref: TaskRef, why: str |
     return gate
 
 
-def _plan_sentence(run: CommandContext, ref: str) -> str:
+def _plan_sentence(run: CommandContext, ref: str, *, is_claimed: bool = False) -> str:
+    if is_claimed:
+        return f"another process is approving the plan of {ref}"
     return f"the plan of {ref} is approved; wait for it with: {run.hint('wait', ref)}"
 
 

@@ -22,9 +22,9 @@ STATE_STYLES = {"open": "yellow", "approved": "green", "rejected": "red", "expir
 RESULTS = {"approve": "approved", "reject": "rejected", "hold": "expired"}
 
 
-def gate_lines(gates: Sequence[Gate], now: float) -> list[Line]:
+def gate_lines(gates: Sequence[Gate], now: float, *, subject: str | None = None) -> list[Line]:
     """Return a line for each gate: its name, its state, what it is about, and its deadline or its decision."""
-    return [_line(gate, now) for gate in gates] or ["No gates."]
+    return [_line(gate, now) for gate in gates] or [f"No gates of {subject}." if subject else "No gates."]
 
 
 def _line(gate: Gate, now: float) -> Line:

@@ -38,6 +38,7 @@ class ProcessEnv:
         self.is_asking, self.can_page = is_asking, can_page
         self.transport, self.clock = transport, clock
         self.interruption = interruption or Interruption()
+        self.has_result = False  # whether an incomplete result was printed before the error that ended the command
 
     @classmethod
     def of_process(cls, interruption: Interruption | None = None) -> Self:

@@ -58,24 +58,25 @@ OTHER_OPTIONS: Mapping[str, str] = {
     "is_streamed": "--stream",
 }
 
-# Verb of a provider -> the command that uses it.
+# Verb of a provider -> the command that uses it, in the order of the help. Verbs that no command needs alone are missing.
 VERB_COMMANDS: Mapping[str, str] = {
-    "approve_plan": "approve",
-    "archive_task": "archive",
-    "cancel_task": "cancel",
-    "create_pull_request": "pr",
     "create_task": "submit",
-    "decide_permission": "approve",
-    "delete_task": "delete",
     "get_task": "status",
-    "get_usage": "usage",
-    "list_attempts": "attempts",
-    "list_environments": "environments",
-    "list_models": "models",
+    "stream_events": "watch --stream",
+    "get_current_diff": "watch --diff",
     "list_tasks": "list",
     "send_message": "message",
-    "stream_events": "watch --stream",
+    "approve_plan": "approve",
+    "decide_permission": "approve",
+    "cancel_task": "cancel",
+    "archive_task": "archive",
     "unarchive_task": "unarchive",
+    "delete_task": "delete",
+    "list_attempts": "attempts",
+    "create_pull_request": "pr",
+    "get_usage": "usage",
+    "list_models": "models",
+    "list_environments": "environments",
 }
 
 _MISSING_VERB = re.compile(r"(\w+) has no (\w+): (.*)", re.DOTALL)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import errors
+from .option_rules import require_option
 
 if TYPE_CHECKING:
     from .._review.template_files import Folder
@@ -64,8 +65,7 @@ def use_template(run: CommandContext, options: dict[str, Any]) -> Rendered | Non
     """Take the template out of *options*, and add what it sets; None without one. Raises `ConfigurationError`."""
     name, texts = options.pop("template"), options.pop("template_arguments")
     if name is None:
-        if texts:
-            raise errors.ConfigurationError("--arg needs --template", remedy="pass --template NAME as well")
+        require_option("--arg", texts, "--template", name, metavar="NAME")
         return None
     if options["words"] or options["prompt_file"]:
         raise errors.ConfigurationError(

@@ -60,7 +60,11 @@ def _unknown_option(error: click.NoSuchOption, path: str) -> tuple[str, str | No
     from difflib import get_close_matches
 
     near = get_close_matches(option, error.possibilities or (), n=2, cutoff=0.7)
-    return message, f"did you mean {' or '.join(near)}?" if near else None
+    if near:
+        return message, f"did you mean {' or '.join(near)}?"
+    if error.ctx is not None and any(isinstance(each, click.Argument) for each in error.ctx.command.params):
+        return message, f"a text that begins with - is written after --: {path} -- TEXT"
+    return message, None
 
 
 def _siblings_with(option: str, context: click.Context) -> list[str]:

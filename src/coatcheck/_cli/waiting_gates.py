@@ -17,7 +17,7 @@ from .._runtime.system_clock import SystemClock
 
 if TYPE_CHECKING:
     from .._app.wait import PlanApproval
-    from .._model.gates import Gate
+    from .._model.gates import Gate, PlanDecision
     from .._model.tasks import Task
     from .._runtime.client import Client
     from .context import CommandContext
@@ -44,15 +44,15 @@ class WaitingGates:
         client: Client,
         provider: str,
         approval: PlanApproval | None = None,
-        ask: Callable[[Task], bool] | None = None,
-    ) -> Callable[[Task], bool] | None:
+        ask: Callable[[Task], PlanDecision] | None = None,
+    ) -> Callable[[Task], PlanDecision] | None:
         """Return what decides about plans: the store, policies, then *ask*; None where the provider has no plans."""
         if self._gates is None or approval == "never" or Verb.APPROVE_PLAN not in client.capabilities.verbs:
             return ask
         del provider
         decide = self._gates.decides_plans(ask)
 
-        def approve(task: Task) -> bool:
+        def approve(task: Task) -> PlanDecision:
             if self._gates is None:
                 return ask is not None and ask(task)
             try:

@@ -145,7 +145,10 @@ def log_out(login: LoginCredentials) -> Script[bool]:
     oauth, own = oauth_of(login), login.stored(Source.OWN)
     data: bytes | None = yield Call(own.place.store.read)
     if data is None:
-        raise errors.NotLoggedInError(f"coatcheck has no login of its own at {own.place.store.where}")
+        raise errors.NotLoggedInError(
+            f"nothing was logged out: coatcheck has no login at {own.place.store.where}",
+            remedy="see which login is used with: coatcheck auth",
+        )
     is_revoked = yield from _revoked(login, oauth, own)
     yield from own.forget()
     return is_revoked

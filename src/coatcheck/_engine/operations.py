@@ -14,17 +14,17 @@ from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import Usage
 from .._protocol.duration_store import DurationStore
-from .._protocol.effects import Call, Clock, Emit, Events, Exchange, Script, Send
+from .._protocol.effects import Call, Clock, Emit, Events, Exchange, Script, Sender
 from .._protocol.intents import Intent, Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
-from .._protocol.provider import Provider, TaskFilter, TaskSnapshot, Verb, methods_of, sites_of
+from .._protocol.provider import Provider, TaskFilter, Verb, methods_of, sites_of
 from .._protocol.task_recorder import TaskRecorder
 from .._protocol.telemetry import NoTelemetry, Telemetry
 from .._protocol.wake_source import WakeSource
 from .backoff import RetryPolicy
 from .optional_methods import extract_task, get_response, has_stream_of
-from .pipeline import Bounds, emitted, run_exchange, sending
+from .pipeline import Bounds, run_exchange, sending
 from .poll_context import DurationHistory, Interval, PollContext, every
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
@@ -73,7 +73,7 @@ class Operations:
         self._remedy = provider.login.remedy
         self._recording = TaskRecording(recorder, on_warning=on_trouble)
         self._reachability = Reachability(clock=clock, on_outage=on_outage)
-        self._send: Send = sending(
+        self._send: Sender = sending(
             provider,
             credentials,
             clock=clock,
@@ -316,17 +316,13 @@ class Operations:
         on_change: Callable[[Task], object] | None,
     ) -> Script[Task]:
         """Wait for a task whose service has no `get_task`: status pages report its end, once, and nothing else."""
-        from .event_diff import SeenState, new_events
+        from .poll_many import ended_task
 
         if isinstance(ref, Task) and ref.state.is_terminal:
             return ref
         parsed_ref = ref.ref if isinstance(ref, Task) else ref
-        (task,) = yield from emitted(self.poll_tasks([parsed_ref], timeout=timeout, interval=interval))
-        for event, _ in new_events(SeenState(), TaskSnapshot(task=task)):
-            yield Emit(event)
-        if on_change is not None:
-            on_change(task)
-        return task  # type: ignore[no-any-return]
+        script = self.poll_tasks([parsed_ref], timeout=timeout, interval=interval)
+        return (yield from ended_task(script, on_change=on_change))
 
     def stream_task(self, ref: TaskRef | str, *, timeout: float | None, after: str | None = None) -> Script[None]:
         self._require(Verb.STREAM_EVENTS)

@@ -30,7 +30,8 @@ from .._protocol.logs import DEBUG, log
 from .._protocol.provider import StatusPage, TaskSnapshot
 from .batch_stream import BatchStream, WatchedTask
 from .deadline import Deadline
-from .event_diff import SeenState, emit_changes
+from .event_diff import SeenState, emit_changes, new_events
+from .pipeline import emitted
 from .poll_context import (
     JITTER,
     OUTAGE_LIMIT,
@@ -165,6 +166,11 @@ class BatchPoller:
     def retry_after(self) -> float:
         """The pause in seconds that the service required in the last round."""
         return self._round.retry_after
+
+    @property
+    def outage(self) -> errors.CoatcheckError | None:
+        """The transient error of the last poll, None where a later one was answered."""
+        return self._last_error
 
     def _run_rounds(self) -> Script[None]:
         if self._stream is not None and self._stream.is_continued:
@@ -408,3 +414,14 @@ def watch_many(
     cursors = after or {}
     tasks = {ref: PolledTask(SeenState.from_cursor(cursors.get(ref))) for ref in refs}
     return BatchPoller(context, tasks).run()
+
+
+def ended_task(script: Script[None], *, on_change: Callable[[Task], object] | None) -> Script[Task]:
+    """Return the one task that *script* emits when it has ended, and emit its events in place of it."""
+    task: Task
+    (task,) = yield from emitted(script)
+    for event, _ in new_events(SeenState(), TaskSnapshot(task=task)):
+        yield Emit(event)
+    if on_change is not None:
+        on_change(task)
+    return task

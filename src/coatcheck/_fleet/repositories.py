@@ -18,6 +18,7 @@ from threading import Lock
 
 from .. import errors
 from .._patches.git import GitError, git
+from .._patches.revisions import find_commit
 from .._workspaces.mirror import object_format_of
 from .environments import is_path
 
@@ -113,13 +114,8 @@ class Repositories:
     def _resolve_here(self, name: str, base: str | None) -> str:
         mirror = self.mirror(name)
         for wanted in (base, f"origin/{base}") if base else ("HEAD",):
-            try:
-                found = git(
-                    "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}", folder=mirror
-                )
-            except GitError:
-                continue
-            return found.decode().strip()
+            if (commit := find_commit(mirror, wanted)) is not None:
+                return commit
         raise _no_base(name, base)
 
     def _git(self, name: str, *arguments: str, folder: Path, environment: Mapping[str, str] = REACHING) -> bytes:

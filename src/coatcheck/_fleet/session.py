@@ -29,7 +29,7 @@ from .._store.fleet_journal import FleetJournal
 from .._store.journal import NoJournal
 from .._store.location import is_missing, open_database
 from . import event_values
-from .context import FleetContext, FleetOptions
+from .context import NOT_REACHED, NOT_USABLE, FleetContext, FleetOptions
 from .control import FleetControl
 from .delivery_targets import Branches, PatchFiles
 from .forge import Forge, ForgeClient, github_forge, open_forge
@@ -44,7 +44,6 @@ from .reviewing import Review
 from .runner import FleetRunner
 from .services import ServiceClient, Services
 from .stored_spec import stored_spec
-from .submission import NOT_REACHED, NOT_USABLE
 from .target import Deliver
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 """Poll the running tasks of an account in one round, and record those that have ended.
 
 The pause between rounds is the estimated one for the service (`_engine/schedule.py`), within the limits of
-`FleetOptions.sweep`, and as long as the service requires.
+`FleetOptions.sweep`, and as long as the service requires. A service that does not answer is recorded as an outage
+(`FleetContext.record_outage`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class Sweeper:
         pause = self._context.options.sweep[1]  # also where the round fails
         try:
             is_changed, pause = await self._poll(provider, account)
+        except errors.CoatcheckError as error:
+            self._context.record_outage(str(job.id), error)
+            raise
         finally:
             self._context.sweeps.plan(self._context.fleet.id, provider, account, seconds=pause)
         return is_changed
@@ -57,6 +61,10 @@ class Sweeper:
             return False, longest
         client = context.services.client(provider, account)
         sweep = await client.sweep(running)
+        if sweep.outage is None:
+            context.outages.pop(f"{provider}/{account}", None)
+        else:
+            context.record_outage(f"{provider}/{account}", sweep.outage)
         changes = [self._record(running[task.ref], task) for task in sweep.ended if task.ref in running]
         changes += [self._refuse(running[ref], error) for ref, error in sweep.refused.items() if ref in running]
         resumed = running.keys() - {task.ref for task in sweep.ended} - sweep.refused.keys()

@@ -106,13 +106,13 @@ def _incomplete(done: AppliedPatch, request: ApplyRequest) -> PatchConflictError
     reasons = [f"{each.path} ({each.kind}: {each.detail})" for each in left[:_NAMES_SHOWN]]
     more = f" and {len(left) - _NAMES_SHOWN} more" if len(left) > _NAMES_SHOWN else ""
     option = "partial=True" if request.commit is None else "leaving out --commit (commit= in Python)"
-    remedy = f"nothing was changed; {option} applies the other files"
+    others = f"; {option} applies the other files" if len(left) < len(done.files) else ""
     verb = "cannot be" if done.is_check else "was not"
     return PatchConflictError(
         f"the patch {verb} applied, {len(left)} of {len(done.files)} files do not fit: {', '.join(reasons)}{more}",
         files=[each.path for each in left],
         result=done,
-        remedy=remedy,
+        remedy=f"nothing was changed{others}",
     )
 
 

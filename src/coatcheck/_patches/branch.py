@@ -14,8 +14,9 @@ from .apply_results import AppliedPatch, FileOutcome
 from .checkout import Checkout
 from .commit_objects import place_commit
 from .disk_errors import git_could_not_write, named_errors
-from .git import GitError, git
+from .git import GitError, git, is_damage
 from .render_patch import render
+from .revisions import find_commit
 from .staging_area import groups_of, split_by_context
 from .symlink_rules import check_links, collisions, escaping_in_git
 
@@ -61,12 +62,10 @@ def _check_name(place: Checkout, branch: str) -> None:
 
 
 def _commit_at(place: Checkout, start: str) -> str:
-    try:
-        return place.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{start}^{{commit}}").decode().strip()
-    except GitError:
-        raise GitError(
-            f"there is no commit {start} to start the branch at", remedy="name one that git log shows"
-        ) from None
+    commit = find_commit(place.root, start)
+    if commit is None:
+        raise GitError(f"there is no commit {start} to start the branch at", remedy="name one that git log shows")
+    return commit
 
 
 def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index: str) -> str:
@@ -81,7 +80,7 @@ def _build(place: Checkout, changes: tuple[FileChange, ...], parent: str, index:
         try:
             git(*arguments, folder=place.root, stdin=data, environment=environment, settings=drivers) if data else None
         except GitError as error:
-            if git_could_not_write(error):
+            if git_could_not_write(error) or is_damage(error.stderr):
                 raise
             failed = failed or error
     if failed:

@@ -61,6 +61,13 @@ _KEPT_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
 
 _SECRETS = re.compile(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|(?:^|_)KEY)$", re.IGNORECASE)
 
+# What git reports about objects or an index that it cannot read: loose and packed ones, and those of a partial clone.
+_DAMAGE = re.compile(
+    r"bad object|bad tree object|bad signature|missing (?:blob|tree|commit|object)|(?:unable|failed) to (?:read|find|unpack)"
+    r"|could not (?:read|get object info)|is corrupt|corrupt loose|object file .* is empty|index file (?:corrupt|smaller|open|map)"
+    r"|Could not read|invalid object|lazy fetching disabled|promisor remote|repository corruption",
+)
+
 # A git that waits for more than this waits for something that will not come (a lock, a dead network disk).
 _SECONDS = 300.0
 
@@ -162,9 +169,21 @@ def _communicate(
 
 def _failure(verb: str, code: int, stderr: str) -> GitError:
     killed = f"git {verb} was ended by signal {-code}" if code < 0 else ""
-    return GitError(
-        f"git {verb} failed: {stderr.splitlines()[0] if stderr else code}", stderr=stderr, was_killed=killed
-    )
+    message = f"git {verb} failed: {stderr.splitlines()[0] if stderr else code}"
+    if is_damage(stderr):
+        return damaged(message, stderr)
+    return GitError(message, stderr=stderr, was_killed=killed)
+
+
+def is_damage(stderr: str) -> bool:
+    """Whether git reports an object, or an index, that is missing or cannot be read."""
+    return _DAMAGE.search(stderr) is not None
+
+
+def damaged(message: str, stderr: str) -> GitError:
+    """Return the error for a repository whose objects or index cannot be read."""
+    remedy = "run git fsck in the repository to see what is missing; then fetch it, or clone the repository again"
+    return GitError(message, stderr=stderr, remedy=remedy)
 
 
 def _command(arguments: Sequence[str | bytes], settings: Sequence[str]) -> list[str | bytes]:

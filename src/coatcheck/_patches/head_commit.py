@@ -13,6 +13,7 @@ from ..errors import PatchConflictError
 from .commit_objects import place_commit
 from .git import GitError
 from .git_index import NewIndex
+from .revisions import find_commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ class HeadMove(NamedTuple):
 
 def check_head(place: Checkout) -> None:
     """Raise `PatchConflictError` where nothing can be committed on top of HEAD."""
-    if not _commit_of(place, "HEAD"):
+    if find_commit(place.root, "HEAD") is None:
         raise PatchConflictError("the repository has no commit yet", remedy="make the first commit, and apply it again")
     for name, operation in _UNFINISHED.items():
         if os.path.exists(os.path.join(place.git_directory, name)):
@@ -98,5 +99,4 @@ def _ref_of_head(place: Checkout) -> str:
 
 
 def _commit_of(place: Checkout, name: str) -> str:
-    arguments = ("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-    return place.git(*arguments, accept=(0, 1)).decode().strip()
+    return find_commit(place.root, name) or ""

@@ -44,6 +44,10 @@ class Patch:
         from .strip_level import naming_for
 
         patch = cls(to_bytes(text))
+        if not patch._data.startswith(b"diff "):
+            from .mail_encoding import check_mail
+
+            check_mail(patch._data)
         patch._naming = naming_for(patch._data, strip=strip, directory=directory)
         patch._files = patch._proved()
         return patch

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..errors import PatchError
-from . import codex_patch, repair_text, search_replace
+from . import codex_patch, mail_encoding, repair_text, search_replace
 from .base_files import BaseFiles
 from .repair_diff import repair_diff
 from .repair_lines import tidy
@@ -51,7 +51,7 @@ def repair(
     """Repair *data* as `Patch.repair` documents; *parse* is the strict parser, *naming* returns how it reads names."""
     repairs = Repairs()
     files = None if base is None else BaseFiles(base)
-    data = repair_text.as_utf8(data, repairs)
+    data = mail_encoding.decoded(repair_text.as_utf8(data, repairs), repairs)
     rows = repair_text.without_byte_order_mark(rows_of(data), repairs)
     rows = repair_text.without_carriage_returns(rows, repairs)
     parsed = _parsed(joined(rows) if repairs.all else data, parse)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import PatchConflictError
 from .disk_errors import UNCHANGED, git_could_not_write
-from .git import GitError, git
+from .git import GitError, git, is_damage
 from .header import ChangeStatus
 from .path_rules import parents
 from .render_patch import render
@@ -194,6 +194,8 @@ class StagingArea:
         try:
             self.git("apply", *options, "-", stdin=patch)
         except GitError as error:
+            if is_damage(error.stderr):
+                raise
             return error.stderr or str(error)
         return ""
 

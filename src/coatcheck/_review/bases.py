@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from .._patches.revisions import find_commit
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -65,15 +66,3 @@ def _head(repository: Path, missing: Sequence[str], environ: Mapping[str, str] |
             f"the base that the tasks report, {missing[0][:SHORT_ID]}, is not in {repository}; run git fetch there",
         )
     return ReviewBase(commit, f"no base is reported; the candidates are checked on HEAD, {commit[:SHORT_ID]}")
-
-
-def find_commit(repository: Path, revision: str, *, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return the id of the commit that *revision* names, None where there is none. Raises `ConfigurationError`."""
-    from .._patches.git import git
-
-    if "\0" in revision:
-        return None
-    command = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    # 1: there is no such revision; 128: nothing of that name is a commit (git-rev-parse(1)).
-    output = git(*command, folder=repository, environ=environ, accept=(0, 1, 128))
-    return output.decode("ascii", "replace").strip() or None

@@ -1,13 +1,16 @@
 """The paths that are protected where the person names none: tests, and the configuration of checks.
 
 Patterns are those of a ``.gitignore`` (`_patches.path_patterns`): a name without ``/`` is found at any depth, and a folder
-means all files below it. Shell scripts that the commands of checks name are protected as well. ``docs/guides/review.md`` gives the reasons.
+means all files below it. The files that the commands of checks run are protected as well (`check_scripts`).
+``docs/guides/review.md`` gives the reasons.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+
+from .check_scripts import scripts_of
 
 # What it configures or contains -> patterns.
 BY_SUBJECT: Mapping[str, Sequence[str]] = {
@@ -31,20 +34,18 @@ BY_SUBJECT: Mapping[str, Sequence[str]] = {
     "hooks": (".pre-commit-config.yaml", ".husky"),
 }
 
-DEFAULT_PROTECTED = tuple(pattern for patterns in BY_SUBJECT.values() for pattern in patterns)
+# What a pattern gives a meaning to.
+_LITERAL = re.compile(r"[*?\[]")
 
-# The path of a shell script in the text of a command, also inside `sh -c '…'`.
-_SCRIPT = re.compile(
-    r"(?<![\w./@+-])(?:\./)?(?P<path>[\w@+-][\w@+.-]*(?:/[\w@+-][\w@+.-]*)*\.(?:sh|bash|ksh|zsh))(?![\w./@+-])"
-)
+DEFAULT_PROTECTED = tuple(pattern for patterns in BY_SUBJECT.values() for pattern in patterns)
 
 
 def with_scripts(protected: tuple[str, ...], commands: Iterable[str]) -> tuple[str, ...]:
-    """Return *protected*; where it has the default patterns, also the shell scripts that *commands* of checks name.
+    """Return *protected*; where it has the default patterns, also the files that *commands* of checks run (`check_scripts`).
 
-    A candidate that could write `check.sh` would decide what the check ``sh check.sh`` finds about it.
+    A candidate that could write `check.py` would decide what the check ``python check.py`` finds about it.
     """
     if not set(DEFAULT_PROTECTED) <= set(protected):
         return protected
-    scripts = dict.fromkeys(match["path"] for command in commands for match in _SCRIPT.finditer(command))
-    return (*protected, *scripts)
+    scripts = dict.fromkeys(path for command in commands for path in scripts_of(command))
+    return (*protected, *(_LITERAL.sub(r"[\g<0>]", f"/{path}") for path in scripts))

@@ -19,13 +19,13 @@ import msgspec
 from .. import errors
 from .._engine.submit import checked
 from .._model.tasks import TaskSpec
+from .._patches.revisions import find_commit
 from .._protocol.intents import SUMMARY_LENGTH
 from .._runtime.client import Client
 from .._runtime.config import Config, state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.location import open_database
 from .._store.reviews import ReviewStore, ReviewSubmission
-from .bases import find_commit
 from .services import open_services
 from .submissions import ReviewRun
 from .targets import divided, names_of, parse_targets

@@ -214,6 +214,15 @@ FLEET_ROUNDS = Migration(
         "ALTER TABLE fleet_candidate ADD COLUMN follows TEXT",
     )
 )
+FLEET_WORKERS = Migration(
+    statements=(
+        # The processes that work on a fleet, and when they last recorded that (`fleet_workers.py`).
+        """CREATE TABLE fleet_worker (
+            fleet BIGINT NOT NULL, host TEXT NOT NULL, pid BIGINT NOT NULL, boot TEXT, started TEXT,
+            seen_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (fleet, host, pid)
+        )""",
+    )
+)
 # The trace context of a submission (https://www.w3.org/TR/trace-context/).
 TRACES = Migration(statements=("ALTER TABLE submission ADD COLUMN traceparent TEXT",))
 SUBMISSION_KEYS = Migration(
@@ -232,6 +241,7 @@ SUBMISSION_KEYS = Migration(
 MIGRATIONS: Sequence[Migration] = (
     *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
+    FLEET_WORKERS,
 )
 
 

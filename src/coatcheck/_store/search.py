@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 200_000
 LONGEST_WORD = 64
-# SQLite: from so many matches on, walking the tasks by time is quicker than sorting all matches.
-FREQUENT = 2000
 _WORD = re.compile(r"[^\W_]+")
 
 CREATE = {
@@ -41,10 +39,10 @@ ADD = {
     ),
 }
 FIND = {
-    "sqlite": "number IN (SELECT rowid FROM task_words WHERE task_words MATCH ?)",
     # Of many matches a page needs few: with the plus, SQLite walks the tasks by time and does not sort all matches
-    # (https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
-    "frequent": "+number IN (SELECT rowid FROM task_words WHERE task_words MATCH ?)",
+    # (https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_). Where there are few, walking
+    # all tasks takes 5 ms of 100,000 tasks; counting the matches first would take longer (bench/history.py).
+    "sqlite": "+number IN (SELECT rowid FROM task_words WHERE task_words MATCH ?)",
     "postgres": "number IN (SELECT task FROM task_words WHERE words @@ CAST(? AS tsquery))",
 }
 
@@ -88,9 +86,7 @@ def condition(transaction: Transaction, text: str) -> tuple[str, str]:
     """Return the condition on tasks that match *text*, and its parameter. *text* has a word."""
     if transaction.dialect == "postgres":
         return FIND["postgres"], " & ".join(f"'{word}':*" for word in words_of(text))
-    query = " AND ".join(f'"{word}" *' for word in words_of(text))
-    found = transaction.rows("SELECT 1 FROM task_words WHERE task_words MATCH ? LIMIT ?", (query, FREQUENT))
-    return FIND["frequent" if len(found) == FREQUENT else "sqlite"], query
+    return FIND["sqlite"], " AND ".join(f'"{word}" *' for word in words_of(text))
 
 
 def matches(text: str, query: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import errors
 from .._app.apply import ApplyOptions
 from .._app.candidate_reviews import review_tools
-from .._review.bases import find_commit
+from .._patches.revisions import find_commit
 from .._review.review import ReviewRequest, checks_of, review_candidates
 from .._review.review_file import ReviewFile
 from .check_jobs import CheckJob, CheckJobs

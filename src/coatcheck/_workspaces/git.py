@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .._patches.git import inherited, start
+from .._patches.git import inherited, is_damage, start
 from .cancellation import CancelScope
 
 # No git command that we run takes minutes, except the first copy of a huge repository.
@@ -170,8 +170,14 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def git_failure(stderr: bytes) -> WorkspaceError:
-    """Return the error of a git command that failed, with git's last line."""
-    return WorkspaceError("git_failed", last_line(stderr.decode("utf-8", "replace")) or "git failed")
+    """Return the error of a git command that failed, with git's last line, or the first about a damaged repository."""
+    text = stderr.decode("utf-8", "replace")
+    line = next((line.strip() for line in text.splitlines() if is_damage(line)), None)
+    if line is not None:
+        return WorkspaceError(
+            "git_failed", f"the repository is damaged or incomplete; git fsck there shows where: {line}"
+        )
+    return WorkspaceError("git_failed", last_line(text) or "git failed")
 
 
 def last_line(text: str) -> str:

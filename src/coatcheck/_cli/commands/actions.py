@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from ..._runtime.client import Client
 
 
-def _act(run: CommandContext, task: str, act: Callable[[Client, TaskRef], object], *, action: str, then: str) -> None:
-    ref = run.ref(task)
+def _act(
+    run: CommandContext, ref: TaskRef, act: Callable[[Client, TaskRef], object], *, action: str, then: str
+) -> None:
     with run.client(ref.provider) as client:
         act(client, ref)
     sentence = _sentence(run, then, ref)
@@ -94,7 +95,7 @@ def delete_command(run: CommandContext, *, task: str, is_sure: bool) -> None:
     ref = run.ref(task)
     if not is_sure and not run.confirm(f"Delete {ref} permanently?"):
         raise errors.ConfigurationError(f"{ref} was not deleted", remedy="delete it permanently with --yes")
-    _act(run, task, lambda client, ref: client.delete_task(ref), action="delete", then="{ref} is deleted")
+    _act(run, ref, lambda client, ref: client.delete_task(ref), action="delete", then="{ref} is deleted")
 
 
 @command(
@@ -111,7 +112,7 @@ def pr_command(run: CommandContext, *, task: str, attempt: int | None, ready: bo
     """Request that the service opens a pull request with a task's changes."""
     _act(
         run,
-        task,
+        run.ref(task),
         lambda client, ref: client.create_pull_request(ref, attempt=attempt, draft=not ready),
         action="pr",
         then="requested a pull request of {ref}; some seconds later: {show}",

@@ -16,6 +16,7 @@ from ..._runtime.system_clock import SystemClock
 from ..context import CommandContext, command
 from ..gates import gate_details, gate_lines, log_line
 from ..json_output import to_object
+from ..option_rules import refuse_together, require_option
 from ..prompts import read_prompt
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def gates_command(
     With a GATE everything about it is printed, with a REF the gates of a task. --log prints who decided what, by which
     way, why, and on which digest, one line each with --json; nothing deletes that log.
     """
-    _check_list(subject, state, after, is_log=is_log)
+    refuse_together({"REF": subject, "--log": is_log})
+    refuse_together({"--state": state, "--log": is_log})
+    require_option("--after", after, "--log", is_log)
     with closing(open_gates(run)) as gates:
         if is_log:
             _print_log(run, gates, after, limit)
@@ -79,21 +82,14 @@ def gates_command(
             chosen: Any = {"all": None, None: "open"}.get(state, state)
             about = subject if subject is None or subject.startswith(OTHER_SUBJECTS) else str(run.ref(subject))
             found = gates.list(subject=about, state=chosen, limit=limit)
-            run.answer(lambda: {"gates": many_gates(found)}, lambda: gate_lines(found, run.now), is_long=True)
+            run.answer(
+                lambda: {"gates": many_gates(found)}, lambda: gate_lines(found, run.now, subject=about), is_long=True
+            )
 
 
 def many_gates(gates: Any) -> list[dict[str, Any]]:
     """Return gates as JSON objects."""
     return [to_object(gate) for gate in gates]
-
-
-def _check_list(subject: str | None, state: str | None, after: int | None, *, is_log: bool) -> None:
-    if is_log and (subject or state):
-        raise errors.ConfigurationError(
-            "--log takes no REF, no GATE and no --state", remedy="run: coatcheck gates --log"
-        )
-    if after is not None and not is_log:
-        raise errors.ConfigurationError("--after needs --log", remedy="pass --log as well")
 
 
 def _print_log(run: CommandContext, gates: Gates, after: int | None, limit: int) -> None:
@@ -129,12 +125,13 @@ def approve_command(run: CommandContext, *, subject: str, gate: str | None, **op
     patch applied to the checkout that it was meant for. What has changed since the gate was opened is not approved:
     read it again. Deciding the same again changes nothing, except that what failed is tried again.
     """
-    from ..gate_effects import approve_gate, approve_plan_without_gate
+    from ..gate_effects import approve_gate, approve_plan_without_gate, plan_gate
 
     with closing(open_gates(run)) as gates:
         chosen = _choose(run, gates, subject, gate)
         if chosen is not None and chosen.kind == "question":
             chosen = _current(run, gates, chosen)
+        chosen = chosen or plan_gate(run, gates, run.ref(subject))
         if chosen is None and not _has_permissions(run, run.ref(subject)):
             return approve_plan_without_gate(run, gates, run.ref(subject), **options)
         chosen = chosen or _gate_of_task(run, gates, run.ref(subject))
@@ -218,8 +215,13 @@ def _current(run: CommandContext, gates: Gates, gate: Gate) -> Gate:
 
 def _gate_of_task(run: CommandContext, gates: Gates, ref: TaskRef) -> Gate:
     """Return the gate of what a task waits for, as its service reports it now."""
-    with run.client(ref.provider) as client:
-        task = client.get_task(ref)
+    try:
+        with run.client(ref.provider) as client:
+            task = client.get_task(ref)
+    except errors.NotLoggedInError as error:
+        raise errors.NotLoggedInError(
+            f"there is no open gate of {ref}, and its task cannot be read: {error}", remedy=error.remedy
+        ) from None
     gate = gates.observe(task)
     if gate is None:
         raise errors.TaskError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..._app.listing import TaskFilter, filtered, list_tasks
+from ..._app.listing import TaskFilter, TaskList, filtered, list_tasks
 from ..._model.states import TaskState
 from ..console import Line
 from ..context import CommandContext, command
@@ -15,6 +15,8 @@ from ..json_output import to_object
 from ..time_options import seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..._model.tasks import Task
 
 # As the official client (docs/reference/protocols/codex-wham.md, 2.1).
@@ -66,33 +68,60 @@ def list_command(
     On a terminal the table fits its width and is shown in your pager.
     """
     earliest = moment_of(since, run.now) if since else None
-    with run.client(environment=environment) as client:
-        tasks, next_cursor, stop_reason = list_tasks(
-            client,
-            filter=which,
-            environment=environment,
-            limit=None if is_all else limit or DEFAULT_LIMIT,
-            cursor=cursor,
-            is_wanted=filtered(states=states, search=search, since=earliest),
-            since=earliest,
-        )
-    if stop_reason:
-        run.console.note(f"coatcheck: {stop_reason}; it was stopped, and there are more tasks")  # with --json as well
-    run.answer(
-        lambda: {"tasks": [to_object(each, is_summary=True) for each in tasks], "cursor": next_cursor},
-        lambda: _lines(run, tasks),
-        is_long=True,
+    chosen = None if which == "current" else which
+    words = _options(
+        {"--filter": chosen, "--environment": environment, "--limit": limit},
+        states=states,
+        others={"--search": search, "--since": since},
     )
-    if next_cursor and not run.console.is_quiet and (not run.is_json or run.has_chosen_fields):
-        import shlex
+    words += ["--all"] if is_all else []
+    listed = TaskList([], cursor)
+    try:
+        with run.client(environment=environment) as client:
+            for listed in list_tasks(
+                client,
+                filter=which,
+                environment=environment,
+                limit=None if is_all else limit or DEFAULT_LIMIT,
+                cursor=cursor,
+                is_wanted=filtered(states=states, search=search, since=earliest),
+                since=earliest,
+            ):
+                run.process_env.interruption.expect(_rest(run, listed, words))
+    except BaseException as error:
+        if listed.tasks:
+            _print(run, listed, is_long=False)
+            run.process_env.has_result = True
+            if isinstance(error, errors.CoatcheckError):
+                error.remedy = "; ".join(filter(None, (error.remedy, _rest(run, listed, words))))
+        raise
+    if listed.stop_reason:  # with --json as well
+        run.console.note(f"coatcheck: {listed.stop_reason}; it was stopped, and there are more tasks")
+    _print(run, listed, is_long=True)
+    if listed.cursor and not run.console.is_quiet and (not run.is_json or run.has_chosen_fields):
+        more = f"{_continued(run, listed.cursor, words)}{'' if is_all else ' (or --all)'}"
+        run.console.note(*([] if run.is_json else [""]), f"There are more: {more}")
 
-        options = _options(
-            {"--filter": None if which == "current" else which, "--environment": environment, "--limit": limit},
-            states=states,
-            others={"--search": search, "--since": since},
-        )
-        more = f"{run.hint('list', *options, has_provider=True)} --cursor={shlex.quote(next_cursor)}"
-        run.console.note(*([] if run.is_json else [""]), f"There are more: {more} (or --all)")
+
+def _print(run: CommandContext, listed: TaskList, *, is_long: bool) -> None:
+    run.answer(
+        lambda: {"tasks": [to_object(each, is_summary=True) for each in listed.tasks], "cursor": listed.cursor},
+        lambda: _lines(run, listed.tasks),
+        is_long=is_long,
+    )
+
+
+def _rest(run: CommandContext, listed: TaskList, words: Sequence[str]) -> str | None:
+    """Return what an incomplete list lacks, and the command that continues it."""
+    if not listed.tasks or listed.cursor is None:
+        return None
+    return f"the first {len(listed.tasks)} tasks were listed; the others: {_continued(run, listed.cursor, words)}"
+
+
+def _continued(run: CommandContext, cursor: str, words: Sequence[str]) -> str:
+    import shlex
+
+    return f"{run.hint('list', *words, has_provider=True)} --cursor={shlex.quote(cursor)}"
 
 
 def _lines(run: CommandContext, tasks: list[Task]) -> list[Line]:

@@ -11,10 +11,13 @@ from ..apply import print_repairs, print_report
 from ..console import diff_lines
 from ..context import CommandContext, attempt_option, command
 from ..json_output import jsonable, patch_text, to_object
+from ..option_rules import refuse_together
 from ..patches_to_apply import load_patch_to_apply
 from ..stored_tasks import reading, refresh_option, with_origin
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..._app.apply import ApplyOptions, ApplyReport
     from ..._app.patch_files import PatchOptions
     from ..._app.review import AttemptDifference
@@ -85,8 +88,8 @@ def diff_command(
     """
     from ..._app.patch_files import PatchOptions, is_patch_file
 
-    _check_forms({"--between": between, "--stat": stat, "--name-only": name_only})
-    _check_between(between, attempt=attempt, changes_names=strip is not None or directory is not None or repair)
+    refuse_together({"--between": between, "--stat": stat, "--name-only": name_only})
+    _check_between(between, attempt, {"-p": strip, "--directory": directory, "--repair": repair})
     options = PatchOptions(strip, directory, repair, run.root)
     if is_patch_file(task, run.process_env.folder):
         loaded = _load_file(run, task, options, is_attempt=bool(between or attempt))
@@ -141,14 +144,10 @@ def _load_task(
     return _Loaded(subject, loaded.patch, loaded.outcome.stats, loaded.repairs)
 
 
-def _check_between(between: tuple[int, int] | None, *, attempt: int | None, changes_names: bool) -> None:
-    if between and attempt:
-        raise errors.ConfigurationError("--between and --attempt cannot be combined", remedy="leave out --attempt")
-    if between and changes_names:
-        raise errors.ConfigurationError(
-            "--between cannot be combined with -p, --directory and --repair",
-            remedy="leave out -p, --directory and --repair",
-        )
+def _check_between(between: tuple[int, int] | None, attempt: int | None, names: Mapping[str, object]) -> None:
+    refuse_together({"--between": between, "--attempt": attempt})
+    for name, value in names.items():
+        refuse_together({"--between": between, name: value})
 
 
 def _print_between(
@@ -160,12 +159,6 @@ def _print_between(
     with reading(run, ref, is_refreshed=is_refreshed) as reader:
         difference = compare_two(reader, ref, between)
     _print_difference(run, ref, difference, color=color)
-
-
-def _check_forms(forms: dict[str, object]) -> None:
-    chosen = [name for name, is_chosen in forms.items() if is_chosen]
-    if len(chosen) > 1:
-        raise errors.ConfigurationError(f"{' and '.join(chosen)} cannot be combined", remedy="pass one of them")
 
 
 def _print_stat(run: CommandContext, patch: Patch, *, color: bool | None) -> None:
@@ -301,8 +294,7 @@ def apply_command(
         )
     is_file = is_patch_file(task, run.process_env.folder)
     if is_gated:
-        if chosen.check:
-            raise errors.ConfigurationError("--gate and --check cannot be combined", remedy="leave out one of them")
+        refuse_together({"--gate": is_gated, "--check": chosen.check})
         return _apply_gated(run, task, chosen, attempt, is_file=is_file, is_refreshed=refresh)
     if is_file:
         report = _apply_file(run, task, chosen, attempt)

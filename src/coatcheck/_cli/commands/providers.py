@@ -1,4 +1,4 @@
-"""`providers` prints the capabilities of each provider, and writes a new one."""
+"""`providers` prints the commands that each provider supports, and writes a new provider."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..._protocol.provider import Support
+from ..._protocol.provider import Support, Verb
 from ..._runtime.provider_lookup import provider_names, provider_of
 from ..command_group import CommandGroup
 from ..console import Line, Styled
 from ..context import CommandContext
 from ..json_output import Fields, read
+from ..spec_options import SPEC_OPTIONS, VERB_COMMANDS, option_of
 from ..tables import table
 from ..text_width import columns
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 providers_command = CommandGroup(
     "providers",
     default="list",
-    help="""List the capabilities of all providers, show those of one, or write a new one.
+    help="""List the commands that each provider supports, show those of one, or write a new one.
 
     "documented": the service's own client or documentation has it; "observed": it works, but is not documented.
+    --json has the methods of Python clients in place of commands.
     """,
 )
 name_argument = click.argument("name")
@@ -34,7 +36,7 @@ name_argument = click.argument("name")
 
 @providers_command.subcommand("list", examples="coatcheck providers")
 def list_providers(run: CommandContext) -> None:
-    """List the capabilities of all providers."""
+    """List the commands that each provider supports."""
     known = {name: _capabilities_or_error(run, name) for name in provider_names(run.config)}
     run.answer(
         lambda: {"providers": [_entry(name, can) for name, can in known.items()]},
@@ -54,7 +56,7 @@ coatcheck providers show codex --json
 )
 @name_argument
 def show_provider(run: CommandContext, *, name: str) -> None:
-    """Print the capabilities of a provider, and why others are missing."""
+    """Print the commands and options that a provider supports, and why others are missing."""
     capabilities = capabilities_of(run, name)
     run.answer(lambda: document(name, capabilities), lambda: _lines(run, name, capabilities))
 
@@ -92,20 +94,27 @@ def _entry(name: str, can: Capabilities | errors.CoatcheckError) -> dict[str, ob
     return {"name": name, "error": str(can)} if isinstance(can, errors.CoatcheckError) else document(name, can)
 
 
+# Two verbs are used by one command.
+LABELS = {**VERB_COMMANDS, "approve_plan": "approve (plan)", "decide_permission": "approve (permission)"}
+
+
 def _matrix(run: CommandContext, known: dict[str, Capabilities]) -> list[Line]:
     """Return a column for each provider, or a line for each where the terminal is too narrow."""
     width = run.console.max_width
-    verbs = sorted({verb for can in known.values() for verb in can.verbs})
-    rows = [(verb, *(can.verbs[verb].value if verb in can.verbs else "-" for can in known.values())) for verb in verbs]
-    lines = table(("VERB", *known), rows, width=None)
+    rows = [
+        (name, *(can.verbs[verb].value if verb in can.verbs else "-" for can in known.values()))
+        for verb, name in ((Verb(verb), name) for verb, name in LABELS.items())
+        if any(verb in can.verbs for can in known.values())
+    ]
+    lines = table(("COMMAND", *known), rows, width=None)
     if width is None or all(columns(line.text if isinstance(line, Styled) else str(line)) <= width for line in lines):
         return lines
-    compact = [(name, *(_verbs(can, support) for support in Support)) for name, can in known.items()]
+    compact = [(name, *(_commands(can, support) for support in Support)) for name, can in known.items()]
     return table(("PROVIDER", *(support.name for support in Support)), compact, width=width)
 
 
-def _verbs(can: Capabilities, support: Support) -> str:
-    return ", ".join(sorted(verb for verb, each in can.verbs.items() if each is support))
+def _commands(can: Capabilities, support: Support) -> str:
+    return ", ".join(name for verb, name in LABELS.items() if can.verbs.get(Verb(verb)) is support)
 
 
 def capabilities_of(run: CommandContext, name: str) -> Capabilities:
@@ -143,14 +152,22 @@ def document(name: str, can: Capabilities) -> dict[str, object]:
 
 
 def _lines(run: CommandContext, name: str, can: Capabilities) -> list[Line]:
-    rows = [(verb, support.value) for verb, support in sorted(can.verbs.items())]
-    rows += [(verb, f"no: {reason}") for verb, reason in sorted(can.reasons.items())]
+    rows = [(name, can.verbs[Verb(verb)].value) for verb, name in LABELS.items() if verb in can.verbs]
+    rows += [(name, f"no: {can.reasons[Verb(verb)]}") for verb, name in LABELS.items() if verb in can.reasons]
     return [
         Styled(name, "bold"),
-        *table(("VERB", "SUPPORT"), rows, width=run.console.max_width),
+        *table(("COMMAND", "SUPPORT"), rows, width=run.console.max_width),
         "",
-        f"options: {', '.join(sorted(can.options)) or 'none'}",
+        f"options: {_options(can)}",
         f"modes: {', '.join(sorted(can.modes))}",
-        f"attempts: 1 to {can.max_attempts}",
+        f"attempts: 1 to {can.max_attempts}" if can.max_attempts > 1 else "attempts: 1",
         *can.notes,
     ]
+
+
+def _options(can: Capabilities) -> str:
+    """Return the options that a submission may have, those of the command line first."""
+    known = {option.field for option in SPEC_OPTIONS}
+    words = sorted(option_of(field) for field in can.options & known)
+    words += sorted(f"{field} (Python)" for field in can.options - known)
+    return ", ".join(words) or "none"

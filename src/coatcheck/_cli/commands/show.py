@@ -14,6 +14,7 @@ from ..context import CommandContext, attempt_option, command, refs_argument
 from ..exit_codes import ExitCode
 from ..formatting import attempts as attempt_lines, change, summary
 from ..json_output import to_object
+from ..option_rules import refuse_together
 from ..several_tasks import answer_each, for_each, refs_of
 from ..stored_tasks import read_each, reading, refresh_option, with_origin
 from .patch import directory_option, repair_option, strip_option
@@ -113,10 +114,7 @@ def show_command(
     """
     from ..wait_progress import result
 
-    if sum(map(bool, (path, form, web, run.is_json))) > 1:
-        raise errors.ConfigurationError(
-            "--file, --format, --web and --json cannot be combined", remedy="pass one of them"
-        )
+    refuse_together({"--file": path, "--format": form, "--web": web, "--json": run.is_json})
     refs = refs_of(run, tasks)
     if len(refs) > 1 and (path or form):
         option = "--file" if path else "--format"

@@ -20,6 +20,7 @@ from ..best_of_options import best_of_options, is_review
 from ..context import CommandContext, attempt_option, command
 from ..exit_codes import exit_code_of
 from ..json_output import Fields, error_document, many, to_object
+from ..option_rules import refuse_together, require_option
 from ..prompts import read_prompt
 from ..spec_options import spec_options
 from ..templates import journal_of_template, template_options, title_of, use_template
@@ -177,10 +178,9 @@ def _review_options(
 
 def _check_alone(options: dict[str, Any], *, resume: bool, batch: str | None, is_gated: bool) -> None:
     """Raise `ConfigurationError` for an option of one task together with --resume or --batch."""
-    other = "--resume" if resume else "--batch" if batch is not None else None
-    own = {"--gate": is_gated, "--template": options["template"]}
-    for name in (name for name, is_given in own.items() if other and is_given):
-        raise errors.ConfigurationError(f"{name} and {other} cannot be combined", remedy="pass one of them")
+    for name, value in {"--gate": is_gated, "--template": options["template"]}.items():
+        refuse_together({name: value, "--resume": resume})
+        refuse_together({name: value, "--batch": batch})
 
 
 def _hold(run: CommandContext, options: dict[str, Any], rendered: Rendered | None) -> int:
@@ -213,14 +213,11 @@ def _batch_lines(
             "--resume submits nothing and takes no prompt", remedy="run: coatcheck submit --resume"
         )
     if batch is None:
-        if first != 1:
-            raise errors.ConfigurationError("--from-line needs --batch", remedy="pass --batch FILE as well")
+        require_option("--from-line", first != 1, "--batch", batch, metavar="FILE")
         return []
     others = {"PROMPT": options["words"], "--prompt-file": options["prompt_file"], "--resume": resume}
-    if given := [name for name, value in others.items() if value]:
-        raise errors.ConfigurationError(
-            f"--batch and {given[0]} cannot be combined", remedy="the prompts are in the file of --batch"
-        )
+    for name, value in others.items():
+        refuse_together({"--batch": batch, name: value}, remedy="the prompts are in the file of --batch")
     return read_lines(run, batch, first)
 
 

@@ -238,7 +238,17 @@ CHECKOUT: Schema = fields(
 )
 SUBMITTED: Schema = fields(task=maybe(ref("Task")), gate=maybe(ref("Gate")), warning=TEXT_OR_NULL)
 OUTCOMES: Schema = {
-    "enum": ["recorded", "done_before", "plan_approved", "permitted", "submitted", "answered", "rejected", "applied"]
+    "enum": [
+        "recorded",
+        "done_before",
+        "plan_approved",
+        "plan_claimed",
+        "permitted",
+        "submitted",
+        "answered",
+        "rejected",
+        "applied",
+    ]
 }
 DECIDED: Schema = fields(
     gate=maybe(ref("Gate")), outcome=OUTCOMES, ref=TEXT_OR_NULL, applied=maybe(ref("AppliedPatch"))

@@ -57,6 +57,7 @@ SENTENCES = {
     "recorded": "approved.",
     "done_before": "was approved and carried out before.",
     "plan_approved": "approved; the agent goes on.",
+    "plan_claimed": "approved; another process is sending the approval.",
     "permitted": "approved; the agent goes on.",
     "answered": "the answer was sent; the task goes on.",
     "rejected": "rejected.",
