@@ -254,7 +254,10 @@ MIGRATIONS: Sequence[Migration] = (
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring the schema up to date. Raises `StoreError` for a database that only a newer version may write."""
+    """Bring the schema up to date; what the last step has committed is on the disk, and with it those before.
+
+    Raises `StoreError` for a database that only a newer version may write.
+    """
     version, oldest_writer = schema_version(transaction, database)
     if oldest_writer > len(migrations):
         raise errors.StoreError(
@@ -264,7 +267,7 @@ def migrate(transaction: Transaction, database: Database, *, migrations: Sequenc
             remedy="upgrade coatcheck: pip install --upgrade coatcheck",
         )
     for number in range(version + 1, len(migrations) + 1):
-        with database.migrating(transaction):
+        with database.migrating(transaction, is_durable=number == len(migrations)):
             if schema_version(transaction, database)[0] < number:
                 _apply(transaction, number, migrations[number - 1])
 
