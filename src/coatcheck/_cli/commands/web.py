@@ -60,6 +60,8 @@ def web_command(
     further ones. Patches are applied to --checkout and to no other folder. Programs use the JSON API below /api/v1, and
     agents the MCP server at /mcp, with the token of --token-file. Ctrl-C ends it.
     """
+    if os.name != "posix":  # it ends by signals that Windows lacks
+        raise errors.UnsupportedError("web is not supported on Windows", remedy="run it in WSL")
     from ..._web.rendering import require_extra
 
     require_extra()
