@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from tests.web.web_support import Answer, Pages
 
 from coatcheck._app.held_work import HeldTask, hold_submission
 from coatcheck._model.gates import Gate
-from coatcheck._model.tasks import TaskSpec
+from coatcheck._model.states import TaskState
+from coatcheck._model.tasks import Task, TaskRef, TaskSpec
 from coatcheck.cloud.faults import Refuse
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import DIFF, AttemptScript, ScriptedCloud
@@ -286,3 +288,21 @@ def test_a_template_makes_the_prompt(pages: Pages) -> None:
 def missing_again(answer: Answer, fields: dict[str, str]) -> dict[str, str]:
     """Return the fields of the form that an error shows again."""
     return {**fields, **answer.fields("/submit")}
+
+
+def test_a_long_list_has_pages(pages: Pages) -> None:
+    """Each task is on one page, a page leads to the next and back to the first, and filters stay."""
+    tasks = [
+        Task(ref=TaskRef("codex", f"task_{number}"), state=TaskState.RUNNING, title=f"Dark {number}")
+        for number in range(120)
+    ]
+    pages.site.history.record_all(tasks)
+    seen, target, count = [], "/?q=dark", 0
+    while target:
+        page = pages.browser.get(target)
+        seen += re.findall(r'data-key="([^"]*)"', page.text)
+        target = "".join(re.findall(r'rel="next" href="([^"]*)"', page.text)).replace("&amp;", "&")
+        count += 1
+
+    assert (3, 120, 120) == (count, len(seen), len(set(seen)))
+    assert '<a href="/?q=dark">Newest tasks</a>' in page.text
