@@ -139,6 +139,13 @@ install_acp_agents() {
         @agentclientprotocol/claude-agent-acp@0.101.0 @zed-industries/codex-acp@0.16.0)
 }
 
+# Playwright, which drives the Chromium of the system: its own browsers are not downloaded.
+install_playwright() {
+    "$peers/python/bin/python" -c 'import playwright' 2>/dev/null ||
+        "$peers/python/bin/python" -m pip install --quiet playwright==1.65.2
+    command -v chromium >/dev/null || echo "no chromium: what needs a browser is skipped (apt-get install chromium)" >&2
+}
+
 # Schemathesis sends requests to the routes that an OpenAPI document describes; in a virtual environment of its own.
 install_schemathesis() {
     [ -x "$peers/schemathesis/bin/schemathesis" ] && return
@@ -214,6 +221,7 @@ install_sdk_clients
 install_webhook_clients
 install_mcp_clients
 install_stream_clients
+install_playwright
 install_schemathesis
 install_acp_agents
 install_durable_runner
