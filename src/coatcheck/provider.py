@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from . import errors as errors
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.events import (
+        STATE_EVENTS as STATE_EVENTS,
         TaskAttempt as TaskAttempt,
         TaskDiff as TaskDiff,
         TaskEvent as TaskEvent,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         partial_notices as partial_notices,
         read_json_lines as read_json_lines,
     )
+    from ._protocol.channels import channel_of as channel_of, open_channel as open_channel, repeatable as repeatable
     from ._protocol.decode import (
         STATUSES as STATUSES,
         UNREADABLE as UNREADABLE,
@@ -86,20 +88,32 @@ if TYPE_CHECKING:
     from ._protocol.effects import (
         USER_AGENT as USER_AGENT,
         Call as Call,
+        ChannelEffect as ChannelEffect,
         Clock as Clock,
+        Close as Close,
         Emit as Emit,
         Events as Events,
         Exchange as Exchange,
+        Open as Open,
         Pairs as Pairs,
         Read as Read,
+        Receive as Receive,
         Request as Request,
         Response as Response,
         Script as Script,
+        Send as Send,
         Sleep as Sleep,
     )
     from ._protocol.environments import choose_environment as choose_environment
     from ._protocol.hosts import is_loopback as is_loopback
     from ._protocol.intents import Intent as Intent, Journal as Journal
+    from ._protocol.json_rpc import (
+        JsonRpc as JsonRpc,
+        Notification as Notification,
+        RpcAnswer as RpcAnswer,
+        RpcError as RpcError,
+        ServerRequest as ServerRequest,
+    )
     from ._protocol.json_text import clean_json as clean_json
     from ._protocol.lenient import (
         fields as fields,
@@ -166,11 +180,14 @@ _HOMES = {
     "batch_requests": "_protocol.batches",
     "Call": "_protocol.effects",
     "Capabilities": "_protocol.provider",
+    "channel_of": "_protocol.channels",
+    "ChannelEffect": "_protocol.effects",
     "choose_environment": "_protocol.environments",
     "check": "_protocol.decode",
     "Citation": "_model.outcome",
     "clean_json": "_protocol.json_text",
     "Clock": "_protocol.effects",
+    "Close": "_protocol.effects",
     "collect_pages": "_protocol.service_pages",
     "COMMON_SETTINGS": "_protocol.settings",
     "count_diff": "_protocol.diff_stats",
@@ -190,6 +207,16 @@ _HOMES = {
     "Events": "_protocol.effects",
     "EventStreamReader": "_protocol.sse",
     "event_from_dict": "_model.events",
+    "JsonRpc": "_protocol.json_rpc",
+    "Notification": "_protocol.json_rpc",
+    "Open": "_protocol.effects",
+    "open_channel": "_protocol.channels",
+    "Receive": "_protocol.effects",
+    "repeatable": "_protocol.channels",
+    "RpcAnswer": "_protocol.json_rpc",
+    "RpcError": "_protocol.json_rpc",
+    "Send": "_protocol.effects",
+    "ServerRequest": "_protocol.json_rpc",
     "task_event_from_dict": "_model.events",
     "Exchange": "_protocol.effects",
     "Factory": "_protocol.registry",
@@ -258,6 +285,7 @@ _HOMES = {
     "SpendControl": "_model.usage",
     "split_path": "_protocol.decode",
     "STATUSES": "_protocol.decode",
+    "STATE_EVENTS": "_model.events",
     "StatusPage": "_protocol.provider",
     "Support": "_protocol.provider",
     "Task": "_model.tasks",

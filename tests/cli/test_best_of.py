@@ -83,6 +83,19 @@ def test_a_service_that_fails_costs_only_its_own(cli: ManyServices, service: str
     )
 
 
+def test_what_a_quota_refused_is_sent_when_the_review_is_continued(cli: ManyServices) -> None:
+    """A full quota is no final error: the next `review NAME` sends the task, once, and ranks its candidate."""
+    cli.jules.faults.append(faults.Status(429, on="create_task", times=None))
+    done = cli("submit", *ON[:-2], "--check", check("three"), "Add a line")
+    cli.jules.faults.clear()
+    before = cli.posts()
+    later = [cli("review", "add-a-line", "--interval", "1", "--json", "choice") for _ in range(2)]
+
+    assert (14, [0, 0], "jules:") == (done.code, [each.code for each in later], later[0].json["choice"][:6])
+    assert (["codex", "local"], ["codex", "jules", "local"]) == (sorted({*before} - {"jules"}), sorted({*cli.posts()}))
+    assert 1 == len(cli.jules.tasks)
+
+
 def check(word: str) -> str:
     """Return a check that passes where the file has *word*."""
     return f"grep -q {word} hello.txt"
@@ -140,6 +153,24 @@ def test_a_review_is_continued_by_its_name(cli: ManyServices) -> None:
         (again.json["choice"][:6], again.json["choice"][-2:]),
         [listed[0], *listed[2:4]],
     )
+
+
+def test_reviews_are_forgotten_and_pruned(cli: ManyServices) -> None:
+    """`review --forget` deletes the named reviews, `history prune` those that have ended; their tasks stay."""
+    names = ["one", "two"]
+    for name in names:
+        cli("submit", *ON[:-2], "--check", check("two"), "--name", name, f"Add line {name}")
+        cli("review", name, "--interval", "1")
+    wrong = cli("review", "--forget", "one", "other")
+    forgotten = cli("review", "--forget", "one")
+    cli.clock.advance(2 * 86400)
+    pruned = cli("history", "prune", "--before", "1d", "--json").json
+
+    assert (2, "there is no review 'other'; list them with: coatcheck review --list") == (
+        wrong.code, wrong.line,
+    )  # fmt: skip
+    assert ("1 review forgotten.\n", 1) == (forgotten.out, pruned["reviews"])
+    assert "No review was begun.\n" == cli("review", "--list").out
 
 
 def test_a_review_belongs_to_the_checkout_that_it_was_begun_in(cli: ManyServices) -> None:

@@ -16,7 +16,7 @@ from tests.cli.test_plan_prompts import JulesCli
 from coatcheck import errors
 from coatcheck._app.gates import Gates
 from coatcheck._runtime.config import Config
-from coatcheck.cloud.faults import Refuse, ResetAfterAccept
+from coatcheck.cloud.faults import Refuse, ResetAfterAccept, Status
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.testing.emulators import jules_scripts as lives
 
@@ -227,6 +227,35 @@ def test_a_plan_that_was_decided_elsewhere_is_approved_by_the_wait(tmp_path: Pat
     waited = cli("wait", ref)
 
     assert (0, 1) == (waited.code, len(cli.jules.seen("approve_plan")))
+
+
+def test_two_people_who_approve_a_plan_send_it_once(tmp_path: Path) -> None:
+    """While the approval of one is being sent, that of another is recorded and not sent; a wait continues as well."""
+    cli, ref = plan_that_waits(tmp_path)
+    answer, others = cli.jules.handle, list[Result]()
+
+    def handle(request: Any) -> Any:
+        if request.url.endswith(":approvePlan"):
+            cli.jules.handle = answer  # type: ignore[method-assign]
+            others.append(cli("approve", ref))
+            others.append(cli("wait", ref, "--timeout", "1s"))
+        return answer(request)
+
+    cli.jules.handle = handle  # type: ignore[method-assign]
+    first = cli("approve", ref)
+
+    assert [0, 0, 4] == [first.code, *(each.code for each in others)], first
+    assert f"another process is approving the plan of {ref}" in others[0].out
+    assert 1 == len(cli.jules.seen("approve_plan"))
+
+
+def test_an_approval_that_was_not_sent_is_sent_by_approving_again(tmp_path: Path) -> None:
+    """After an approval that failed the same command sends it."""
+    cli, ref = plan_that_waits(tmp_path)
+    cli.jules.faults.append(Status(500, on="approve_plan"))
+    failed, again = cli("approve", ref), cli("approve", ref)
+
+    assert (True, 0, 2) == (failed.code > 0, again.code, len(cli.jules.seen("approve_plan")))
 
 
 def test_a_plan_that_has_changed_is_not_approved(tmp_path: Path) -> None:

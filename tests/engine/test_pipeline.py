@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import pytest
 from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import Task, TaskRef, errors
-from coatcheck._engine.pipeline import MAX_REQUESTS
-from coatcheck._protocol.effects import Exchange, Request, Response
+from coatcheck._engine.pipeline import MAX_REQUESTS, run_exchange
+from coatcheck._protocol.channels import open_channel
+from coatcheck._protocol.effects import Close, Exchange, Open, Receive, Request, Response, transmit
 from coatcheck.testing import FakeClock
 
 LOST = errors.TransportError("the connection was reset")
@@ -95,3 +99,29 @@ class Flood:
 
     def close(self) -> None:
         pass
+
+
+@pytest.mark.parametrize("end", ["return", "error"])
+def test_an_exchange_closes_its_channel(end: str) -> None:
+    """A channel is closed when the exchange that opened it ends: a wait is one script of many exchanges."""
+    channel = object()
+
+    def exchange() -> Exchange[None]:
+        opened = yield from open_channel(Open())
+        yield Receive(opened, 1.0)
+
+    def effects() -> Iterator[object]:
+        script = run_exchange(exchange(), transmit)
+        effect = next(script)
+        while True:
+            yield effect
+            if isinstance(effect, Receive) and end == "error":
+                effect = script.throw(LOST)
+            else:
+                effect = script.send(Response(101, stream=channel) if isinstance(effect, Request) else None)
+
+    kinds = []
+    with contextlib.suppress(RuntimeError, errors.TransportError):  # an end of the script
+        kinds.extend(map(type, effects()))
+
+    assert [Request, Receive, Close] == kinds

@@ -19,6 +19,17 @@ def test_a_process_that_has_ended_does_not_run() -> None:
     assert [True, True, False, False] == [processes.is_running(pid) for pid in (os.getpid(), 1, child.pid, 2**70)]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the state of a process is read from /proc")
+def test_a_process_that_nobody_waits_for_does_not_run() -> None:
+    """A child that has ended does not run, although its parent has not waited for it."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    is_running = processes.is_running(child.pid)
+    child.wait()
+
+    assert not is_running
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has boot identifiers")
 def test_a_boot_has_one_identifier() -> None:
     """Two calls return the same text."""

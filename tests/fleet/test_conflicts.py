@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from coatcheck._fleet.follow_up import has_message
 from coatcheck._fleet.merge_queue import DeliveredChange, MergeQueue
 from coatcheck._fleet.merge_trial import MergeConflictError
 from coatcheck._fleet.repositories import Repositories
+from coatcheck._fleet.reviewing import ItemReview
 from coatcheck._fleet.services import ServiceClient
 from coatcheck._fleet.target import TooManyOpenError
 from coatcheck._model.fleets import FleetOutcome
@@ -26,6 +27,7 @@ from coatcheck.cloud.scripted_cloud import CloudResult
 from coatcheck.provider import Capabilities, Task, TaskState, Verb
 
 DIFF = "diff --git a/x.txt b/x.txt\n--- a/x.txt\n+++ b/x.txt\n@@ -1 +1 @@\n-one\n+two\n"
+LAST = "diff --git a/x.txt b/x.txt\n--- a/x.txt\n+++ b/x.txt\n@@ -17,4 +17,4 @@\n 16\n 17\n 18\n-19\n+last\n"
 
 
 class WithoutMessages(ServiceClient):
@@ -42,7 +44,15 @@ class WithoutMessages(ServiceClient):
 class ConflictFixture(FleetFixture):
     """A fleet of an item whose base branch changes the same line."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        packages: Sequence[str] = ("p0",),
+        *,
+        text: str | None = None,
+        diffs: Mapping[str, str] = {},
+        **sections: Any,
+    ) -> None:
         make_repository(folder / "repositories")
         self.repository = folder / "repositories/acme/api.git"
         self.repositories = Repositories(
@@ -50,9 +60,17 @@ class ConflictFixture(FleetFixture):
         )
         self.targets = {"branch": Branches(self.repositories)}
         self.queue = MergeQueue(self.repositories)
-        spec = spec_of(1, items=[{"package": "p0", "repository": "acme/api"}], deliver={"to": "branch"})
-        super().__init__(folder, spec, result=CloudResult(diff=DIFF, base_commit=self.resolve("acme/api", "main")))
+        if text is not None:
+            self.move(text)
         self.started = self.resolve("acme/api", "main")
+        items = [{"package": package, "repository": "acme/api"} for package in packages]
+        self.diffs = diffs
+        super().__init__(folder, spec_of(items=items, deliver={"to": "branch"}, **sections), result_of=self.result)
+
+    def result(self, prompt: str) -> CloudResult:
+        """Return the change that a prompt makes."""
+        diff = next((diff for package, diff in self.diffs.items() if package in prompt), DIFF)
+        return CloudResult(diff=diff, base_commit=self.started)
 
     def resolve(self, name: str, base: str | None) -> str:
         """Return the commit of a branch."""
@@ -192,3 +210,65 @@ def test_a_branch_starts_at_the_present_commit_where_the_base_has_changed_its_fi
 
     assert [tip, base] == [each.base for each in fitted]
     assert b"-19\n+last\n" in bytes(fitted[0].patch)
+
+
+class QueueMeanwhile(MergeQueue):
+    """A merge queue beside which another worker reserves the delivery of the other item, after the first merge."""
+
+    fleet: ConflictFixture
+
+    def fit(self, *arguments: Any) -> Any:
+        fitted = super().fit(*arguments)
+        control, fleet = self.fleet.control, self.fleet.fleet
+        if not control.deliveries.before(fleet.id, control.items("typing")[0]):
+            other = control.items("typing")[1]
+            control.deliveries.begin(fleet.id, other.id, key=f"typing/{other.key}", kind="branch")
+            control.deliveries.reserve(fleet.id, other, f"typing/{other.key}", after=())
+        return fitted
+
+
+def test_two_workers_do_not_deliver_overlapping_changes(tmp_path: Path) -> None:
+    """A change that another worker delivers while this one is merged counts as merged before it."""
+    fleet = ConflictFixture(tmp_path, ["p0", "p1"], diffs={"p1": DIFF.replace("two", "three")})
+    fleet.queue = QueueMeanwhile(fleet.repositories)
+    fleet.queue.fleet = fleet
+    fleet.run()
+    fleet.queue.close()
+    items = fleet.control.items("typing")
+
+    assert ["conflict", "delivered"] == [item.state for item in items]
+
+
+VERIFY = {"checks": [{"name": "tests", "run": "make test"}], "sandbox": "none"}
+
+
+class ChecksOf(FirstCandidate):
+    """A review that chooses a change on the first commit, and on a later one if it *passes* there."""
+
+    def __init__(self, *, passes: bool) -> None:
+        super().__init__()
+        self.bases: list[str | None] = []
+        self._passes = passes
+
+    def __call__(self, item: Any, candidates: Any, scope: Any) -> Any:
+        self.bases.append(candidates[0].base)
+        choice = candidates[0].name if self._passes or len(self.bases) == 1 else None
+        return ItemReview(
+            choice=choice, is_automatic=choice is not None, why="tests failed", document={"choice": choice}
+        )
+
+
+@pytest.mark.parametrize(("passes", "state"), [(True, "delivered"), (False, "conflict")])
+def test_a_change_that_is_rebased_is_checked_again(tmp_path: Path, passes: bool, state: str) -> None:
+    """What passed its checks on an earlier commit is delivered only where it passes on the present one."""
+    fleet = ConflictFixture(
+        tmp_path, text="".join(f"{number}\n" for number in range(20)), diffs={"p0": LAST}, verify=VERIFY
+    )
+    fleet.move("".join(["first\n", *(f"{number}\n" for number in range(1, 20))]))
+    fleet.review = review = ChecksOf(passes=passes)
+    fleet.run()
+    assert fleet.queue is not None
+    fleet.queue.close()
+    (item,) = fleet.control.items("typing")
+
+    assert (state, [fleet.started, fleet.resolve("acme/api", "main")]) == (item.state, review.bases)

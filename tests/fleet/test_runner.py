@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ import pytest
 from tests.fleet.fixtures import CountedDeliveries, FirstCandidate, FleetFixture, spec_of
 
 from coatcheck import errors
+from coatcheck._fleet.services import ServiceClient, Sweep
 from coatcheck._model.fleets import CandidateState, FleetOutcome, FleetState, ItemState
+from coatcheck._model.outcome import Notice
 from coatcheck._model.tasks import TaskRef, TaskSpec
 from coatcheck._protocol.intents import intent_of
 from coatcheck._store.fleet_submissions import SubmissionBudget
@@ -190,7 +192,7 @@ def test_a_clock_that_jumps_pauses_nothing_for_long(
     status = fleet.run()
 
     assert (FleetOutcome.DELIVERED, ({1}, {1}, 3)) == (status.outcome, once(fleet))
-    assert fleet.clock.monotonic() - begun < 300
+    assert fleet.clock.monotonic() - begun < abs(jump) / 2
 
 
 def test_an_unknown_outcome_is_not_sent_again_without_a_person(tmp_path: Path) -> None:
@@ -239,6 +241,37 @@ def test_a_budget_stops_the_fleet(tmp_path: Path) -> None:
         sent,
     )
     assert (FleetOutcome.DELIVERED, ({1}, {1}, 5)) == (fleet.run().outcome, once(fleet))
+
+
+class ClientWithCosts(ServiceClient):
+    """A client of a service that reports what a task has cost, except one for p1."""
+
+    async def sweep(self, refs: Any) -> Sweep:
+        """Poll, and add the costs."""
+        sweep = await super().sweep(refs)
+        ended = [
+            task if "p1" in (task.prompt or "") else msgspec.structs.replace(task, notices=(COST,))
+            for task in sweep.ended
+        ]
+        return sweep._replace(ended=tuple(ended))
+
+
+COST = Notice(kind="usage", text="it has cost 1.50 USD", cost=1.5)
+
+
+def test_a_budget_of_costs_stops_the_fleet(tmp_path: Path) -> None:
+    """Nothing is submitted once the reported costs reach the budget; a task without a cost is counted as unknown."""
+    budget = {"spend": 3.0, "concurrent": 1}
+    fleet = FleetFixture(tmp_path, spec_of(5, budget=budget))
+    fleet.client = ClientWithCosts
+    status = fleet.run()
+    again = fleet.run()
+
+    assert (FleetOutcome.STOPPED, "its budget of $3.00 is spent", 3) == (
+        status.outcome, status.fleet.stopped_because, status.fleet.submitted,
+    )  # fmt: skip
+    assert (3.0, 1, 3) == (again.spent, again.unknown_costs, len(fleet.cloud.tasks))
+    assert [1.5, None, 1.5] == [each.cost for each in fleet.control.store.candidates(fleet.fleet.id) if each.ref]
 
 
 def test_a_deadline_stops_the_fleet(tmp_path: Path) -> None:
@@ -497,6 +530,48 @@ def test_a_task_that_needs_input_leaves_its_item_open(tmp_path: Path) -> None:
     fleet.control.store.change_candidate(candidate.id, CandidateState.RUNNING, CandidateState.INPUT_REQUIRED)
 
     assert FleetOutcome.WAITING is fleet.control.status("typing").outcome
+
+
+@pytest.mark.parametrize("leave", [killed_before_intent, killed_before_post, killed_after_post])
+def test_a_changed_prompt_replaces_a_submission_that_was_interrupted(
+    tmp_path: Path, leave: Callable[[FleetFixture], None]
+) -> None:
+    """A candidate that was being submitted with the former prompt is not sent again, and the new prompt is sent once."""
+    fleet = FleetFixture(tmp_path, spec_of(1))
+    leave(fleet)
+    fleet.spec = spec_of(1, task={"prompt": "Document {package}.", "base": "main"})
+    fleet.plan()
+    status = fleet.run()
+    former, new = fleet.control.store.candidates(fleet.fleet.id)
+
+    assert (FleetOutcome.DELIVERED, "cancelled", "verified") == (status.outcome, former.state, new.state)
+    assert fleet.prompts.get("Document p0.") == 1
+    assert {"Document p0.", *(["Add types to p0."] if leave is killed_after_post else [])} == {*fleet.prompts}
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [Reset(on="list_tasks", times=None), Reset(on="get_task", times=None)],
+        [Status(503, on="list_tasks", times=None), Status(503, on="get_task", times=None)],
+    ],
+)
+def test_a_service_that_is_gone_ends_a_run(tmp_path: Path, faults: Sequence[Fault]) -> None:
+    """After a quarter of an hour without an answer a run ends and says why; the next one goes on where it answers."""
+    fleet = FleetFixture(tmp_path, spec_of(2), faults=faults)
+    begun = fleet.clock.time()
+    status = fleet.run()
+    seconds = fleet.clock.time() - begun
+    (account,) = status.accounts
+    fleet.cloud.faults.clear()
+    fleet.clock.advance(3600)
+    done = fleet.run()
+
+    assert (FleetOutcome.PARKED, {"running": 2}) == (status.outcome, dict(status.candidates))
+    assert status.outage
+    assert account.reason == f"it was not reached: {status.outage}"
+    assert 900 <= seconds <= 1200
+    assert ("delivered", {1}) == (done.outcome, {*fleet.prompts.values()})
 
 
 @pytest.mark.parametrize("is_running", [False, True])

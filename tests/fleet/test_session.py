@@ -346,3 +346,13 @@ def test_a_service_that_ends_between_two_runs_parks_what_is_planned(rig: Rig) ->
     assert ("parked", {"ended": 1, "planned": 1, "verified": 2}) == (parked.outcome, dict(parked.candidates))
     assert any("it cannot be used: no local cloud is running" in (each.reason or "") for each in parked.accounts)
     assert ("delivered", 4) == (status and status.outcome, len(rig.cloud.tasks))
+
+
+def test_what_was_approved_is_delivered_without_a_run(rig: Rig) -> None:
+    """`deliver` delivers what a person has approved, and submits nothing."""
+    fleet = rig.fleet("./api", approve={"otherwise": "person"})
+    fleet.run()
+    fleet.approve(by="ann")
+    statuses = [fleet.deliver().items, fleet.deliver().items]
+
+    assert ([{"delivered": 1}] * 2, [1]) == (statuses, [*rig.deliveries.keys.values()])

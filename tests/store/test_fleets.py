@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from coatcheck._model.fleets import (
@@ -16,8 +18,11 @@ from coatcheck._model.tasks import TaskRef
 from coatcheck._patches.parse import Patch
 from coatcheck._store.database import Database
 from coatcheck._store.fleet_accounts import LONGEST_TURN, PROBE_SECONDS, AccountStore
+from coatcheck._store.fleet_deliveries import DeliveryStore
 from coatcheck._store.fleet_planning import PlannedCandidate, PlannedItem
 from coatcheck._store.fleet_submissions import SubmissionBudget, SubmissionStore
+from coatcheck._store.fleet_work import FleetWork
+from coatcheck._store.fleet_workers import SILENT_SECONDS, WorkerStore
 from coatcheck._store.fleets import FleetStore
 from coatcheck.testing import FakeClock
 
@@ -221,3 +226,46 @@ def test_refusals_that_were_sent_at_once_count_once(at: Fixture) -> None:
         untils.append(at.accounts.park("codex", "", reason="quota", sent_at=sent_at))
 
     assert {sent_at + 61.0} == set(untils)
+
+
+def test_a_delivery_is_reserved_after_it_was_merged_with_those_before_it(
+    at: Fixture, connect: Callable[[], Database]
+) -> None:
+    """Of two workers that deliver to one branch the second merges with the first; other branches do not matter."""
+    at.save(*(planned(number) for number in range(3)), msgspec.structs.replace(planned(3), base="next"))
+    work = FleetWork(at.store.database, clock=at.clock)
+    first, second = (DeliveryStore(connect(), clock=at.clock) for _ in range(2))
+    one, two, _, other = at.store.items(at.fleet.id)
+    for item in (one, two, other):
+        (candidate,) = at.store.candidates(at.fleet.id, item=item.id)
+        work.record_review(at.fleet.id, item.id, ItemState.RANKED, review={}, chosen=candidate.id, why="")
+        first.begin(at.fleet.id, item.id, key=item.key, kind="branch")
+    reserved = [
+        first.reserve(at.fleet.id, one, one.key, after=()),
+        second.reserve(at.fleet.id, two, two.key, after=()),
+        second.reserve(at.fleet.id, two, two.key, after=[one.key]),
+        first.reserve(at.fleet.id, one, one.key, after=()),
+        second.reserve(at.fleet.id, other, other.key, after=()),
+    ]
+    first.release(one.key)
+
+    assert [True, False, True, False, True] == reserved
+    assert [[two.key], []] == [[each.key for each in second.before(at.fleet.id, item)] for item in (one, two)]
+
+
+def test_a_process_works_on_a_fleet_until_it_ends(at: Fixture, connect: Callable[[], Database]) -> None:
+    """A process that was killed does not count, and one of another machine only while it records that it works."""
+    running: set[int] = {os.getpid()}
+    workers = WorkerStore(connect(), clock=at.clock, running=lambda pid, **_: pid in running)
+    found = [workers.has_any(at.fleet.id)]
+    workers.record(at.fleet.id)
+    found.append(workers.has_any(at.fleet.id))
+    running.clear()
+    found.append(workers.has_any(at.fleet.id))
+    with at.store.database.writing() as transaction:
+        transaction.change("UPDATE fleet_worker SET host = 'other'")
+    found.append(workers.has_any(at.fleet.id))
+    at.clock.advance(SILENT_SECONDS)
+    found.append(workers.has_any(at.fleet.id))
+
+    assert [False, True, False, True, False] == found

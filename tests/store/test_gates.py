@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -117,6 +118,24 @@ def test_of_two_at_once_one_decides(connect: Callable[[], Database], clock: Fake
 
     assert decided is not None
     assert sorted([decided.option, "conflict"]) == sorted(results)
+
+
+def test_one_process_carries_out_a_decision(gates: GateStore, database: Database) -> None:
+    """A claim holds until it is given up, the decision is carried out, or its process has ended."""
+    gate = gates.open(PLAN)
+    gates.decide(gate.id, "approve", **PERSON)
+    claims = [gates.claim(gate.id), gates.claim(gate.id)]
+    gates.release(gate.id)
+    claims.append(gates.claim(gate.id))
+    with database.writing() as transaction:
+        query = "UPDATE gate SET intent = replace(intent, ?, ?)"
+        transaction.change(query, (f'"pid":{os.getpid()},', '"pid":4194305,'))
+    claims.append(gates.claim(gate.id))
+    gates.complete(gate.id)
+    gates.release(gate.id)
+    claims.append(gates.claim(gate.id))
+
+    assert [True, False, True, True, False] == claims
 
 
 def test_a_changed_subject_needs_another_decision(gates: GateStore, database: Database) -> None:

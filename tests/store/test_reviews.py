@@ -172,8 +172,8 @@ def test_a_deleted_review_leaves_its_tasks(store: ReviewStore, connect: Callable
     create(store)
     begin(store).settle(intent(), REF)
 
-    assert (True, False, [REF]) == (
-        store.delete("dark"),
-        store.delete("dark"),
+    assert (1, 0, [REF]) == (
+        store.delete(["dark", "other"]),
+        store.delete(["dark"]),
         [each.ref for each in SubmissionJournal(connect()).latest(5)],
     )

@@ -4,6 +4,7 @@ Guarantees:
 
 - the decision is stored before anything is sent, so that another process cannot decide otherwise meanwhile;
 - what failed after the decision is tried again by the same call; a submission is never sent twice;
+- the approval of a plan is sent by one process, and again only after the task was seen to wait for it still;
 - the log of a decision has who decided, and by which way.
 """
 
@@ -40,7 +41,15 @@ if TYPE_CHECKING:
     from .held_work import HeldApplication, HeldTask
 
 Outcome: TypeAlias = Literal[
-    "recorded", "done_before", "plan_approved", "permitted", "submitted", "answered", "rejected", "applied"
+    "recorded",
+    "done_before",
+    "plan_approved",
+    "plan_claimed",
+    "permitted",
+    "submitted",
+    "answered",
+    "rejected",
+    "applied",
 ]
 
 
@@ -70,7 +79,7 @@ class ApplyHeld(Protocol):
 class Decided(NamedTuple):
     """What a decision did: `gate` as it is stored afterwards, None where none is.
 
-    `ref` is the task that it is about or that was submitted, `is_sent` whether a reason was sent to the task, `report`
+    "plan_claimed" means that another process is sending the same approval. `ref` is the task that it is about or that was submitted, `is_sent` whether a reason was sent to the task, `report`
     what was applied.
     """
 
@@ -189,7 +198,14 @@ class GateDecider:
             client.capabilities.require(Verb.APPROVE_PLAN, ref.provider)
             _check_plan(self._gates, gate, client.get_task(ref))
             self._decide(gate, "approve", option=option, why=why, digest=digest)
-            client.approve_plan(ref)
+            if not self._gates.store.claim(gate.id):
+                is_sent = self._gates.store.get(gate.id).is_done
+                return self._decided(gate, "plan_approved" if is_sent else "plan_claimed", ref)
+            try:
+                client.approve_plan(ref)
+            except BaseException:  # Ctrl-C as well; the task is looked at before its plan is approved again
+                self._gates.store.release(gate.id)
+                raise
         self._gates.store.complete(gate.id)
         return self._decided(gate, "plan_approved", ref)
 
@@ -257,7 +273,7 @@ class GateDecider:
         raise errors.SubmissionUncertainError(
             f"the submission of {gate.address} was begun, and its task is not known; it was not sent again",
             spec=None,
-            remedy=f"look with: coatcheck submit --resume --provider {begun.intent.provider}",
+            remedy=f"search for it with: coatcheck submit --resume --provider {begun.intent.provider}",
         )
 
     def apply(self, gate: Gate) -> Decided:

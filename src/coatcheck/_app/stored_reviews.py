@@ -44,3 +44,12 @@ def find_review(config: Config, name: str) -> StoredReview | None:
         return store.get(name)
     finally:
         store.close()
+
+
+def forget_reviews(config: Config, names: Sequence[str]) -> int:
+    """Delete reviews; their tasks stay. Return how many there were."""
+    store = open_reviews(config)
+    try:
+        return store.delete(names)
+    finally:
+        store.close()

@@ -17,6 +17,7 @@ from .field_errors import FieldError
 
 if TYPE_CHECKING:
     from .._model.events import TaskEvent
+    from .._model.gates import PlanDecision
     from .._model.tasks import Task, TaskRef
     from .._runtime.client import Client
 
@@ -37,7 +38,7 @@ def wait_for_task(
     ref: TaskRef,
     options: WaitOptions,
     *,
-    approve: Callable[[Task], bool] | None = None,
+    approve: Callable[[Task], PlanDecision] | None = None,
     on_change: Callable[[Task], None] | None = None,
 ) -> Task:
     """Wait until a task ends or needs input, and return it. Raises `WaitTimeoutError` at the timeout."""
@@ -87,8 +88,8 @@ def unique_refs(refs: Sequence[TaskRef]) -> list[TaskRef]:
 
 
 def plan_decision(
-    client: Client, provider: str, approval: PlanApproval | None, ask: Callable[[Task], bool]
-) -> Callable[[Task], bool] | None:
+    client: Client, provider: str, approval: PlanApproval | None, ask: Callable[[Task], PlanDecision]
+) -> Callable[[Task], PlanDecision] | None:
     """Return the function that decides about a task's plan, None where plans are not decided during the wait.
 
     Raises `UnsupportedError` where an *approval* is chosen and the provider has no plans.

@@ -81,14 +81,20 @@ def count_of(number: int, noun: str) -> str:
 def status_lines(status: FleetStatus) -> list[Line]:
     """Return a status as lines."""
     fleet = status.fleet
-    because = f": {fleet.stopped_because}" if fleet.stopped_because else ""
+    reason = fleet.stopped_because or ("no process works on it" if status.has_worker is False else "")
+    because = f": {reason}" if reason else ""
     lines: list[Line] = [f"{fleet.name}: {status.outcome}{because}"]
     lines.append("  items: " + (", ".join(f"{count} {state}" for state, count in status.items.items()) or "none"))
     lines.append("  tasks: " + (", ".join(f"{count} {state}" for state, count in status.candidates.items()) or "none"))
+    if status.spent is not None:
+        unknown = f"; unknown of {count_of(status.unknown_costs, 'task')}" if status.unknown_costs else ""
+        lines.append(f"  cost: ${status.spent:.2f}{unknown}")
     for account in status.accounts:
         if account.parked_until is not None:
             name = f"{account.provider}/{account.name}".rstrip("/")
             lines.append(f"  {name}: no submission before {account.parked_until:%Y-%m-%d %H:%M:%S}Z: {account.reason}")
+    if status.outage:
+        lines.append(f"  its tasks could not be polled for 15 minutes: {status.outage}")
     return lines
 
 
@@ -124,6 +130,10 @@ def show_next(run: CommandContext, status: FleetStatus) -> None:
         run.note(f"{name} is paused; continue with: coatcheck fleet resume {name}")
     elif status.deliveries_held:
         run.note(f"{status.deliveries_held}: merge or close some, then run it again")
+    elif status.has_worker is False and not status.fleet.stopped_because:
+        run.note("No process works on it; continue with: coatcheck fleet run FILE")
+    elif status.outage:
+        run.note("Check the service and the login, then run it again")
     elif status.outcome is FleetOutcome.WAITING and status.items.get(ItemState.WAITING):
         count = status.items[ItemState.WAITING]
         run.note(f"{count_of(count, 'item')} to decide: coatcheck fleet approve {name} [KEY]..., or reject")
@@ -150,7 +160,8 @@ def item_report_lines(report: ItemReport) -> list[Line]:
     for each in report.candidates:
         mark = "*" if each.id == item.chosen else " "
         reason = f": {each.error}" if each.error else ""
-        lines.append(f" {mark} {each.provider}/{each.attempt}  {each.state}  {each.ref or ''}{reason}")
+        cost = f"  ${each.cost:.2f}" if each.cost is not None else ""
+        lines.append(f" {mark} {each.provider}/{each.attempt}  {each.state}  {each.ref or ''}{cost}{reason}")
     steps = report.review.get("steps", ()) if isinstance(report.review, dict) else ()
     lines += [f"  {step['higher']} before {step['lower']}: {step['reason']}" for step in steps]
     if report.delivery is not None:

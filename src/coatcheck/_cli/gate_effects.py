@@ -116,8 +116,8 @@ def _other_sentence(run: CommandContext, gate: Gate, decided: Decided) -> str:
             return str(decided.ref)
         case "done_before":
             return f"{gate.title}: was approved and carried out before"
-        case "plan_approved":
-            return _plan_sentence(run, gate.subject)
+        case "plan_approved" | "plan_claimed" as outcome:
+            return _plan_sentence(run, gate.subject, is_claimed=outcome == "plan_claimed")
         case "answered":
             return f"{gate.subject} was answered; wait for it with: {run.hint('wait', gate.subject)}"
         case "rejected" if decided.ref is not None:
@@ -132,6 +132,25 @@ def _next(run: CommandContext, gate: Gate) -> str:
     """Return what carries out the decision about a fleet, empty for another gate."""
     is_fleet = gate.kind in ("wave", "delivery")
     return f"; carry it out with: {run.hint('fleet', 'run', 'FILE')}" if is_fleet else ""
+
+
+def plan_gate(run: CommandContext, gates: Gates, ref: TaskRef) -> Gate | None:
+    """Return the gate of the plan that a task waits with, also one that another process has just approved.
+
+    None where no decision is recorded, or the task does not wait for the approval of a plan.
+    """
+    if run.history.level == "off":
+        return None
+    approved = [each for each in gates.list(subject=str(ref), state="approved") if each.kind == "plan"]
+    if approved and not approved[-1].is_done:
+        return approved[-1]
+    try:
+        with run.client(ref.provider) as client:
+            gate = gates.observe(client.get_task(ref))
+    except errors.StoreError as error:
+        run.note(f"The approval could not be recorded: {error}")
+        return None
+    return gate if gate is not None and gate.kind == "plan" else None
 
 
 def approve_plan_without_gate(
@@ -178,7 +197,9 @@ def _record_approval(run: CommandContext, gates: Gates, ref: TaskRef, why: str |
     return gate
 
 
-def _plan_sentence(run: CommandContext, ref: str) -> str:
+def _plan_sentence(run: CommandContext, ref: str, *, is_claimed: bool = False) -> str:
+    if is_claimed:
+        return f"another process is approving the plan of {ref}"
     return f"the plan of {ref} is approved; wait for it with: {run.hint('wait', ref)}"
 
 

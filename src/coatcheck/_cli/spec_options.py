@@ -67,7 +67,7 @@ VERB_COMMANDS: Mapping[str, str] = {
     "list_tasks": "list",
     "send_message": "message",
     "approve_plan": "approve",
-    "decide_permission": "approve (a permission)",
+    "decide_permission": "approve",
     "cancel_task": "cancel",
     "archive_task": "archive",
     "unarchive_task": "unarchive",

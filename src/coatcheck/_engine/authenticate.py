@@ -2,22 +2,26 @@
 
 Invariants:
 - A secret read from a file or keyring goes only to the hosts its provider trusts, or to loopback.
-- No secret travels over plain http, loopback excepted.
+- No secret travels without encryption, loopback, Unix sockets and programs of this machine excepted.
 - After a 401 the credentials return another secret, once, and the request is sent once more.
 """
 
 from __future__ import annotations
 
 from .. import errors
-from .._protocol.effects import Clock, Request, Response, Script, Send
+from .._protocol.effects import Clock, Request, Response, Script, Sender
 from .._protocol.hosts import is_loopback
 from .._protocol.login_contract import Credentials, Login, Secret
 from .._protocol.provider import Provider
 from .._protocol.urls import origin_of
 
+ENCRYPTED_SCHEMES = frozenset({"https", "wss"})
+# Channels that do not leave this machine.
+LOCAL_SCHEMES = frozenset({"unix", "stdio"})
 
-def authenticated(send: Send, *, provider: Provider, credentials: Credentials, clock: Clock) -> Send:
-    """Return a `Send` that adds the secret to each request."""
+
+def authenticated(send: Sender, *, provider: Provider, credentials: Credentials, clock: Clock) -> Sender:
+    """Return a `Sender` that adds the secret to each request."""
     allowed: set[tuple[str, bool, frozenset[str] | None]] = (
         set()
     )  # origins that were checked: a check parses URLs, once each is enough
@@ -44,11 +48,13 @@ def authenticated(send: Send, *, provider: Provider, credentials: Credentials, c
 def require_permitted_host(base_url: str, secret: Secret, login: Login) -> None:
     """Raise `ConfigurationError` where *secret* must not go to *base_url*."""
     scheme, host, port = origin_of(base_url)
-    if is_loopback(host):
+    if scheme in LOCAL_SCHEMES or is_loopback(host):
         return
-    if scheme != "https":
+    if scheme not in ENCRYPTED_SCHEMES:
+        encrypted = "a wss" if scheme == "ws" else "an https"
         raise errors.ConfigurationError(
-            f"{host} is not used without encryption", remedy="use an https base URL; plain http is for loopback"
+            f"{host} is not used without encryption",
+            remedy=f"use {encrypted} base URL; plain {scheme or 'http'} is for loopback",
         )
     trusted = login.trusted_hosts if secret.hosts is None else secret.hosts & login.trusted_hosts
     if secret.is_stored and (host not in trusted or port != 443):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import msgspec
 
-from .._protocol.effects import Request, Response, Script, Send
+from .._protocol.effects import Request, Response, Script, Sender
 
 # How many answers are kept: one for each of a thousand watched runs, and as many pages.
 MEMORY = 2048
 
 
-def conditional(send: Send, *, memory: int = MEMORY) -> Send:
-    """Return a `Send` that stores tagged responses; an unchanged one is returned with status 200."""
+def conditional(send: Sender, *, memory: int = MEMORY) -> Sender:
+    """Return a `Sender` that stores tagged responses; an unchanged one is returned with status 200."""
     known: dict[tuple[str, object], tuple[str, Response]] = {}  # the oldest first; each step is safe between threads
 
     def remember(key: tuple[str, object], response: Response) -> None:

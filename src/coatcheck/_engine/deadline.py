@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .._protocol.effects import Clock, Request, Script, Sleep
+from .._protocol.effects import Clock, Receive, Request, Script, Sleep
 
 T = TypeVar("T")
 
@@ -41,8 +41,14 @@ class Deadline:
         """Return the seconds left, infinite without a deadline."""
         return self._at - self._clock.monotonic()
 
+    def limited(self, effect: Receive) -> Receive:
+        """Return *effect* with the time that is left, where that is less."""
+        if effect.timeout <= self.remaining:
+            return effect
+        return msgspec.structs.replace(effect, timeout=max(self.remaining, SHORTEST))
+
     def limiting(self, script: Script[T]) -> Script[T]:
-        """Return *script* so that its requests and its pauses between retries end with the deadline, where that is near."""
+        """Return *script* so that its requests, waits for messages and pauses end with the deadline, where that is near."""
         return self._limited(script) if self.remaining < NEAR else script
 
     def _limited(self, script: Script[T]) -> Script[T]:
@@ -53,6 +59,8 @@ class Deadline:
                 effect = script.send(answer) if error is None else script.throw(error)
                 if type(effect) is Request:
                     effect = msgspec.structs.replace(effect, at_most=max(self.remaining, SHORTEST))
+                elif type(effect) is Receive:
+                    effect = self.limited(effect)
                 elif type(effect) is Sleep:
                     effect = Sleep(min(effect.seconds, max(self.remaining, 0.0)))
                 answer = error = None

@@ -19,7 +19,7 @@ import msgspec
 from .. import errors
 from .._model.events import StateEvent, TaskAttempt, TaskDiff, TaskEvent, TaskUsage
 from .._model.tasks import TaskState
-from .._protocol.effects import Emit, Request, Script
+from .._protocol.effects import Emit, Receive, Request, Script
 from .._protocol.logs import DEBUG, log
 from .._protocol.provider import TaskSnapshot
 from .deadline import Deadline
@@ -156,6 +156,8 @@ class EventStream:
         effect = self._effect
         if type(effect) is Request and effect.stream and deadline.is_finite:
             effect = msgspec.structs.replace(effect, timeout=max(SHORT, deadline.remaining))
+        elif type(effect) is Receive:
+            effect = deadline.limited(effect)
         try:
             answer = yield effect
         except Exception as error:  # noqa: BLE001 - the script handles every error

@@ -14,7 +14,7 @@ from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
 from .._model.usage import Usage
 from .._protocol.duration_store import DurationStore
-from .._protocol.effects import Call, Clock, Emit, Events, Exchange, Script, Send
+from .._protocol.effects import Call, Clock, Emit, Events, Exchange, Script, Sender
 from .._protocol.intents import Intent, Journal
 from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
@@ -73,7 +73,7 @@ class Operations:
         self._remedy = provider.login.remedy
         self._recording = TaskRecording(recorder, on_warning=on_trouble)
         self._reachability = Reachability(clock=clock, on_outage=on_outage)
-        self._send: Send = sending(
+        self._send: Sender = sending(
             provider,
             credentials,
             clock=clock,

@@ -1,5 +1,6 @@
 """Run a provider's exchange: every layer between its requests and the transport.
 
+A channel is opened as a GET request is sent; its messages go to the driver, and count as requests.
 The order, from the exchange outwards: conditional, retry, rate limit, locate, authenticate, transmit and follow redirects.
 Retrying is outside of the rate limit so that each attempt waits its turn, and of authenticating so that each gets a fresh secret;
 locating precedes authenticating because signatures cover the URL.
@@ -13,7 +14,20 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from .. import errors
-from .._protocol.effects import Clock, Effect, Emit, Exchange, Request, Response, Script, Send
+from .._protocol.effects import (
+    Clock,
+    Close,
+    Effect,
+    Emit,
+    Exchange,
+    Open,
+    Receive,
+    Request,
+    Response,
+    Script,
+    Send,
+    Sender,
+)
 from .._protocol.login_contract import Credentials
 from .._protocol.provider import Provider
 from .authenticate import authenticated
@@ -31,6 +45,7 @@ T = TypeVar("T")
 MAX_REQUESTS = 1_000
 # No further request of one verb begins later than this (seconds): a service may answer each slowly and in time.
 MAX_SECONDS = 300.0
+COUNTED = frozenset({Open, Request, Send})
 
 
 class ExchangeRunner(Protocol):
@@ -56,38 +71,75 @@ class Bounds:
             raise errors.TransportTimeoutError(message, request_sent=False)
         self._made += 1
 
+    def check_time(self) -> None:
+        """Raise `TransportTimeoutError` where no further message may be waited for: what was sent may be performed."""
+        if self._seconds is not None and self._clock.monotonic() - self._started >= self._seconds:
+            raise errors.TransportTimeoutError(
+                f"the service does not come to an end: stopped after {self._seconds:g} seconds"
+            )
+
 
 def run_exchange(
     exchange: Exchange[T] | Generator[Effect, Any, T],
-    send: Send,
+    send: Sender,
     *,
     remedy: str | None = None,
     bounds: Bounds | None = None,
 ) -> Script[T]:
-    """Answer each request of *exchange* through *send*; reads of a stream and emitted values go straight out.
+    """Answer each request of *exchange* through *send*; other effects go straight out.
 
     *remedy* is what to do about a login that the service rejects, unless the provider sets one.
     *bounds* limit an exchange whose service always announces more.
     """
+    channels: list[Any] = []
     try:
         wish: Any = next(exchange)
         while True:
             try:
-                if bounds is not None and type(wish) is Request:
-                    bounds.check()
-                answer: Any = (yield from send(wish)) if type(wish) is Request else (yield wish)
+                if bounds is not None:
+                    _check_bounds(bounds, wish)
+                if type(wish) is Request:
+                    answer: Any = yield from send(wish)
+                elif type(wish) is Open:
+                    answer = yield from _opened(wish, send, channels)
+                else:
+                    answer = yield wish
             except errors.CoatcheckError as error:
                 wish = exchange.throw(error)  # `effects.py`: errors are thrown into the script
             else:
                 wish = exchange.send(answer)
     except StopIteration as stop:
+        yield from _closed(channels)
         result: T = stop.value
         return result
-    except errors.AuthenticationError as error:
-        error.remedy = error.remedy or remedy
+    except Exception as error:
+        yield from _closed(channels)
+        if isinstance(error, errors.AuthenticationError):
+            error.remedy = error.remedy or remedy
         raise
     finally:
         exchange.close()
+
+
+def _opened(wish: Open, send: Sender, channels: list[Any]) -> Script[Response]:
+    """Open a channel, and add it to those that are open."""
+    response = yield from send(wish.to_request())
+    if response.stream is not None:
+        channels.append(response.stream)
+    return response
+
+
+def _closed(channels: list[Any]) -> Script[None]:
+    """Close what an exchange has left open: the script that it is part of may go on for long."""
+    for channel in channels:
+        yield Close(channel)
+
+
+def _check_bounds(bounds: Bounds, effect: Any) -> None:
+    if type(effect) in COUNTED:
+        bounds.check()
+    elif type(effect) is Receive:
+        bounds.check_time()
 
 
 def sending(
@@ -99,8 +151,8 @@ def sending(
     policy: RetryPolicy,
     pace: RateLimiter,
     reachability: Reachability,
-) -> Send:
-    """Return the `Send` of a provider's requests, with every layer."""
+) -> Sender:
+    """Return the `Sender` of a provider's requests, with every layer."""
     transmit = reachability.noting(transmit_following)
     inner = authenticated(transmit, provider=provider, credentials=credentials, clock=clock)
     inner = rate_limited(located(inner, origins=provider.origins), pace=pace, clock=clock)
@@ -109,8 +161,8 @@ def sending(
     return conditional(retrying(inner, policy=policy, random=random))
 
 
-def located(send: Send, *, origins: Mapping[str, str]) -> Send:
-    """Return a `Send` that resolves the origin of each request."""
+def located(send: Sender, *, origins: Mapping[str, str]) -> Sender:
+    """Return a `Sender` that resolves the origin of each request."""
 
     def sender(request: Request) -> Script[Response]:
         if request.url:

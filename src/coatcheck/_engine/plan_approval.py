@@ -1,7 +1,7 @@
 """Approval of plans during a wait.
 
 Invariants:
-- A plan is approved once. Approving is a POST, which is never replayed unless it certainly was not taken.
+- A plan is approved once: not where *decide* returns "sent", because another process approves it. Approving is a POST, which is never replayed unless it certainly was not taken.
 - An approval that changes nothing is reported and not repeated: some services accept it and do not move
   (`docs/reference/protocols/jules.md`, 2.3: five times out of six where the session had been left alone for ten
   minutes).
@@ -10,7 +10,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -18,7 +18,10 @@ from .._model.outcome import Notice
 from .._model.tasks import Task, TaskState
 from .._protocol.effects import Clock, Script
 
-Decide: TypeAlias = Callable[[Task], bool]
+if TYPE_CHECKING:
+    from .._model.gates import PlanDecision
+
+Decide: TypeAlias = "Callable[[Task], PlanDecision]"
 
 # How long a service may take to act upon an approval before it counts as ignored (seconds). Agents answer in 72 s at
 # the median (`docs/reference/protocols/jules.md`, 2.3) and state changes show at once in every report.
@@ -41,8 +44,10 @@ class Approvals:
         if since is not None:
             is_ignored = self._clock.monotonic() - since > GRACE
             return msgspec.structs.replace(task, notices=(*task.notices, IGNORED)) if is_ignored else None
-        if not self._decide(task):
+        decision = self._decide(task)
+        if not decision:
             return task
-        yield from self._approve()
+        if decision != "sent":
+            yield from self._approve()
         self._given[task.plan.id] = self._clock.monotonic()
         return None

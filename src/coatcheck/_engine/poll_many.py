@@ -167,6 +167,11 @@ class BatchPoller:
         """The pause in seconds that the service required in the last round."""
         return self._round.retry_after
 
+    @property
+    def outage(self) -> errors.CoatcheckError | None:
+        """The transient error of the last poll, None where a later one was answered."""
+        return self._last_error
+
     def _run_rounds(self) -> Script[None]:
         if self._stream is not None and self._stream.is_continued:
             yield from self._read_stream()

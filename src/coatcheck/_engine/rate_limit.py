@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from .. import errors
-from .._protocol.effects import Clock, Request, Response, Script, Send, Sleep
+from .._protocol.effects import Clock, Request, Response, Script, Sender, Sleep
 from .._protocol.retry_after import is_throttled, retry_after
 
 # A longer pause is in the error of its request, and does not hold other requests (seconds).
@@ -54,7 +54,7 @@ class RateLimiter:
             return max(0.0, self._next - self._interval - now, self._not_before - now)
 
     def hold(self, until: float) -> None:
-        """Send no request before *until*."""
+        """Sender no request before *until*."""
         with self.lock:
             self._not_before = max(self._not_before, until)
 
@@ -78,8 +78,8 @@ def is_nameless(response: Response) -> bool:
     return NAMELESS in response.body[:2000].lower() and retry_after(response.headers) is None
 
 
-def rate_limited(send: Send, *, pace: RateLimiter, clock: Clock) -> Send:
-    """Return a `Send` that waits for its turn, and holds all requests for the time that the service requires."""
+def rate_limited(send: Sender, *, pace: RateLimiter, clock: Clock) -> Sender:
+    """Return a `Sender` that waits for its turn, and holds all requests for the time that the service requires."""
 
     def sender(request: Request) -> Script[Response]:
         seconds = pace.reserve(clock.monotonic())
@@ -94,8 +94,8 @@ def rate_limited(send: Send, *, pace: RateLimiter, clock: Clock) -> Send:
     return sender
 
 
-def spaced(send: Send, *, seconds: float, clock: Clock, lock: AbstractContextManager[Any] | None = None) -> Send:
-    """Return a `Send` that keeps two requests that change something *seconds* apart; *lock* as in `RateLimiter`."""
+def spaced(send: Sender, *, seconds: float, clock: Clock, lock: AbstractContextManager[Any] | None = None) -> Sender:
+    """Return a `Sender` that keeps two requests that change something *seconds* apart; *lock* as in `RateLimiter`."""
     lock = lock or nullcontext()
     free_at = 0.0
 

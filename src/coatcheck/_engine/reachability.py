@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from .. import errors
-from .._protocol.effects import Clock, Request, Response, Script, Send
+from .._protocol.effects import Clock, Request, Response, Script, Sender
 from .._protocol.logs import log_failure, log_response
 
 # 429 is no outage: the service responds, with the time to retry after.
@@ -43,8 +43,8 @@ class Reachability:
         self._clock, self._on_outage = clock, on_outage
         self.outage: Outage | None = None
 
-    def noting(self, send: Send) -> Send:
-        """Return a `Send` that notes how each request ends."""
+    def noting(self, send: Sender) -> Sender:
+        """Return a `Sender` that notes how each request ends."""
 
         def sender(request: Request) -> Script[Response]:
             began = self._clock.monotonic()

@@ -1,7 +1,7 @@
 """Follow redirects, for GET alone, and send no secret to another origin.
 
 Invariants:
-- Only GET (and HEAD) is followed; of a redirected POST the caller sees the status.
+- Only GET (and HEAD) is followed; of a redirected POST, or a redirected channel, the caller sees the status.
 - When scheme, host or port changes, only the headers of `HARMLESS_HEADERS` are kept.
 - A redirect from https to plain http is not followed.
 """
@@ -21,9 +21,9 @@ MAX_REDIRECTS = 5
 
 
 def transmit_following(request: Request) -> Script[Response]:
-    """Send a request and follow its redirects: the innermost `Send`."""
+    """Send a request and follow its redirects: the innermost `Sender`."""
     response: Response = yield request
-    if response.status not in REDIRECTS or request.method not in ("GET", "HEAD"):
+    if response.status not in REDIRECTS or request.method not in ("GET", "HEAD") or request.channel is not None:
         return response
     return (yield from _follow(request, response))
 

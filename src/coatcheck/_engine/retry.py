@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import errors
-from .._protocol.effects import Request, Response, Script, Send, Sleep
+from .._protocol.effects import Request, Response, Script, Sender, Sleep
 from .._protocol.logs import INFO, log
 from .._protocol.retry_after import is_throttled, retry_after
 from .backoff import RetryPolicy
@@ -24,8 +24,8 @@ SAFE_TO_REPEAT = frozenset({"GET", "HEAD", "DELETE"})
 TRANSIENT = frozenset({408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524})  # 52x: Cloudflare's own
 
 
-def retrying(send: Send, *, policy: RetryPolicy, random: Callable[[], float]) -> Send:
-    """Return a `Send` that waits out throttling, server errors and lost connections."""
+def retrying(send: Sender, *, policy: RetryPolicy, random: Callable[[], float]) -> Sender:
+    """Return a `Sender` that waits out throttling, server errors and lost connections."""
 
     def sender(request: Request) -> Script[Response]:
         retries = 0

@@ -8,7 +8,7 @@ import msgspec
 
 from .. import errors
 from .._model.tasks import TaskRef
-from .._protocol.effects import Clock, Request, Script
+from .._protocol.effects import Clock, Receive, Request, Script
 from .deadline import Deadline
 from .poll_context import timeout_error
 
@@ -24,6 +24,8 @@ def run_until(script: Script[None], ref: TaskRef, timeout: float | None, *, cloc
                 raise timeout_error(ref, timeout, None)
             if type(effect) is Request and effect.stream and timeout is not None:
                 effect = msgspec.structs.replace(effect, timeout=deadline.remaining)
+            elif type(effect) is Receive:
+                effect = deadline.limited(effect)
             try:
                 answer = yield effect
             except Exception as error:  # noqa: BLE001 - the script may handle any error

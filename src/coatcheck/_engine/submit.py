@@ -21,7 +21,7 @@ import msgspec
 
 from .. import errors
 from .._model.tasks import Page, Task, TaskRef, TaskSpec
-from .._protocol.effects import Call, Clock, Exchange, Request, Script, Sleep
+from .._protocol.effects import Call, Clock, Exchange, Request, Script, Send, Sleep
 from .._protocol.intents import Intent, Journal, digest, intent_of
 from .._protocol.provider import Capabilities, ProviderMethods, Verb
 from .._protocol.urls import UNPERFORMED_REDIRECTS
@@ -139,7 +139,7 @@ def submitting(
     except errors.SubmissionUncertainError:  # the provider knows that there is no task to search
         raise
     except Exception as error:  # an accepted submission is not lost by an error about its response
-        if not (tracker.may_be_accepted or is_uncertain(error)):
+        if not tracker.leaves_unknown(error):
             if isinstance(error, errors.CoatcheckError):
                 yield Call(lambda: journal.abandon(intent))
             raise
@@ -174,8 +174,7 @@ def _while_fresh(script: Script[T], fresh: _Freshness) -> Script[T]:
     try:
         effect = next(script)
         while True:
-            is_change = isinstance(effect, Request) and effect.method not in ("GET", "HEAD")
-            if is_change and fresh.is_over:
+            if is_change(effect) and fresh.is_over:
                 message = f"it was not sent: it was to be sent more than {FRESH_SECONDS:g} seconds ago"
                 raise LateSubmissionError(message, request_sent=False, remedy="submit it again")
             try:
@@ -191,29 +190,48 @@ def _while_fresh(script: Script[T], fresh: _Freshness) -> Script[T]:
         script.close()
 
 
+def is_change(effect: object) -> bool:
+    """Whether *effect* may create or change something at the service."""
+    if isinstance(effect, Send):
+        return effect.is_change
+    return isinstance(effect, Request) and effect.method not in ("GET", "HEAD")
+
+
 class AcceptanceTracker:
     """Whether the service may have performed what an exchange last sent to change something, by its answer's status.
 
-    An error that is raised afterwards is about the answer, not about the submission.
+    An error that is raised afterwards is about the answer, not about the submission. The answer to a message over a
+    channel has no status: the exchange raises the service's refusal itself. What is sent before the message that
+    changes something (a handshake, a question) leaves nothing unknown.
     """
 
     def __init__(self) -> None:
-        self.may_be_accepted = False
+        self.may_be_accepted = self.has_sent_request = self.has_sent_message = False
+
+    def leaves_unknown(self, error: Exception) -> bool:
+        """Whether the task may exist although the exchange raised *error*."""
+        if self.may_be_accepted:
+            return True
+        if self.has_sent_message and not isinstance(error, errors.CoatcheckError):
+            return True
+        return (self.has_sent_request or self.has_sent_message) and is_uncertain(error)
 
     def track(self, exchange: Exchange[T]) -> Exchange[T]:
         """Run *exchange* unchanged, and remember the answer to its last request that was no GET."""
         try:
             request = next(exchange)
             while True:
-                is_change = isinstance(request, Request) and request.method not in ("GET", "HEAD")
-                if is_change:
+                is_request = isinstance(request, Request) and is_change(request)
+                if is_request:
                     self.may_be_accepted = False
+                self.has_sent_request |= isinstance(request, Request)
+                self.has_sent_message |= isinstance(request, Send) and is_change(request)
                 try:
                     answer = yield request
                 except errors.CoatcheckError as error:
                     request = exchange.throw(error)
                 else:
-                    if is_change:
+                    if is_request:
                         self.may_be_accepted = may_be_performed(answer.status)
                     request = exchange.send(answer)
         except StopIteration as stop:

@@ -10,8 +10,10 @@ import os
 import sys
 
 MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
-# The 22nd field of /proc/PID/stat, counted after the name in parentheses (proc_pid_stat(5)).
-START_TIME = 19
+# The third and the 22nd field of /proc/PID/stat, counted after the name in parentheses, and the states of a process that
+# has ended and was not waited for (proc_pid_stat(5)).
+STATE, START_TIME = 0, 19
+ENDED = (b"Z", b"X")
 # proc_pidinfo(PROC_PIDTBSDINFO) fills struct proc_bsdinfo (libproc.h of macOS): its size, and where its start time is.
 BSD_INFO, BSD_INFO_SIZE, BSD_START = 3, 136, 120
 
@@ -19,7 +21,8 @@ BSD_INFO, BSD_INFO_SIZE, BSD_START = 3, 136, 120
 def is_running(pid: int, *, started: str | None = None) -> bool:
     """Whether a process with this number runs; also True for a process of another user.
 
-    With *started*, as `start_time` returned it, a later process with the same number does not count.
+    On Linux one that has ended does not count while its parent has not waited for it: a first process of a container
+    may never do that. With *started*, as `start_time` returned it, a later process with the same number does not count.
     """
     try:
         os.kill(pid, 0)
@@ -27,6 +30,9 @@ def is_running(pid: int, *, started: str | None = None) -> bool:
         return False
     except PermissionError:
         pass
+    fields = _stat_of(pid)
+    if fields and fields[STATE] in ENDED:
+        return False
     return started is None or start_time(pid) in (None, started)
 
 
@@ -37,12 +43,17 @@ def start_time(pid: int) -> str | None:
     """
     if sys.platform == "darwin":
         return _start_time_on_macos(pid)
+    fields = _stat_of(pid)
+    return fields[START_TIME].decode("ascii") if len(fields) > START_TIME else None
+
+
+def _stat_of(pid: int) -> list[bytes]:
+    """Return the fields of /proc/PID/stat after the name, none on other systems than Linux."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+            return file.read().rpartition(b")")[2].split()
     except OSError:
-        return None
-    return fields[START_TIME].decode("ascii") if len(fields) > START_TIME else None
+        return []
 
 
 def _start_time_on_macos(pid: int) -> str | None:

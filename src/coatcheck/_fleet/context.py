@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from .._engine.poll_context import OUTAGE_LIMIT
 from .._engine.submit import SEARCH_SECONDS
+from .._model.fleets import ACTIVE_CANDIDATES
 from .._protocol.effects import Clock
 from .._store.fleet_accounts import AccountStore
+from .._store.fleet_deliveries import DeliveryStore
 from .._store.fleet_journal import FleetJournal
 from .._store.fleet_submissions import SubmissionBudget, SubmissionStore
 from .._store.fleet_sweeps import SweepTimes
 from .._store.fleet_work import FleetWork
+from .._store.fleet_workers import WorkerStore
 from .._store.fleets import FleetStore
 from .engine import Job
 from .item_gates import ItemGates
@@ -26,6 +30,13 @@ if TYPE_CHECKING:
     from .._review.gate_policies import GatePolicy
     from .._store.database import Database
     from .sections import CandidateSection
+
+
+# How accounts that cannot be used are parked: for so long (seconds; a person has to act, and the next run tries them), and
+# what the reasons begin with.
+NOT_USABLE_SECONDS = 600.0
+NOT_USABLE = "it cannot be used: "
+NOT_REACHED = "it was not reached: "
 
 
 class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +56,14 @@ class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
     redrive: float = 30.0
     sweep: tuple[float, float] = (2.0, 60.0)
     tick: float = 1.0
+
+
+class Outage(NamedTuple):
+    """An account that does not answer: since when (monotonic seconds), the last error, whether that is for long."""
+
+    since: float
+    error: str
+    is_lasting: bool
 
 
 class FleetContext:
@@ -68,6 +87,8 @@ class FleetContext:
         self.submissions = SubmissionStore(database, clock=clock)
         self.accounts = AccountStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
+        self.deliveries = DeliveryStore(database, clock=clock)
+        self.workers = WorkerStore(database, clock=clock)
         self.journal = FleetJournal(database)
         self.sweeps = SweepTimes(database, clock=clock)
         self.gates = ItemGates(database, clock=clock)
@@ -79,6 +100,25 @@ class FleetContext:
         self.follow_ups: list[Job] = []
         # Why nothing more is delivered now, empty where nothing keeps it from being delivered.
         self.deliveries_held = ""
+        # Accounts that do not answer, by PROVIDER/ACCOUNT.
+        self.outages: dict[str, Outage] = {}
+
+    def record_outage(self, account: str, error: Exception) -> None:
+        """Record that the service of PROVIDER/ACCOUNT did not answer; it is parked once that has lasted."""
+        now = self.clock.monotonic()
+        since = self.outages[account].since if account in self.outages else now
+        self.outages[account] = Outage(since, str(error), is_lasting=now - since >= OUTAGE_LIMIT)
+        if self.outages[account].is_lasting:
+            provider, _, name = account.partition("/")
+            reason = f"{NOT_REACHED}{error}"
+            self.accounts.park(provider, name, reason=reason, sent_at=self.clock.time(), seconds=NOT_USABLE_SECONDS)
+
+    def outage(self) -> str:
+        """Return why no task that is under way can be polled, empty where one can, or it is not known for long enough."""
+        accounts = self.work.accounts_in_use(self.fleet.id, states=ACTIVE_CANDIDATES)
+        outages = [self.outages.get(f"{provider}/{account}") for provider, account in accounts]
+        lasting = [each.error for each in outages if each is not None and each.is_lasting]
+        return lasting[0] if lasting and len(lasting) == len(accounts) else ""
 
     def section(self, provider: str) -> CandidateSection:
         """Return what the file says about a service."""
@@ -89,5 +129,6 @@ class FleetContext:
         return self.section(provider).accounts or ("",)
 
     def budget(self, provider: str) -> SubmissionBudget:
-        """Return how many tasks may be submitted, and how many of a service may be active at once."""
-        return SubmissionBudget(self.spec.sections.budget.tasks, self.spec.concurrent(provider))
+        """Return how many tasks may be submitted, how many of a service may be active at once, and what all may cost."""
+        section = self.spec.sections.budget
+        return SubmissionBudget(section.tasks, self.spec.concurrent(provider), section.spend)

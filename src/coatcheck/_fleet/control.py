@@ -9,9 +9,11 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
 
 from .. import errors
 from .._model import fleet_events as kinds
@@ -20,31 +22,38 @@ from .._model.fleets import (
     FleetCandidate,
     FleetDelivery,
     FleetItem,
+    FleetOutcome,
     FleetRecord,
     FleetState,
     FleetStatus,
     ItemState,
 )
 from .._runtime.config import suggestion
-from .._store.events import EventLog, StoredEvent
 from .._store.fleet_planning import PlannedCandidate
 from .._store.fleet_work import FleetWork
-from .._store.fleets import FleetStore
+from .._store.fleet_workers import WorkerStore
+from .._store.fleets import FleetStore, move_item
 from .._values.value import JsonFields, Value
 from . import event_values
-from .planning import candidate_key
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
     from .._model.gates import Effect
     from .._protocol.effects import Clock
     from .._store.database import Database
+    from .._store.events import EventLog, StoredEvent
+    from .._store.fleet_deliveries import DeliveryStore
     from .._store.fleet_submissions import SubmissionStore
     from .item_gates import ItemGates
     from .wave_gates import WaveGates
 
 # States that a person may send back to work.
 RETRIED = (ItemState.EXHAUSTED, ItemState.FAILED, ItemState.CONFLICT, ItemState.REJECTED, ItemState.CANCELLED)
+
+# What people decide about an item: its next state, and the effect on its gate.
+DECISIONS: Mapping[ItemState, Effect] = {ItemState.APPROVED: "approve", ItemState.REJECTED: "reject"}
+# How many items one transaction decides: others wait for it.
+DECIDED_AT_ONCE = 250
 
 
 class ItemReport(Value, frozen=True, kw_only=True):
@@ -72,7 +81,20 @@ class FleetControl:
         self._database, self._clock = database, clock
         self.store = FleetStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
-        self.log = EventLog(database, time=clock.time)
+
+    @cached_property
+    def deliveries(self) -> DeliveryStore:
+        """The deliveries of fleets."""
+        from .._store.fleet_deliveries import DeliveryStore
+
+        return DeliveryStore(self._database, clock=self._clock)
+
+    @cached_property
+    def log(self) -> EventLog:
+        """The events of fleets."""
+        from .._store.events import EventLog
+
+        return EventLog(self._database, time=self._clock.time)
 
     @cached_property
     def submissions(self) -> SubmissionStore:
@@ -108,8 +130,13 @@ class FleetControl:
         return fleet
 
     def status(self, name: str) -> FleetStatus:
-        """Return how many items and candidates are in each state."""
-        return self.store.status(self.get(name))
+        """Return how many items and candidates are in each state, and whether a process works on the fleet."""
+        fleet = self.get(name)
+        status = self.store.status(fleet)
+        if status.outcome is not FleetOutcome.RUNNING:
+            return status
+        has_worker = WorkerStore(self._database, clock=self._clock).has_any(fleet.id)
+        return msgspec.structs.replace(status, has_worker=has_worker)
 
     def items(self, name: str, *, states: Iterable[ItemState] = (), keys: Iterable[str] = ()) -> Sequence[FleetItem]:
         """Return items of a fleet. Raises `ConfigurationError` for a key that it has not."""
@@ -128,7 +155,7 @@ class FleetControl:
         """Return everything about an item."""
         fleet = self.get(name)
         (item,) = self.items(name, keys=[key])
-        deliveries = [each for each in self.work.deliveries(fleet.id) if each.item == item.id]
+        deliveries = [each for each in self.deliveries.list(fleet.id) if each.item == item.id]
         return ItemReport(
             item=item,
             prompt=self.store.prompt(item.id),
@@ -159,18 +186,33 @@ class FleetControl:
     def _decide(
         self, name: str, keys: Sequence[str], state: ItemState, *, by: str, why: str | None
     ) -> Sequence[FleetItem]:
-        changed = []
         self.gates.carry_out(self.store, self.get(name).id, name)
-        for item in self.items(name, keys=keys, states=() if keys else [ItemState.WAITING]):
-            event = event_values.changed(name, item, state, self._clock.time(), by=by, why=why)
-            if self.store.change_item(item.id, ItemState.WAITING, state, why=why or f"by {by}", events=event):
-                effect = "approve" if state is ItemState.APPROVED else "reject"
-                self.gates.decide(name, item.key, effect, by=by, why=why)
-                changed.append(item)
-            elif keys and (known := self.store.item(item.id).state) is not state:
+        items = self.items(name, keys=keys, states=() if keys else [ItemState.WAITING])
+        changed: list[FleetItem] = []
+        for first in range(0, len(items), DECIDED_AT_ONCE):
+            changed += self._decide_some(name, items[first : first + DECIDED_AT_ONCE], state, by=by, why=why)
+        for item in items if keys else ():
+            if item not in changed and (known := self.store.item(item.id).state) is not state:
                 from .item_gates import conflict_of
 
                 raise conflict_of(item, known, name)
+        return changed
+
+    def _decide_some(
+        self, name: str, items: Sequence[FleetItem], state: ItemState, *, by: str, why: str | None
+    ) -> Sequence[FleetItem]:
+        """Decide waiting items with their gates in one transaction; return those that waited."""
+        changed, effect = [], DECISIONS[state]
+        with self._database.writing() as transaction:
+            transaction.lock_events()
+            for item in items:
+                now = self._clock.time()
+                events = event_values.changed(name, item, state, now, by=by, why=why)
+                if move_item(
+                    transaction, item.id, ItemState.WAITING, state, at=now, why=why or f"by {by}", events=events
+                ):
+                    self.gates.decide(transaction, name, item.key, effect, by=by, why=why)
+                    changed.append(item)
         return changed
 
     def _decide_wave(self, name: str, effect: Effect, *, by: str, why: str | None) -> None:
@@ -248,6 +290,8 @@ class FleetControl:
 
     def _succeed(self, fleet: FleetRecord, item: FleetItem, former: Sequence[FleetCandidate]) -> None:
         """Add a candidate after *former* ones of the same service and item."""
+        from .planning import candidate_key
+
         last = max(former, key=lambda each: each.attempt)
         key = candidate_key(
             fleet=fleet.name,

@@ -4,6 +4,10 @@ Invariants:
 
 - a delivery has a key, FLEET/KEY, and is stored before it begins; one that was begun and not finished, because the
   process was killed, is begun again, and the target recognizes what is there already;
+- no two deliveries are made to one branch that were not merged with one another, also by two processes: a delivery is
+  reserved after it was merged with all that were reserved before it;
+- a change that passed its checks and is rebased is checked again; one that does not pass any more waits for a person;
+- a transient error of the forge is retried, `PAUSES` later;
 - a change that conflicts with those that were delivered before it is sent back to its service (`send_back.py`), at most
   twice, and then waits for a person as "conflict"; any other error leaves the item "failed"; neither stops the fleet;
 - where as many pull requests are open as allowed, the item stays approved.
@@ -15,6 +19,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -31,15 +37,27 @@ from .merge_trial import MergeConflictError
 from .send_back import send_back
 from .target import Deliver, Delivered, Delivery, TooManyOpenError
 
-# A forge that asks to wait longer than this ends the attempt (seconds).
+if TYPE_CHECKING:
+    from .rebased_check import RebasedCheck
+
+# A forge that asks to wait longer than this ends the attempt (seconds); how often an attempt is repeated after a transient
+# error, and the pauses where the forge names none (seconds).
 MAX_PAUSE = 900.0
+PAUSES = (5.0, 30.0, 60.0)
+TRANSIENT = (errors.RateLimitError, errors.ProviderUnavailableError, errors.TransportError)
 
 
 class Deliverer:
-    """The handler of "deliver" jobs; *queue* checks that changes of branches and pull requests merge."""
+    """The handler of "deliver" jobs; *queue* merges changes of branches and pull requests, *check* repeats their checks."""
 
-    def __init__(self, context: FleetContext, targets: Mapping[str, Deliver], queue: MergeQueue | None = None) -> None:
-        self._context, self._targets, self._queue = context, targets, queue
+    def __init__(
+        self,
+        context: FleetContext,
+        targets: Mapping[str, Deliver],
+        queue: MergeQueue | None = None,
+        check: RebasedCheck | None = None,
+    ) -> None:
+        self._context, self._targets, self._queue, self._check = context, targets, queue, check
 
     async def __call__(self, job: Job) -> bool:
         """Deliver the item of a job; whether its state has changed."""
@@ -52,7 +70,7 @@ class Deliverer:
                 return False
         elif item.state is not ItemState.DELIVERING:
             return False
-        begun = context.work.begin_delivery(
+        begun = context.deliveries.begin(
             context.fleet.id, item.id, key=f"{context.fleet.name}/{item.key}", kind=self._kind
         )
         try:
@@ -78,29 +96,48 @@ class Deliverer:
         return self._context.spec.sections.deliver.to
 
     async def _delivered(self, item: FleetItem) -> Delivered:
-        """Deliver an item; once more after the pause that the forge asks for."""
-        try:
-            return await asyncio.to_thread(self._deliver, item)
-        except errors.RateLimitError as error:
-            pause = error.retry_after or 60.0
-            if pause > MAX_PAUSE:
-                raise
-            self._context.notice(f"deliver {item.key}: {error}; trying again in {pause:.0f} s")
-            await self._context.clock.asleep(pause)
-            return await asyncio.to_thread(self._deliver, item)
+        """Deliver an item; again after a transient error and a pause, which the forge may name."""
+        for default in PAUSES:
+            try:
+                return await self._deliver(item)
+            except TRANSIENT as error:
+                pause = getattr(error, "retry_after", None) or default
+                if pause > MAX_PAUSE:
+                    raise
+                self._context.notice(f"deliver {item.key}: {error}; trying again in {pause:.0f} s")
+                await self._context.clock.asleep(pause)
+        return await self._deliver(item)
 
-    def _deliver(self, item: FleetItem) -> Delivered:
-        delivery = delivery_of(self._context, item)
-        if self._queue is not None and self._kind != "patch":
-            earlier = delivered_before(self._context, item)
-            fitted = self._queue.fit(item.repository or "", item.base, delivery.patch, delivery.base, earlier)
-            delivery = msgspec.structs.replace(delivery, patch=fitted.patch, base=fitted.base)
-        return self._targets[self._kind](delivery)
+    async def _deliver(self, item: FleetItem) -> Delivered:
+        deliver = self._targets[self._kind]
+        if self._queue is None or self._kind == "patch":
+            return await asyncio.to_thread(lambda: deliver(delivery_of(self._context, item)))
+        delivery = await asyncio.to_thread(delivery_of, self._context, item)
+        return await asyncio.to_thread(deliver, await self._merged(self._queue, item, delivery))
+
+    async def _merged(self, queue: MergeQueue, item: FleetItem, delivery: Delivery) -> Delivery:
+        """Return a delivery as it merges after all that are made before it, and reserve it.
+
+        Where another was reserved meanwhile, it is merged with that as well.
+        """
+        context, checked = self._context, (delivery.base, delivery.patch)
+        while True:
+            earlier = await asyncio.to_thread(delivered_before, context, item)
+            fitted = await asyncio.to_thread(
+                queue.fit, item.repository or "", item.base, delivery.patch, delivery.base, earlier
+            )
+            if self._check is not None and delivery.base is not None and (fitted.base, fitted.patch) != checked:
+                await self._check(item, fitted)
+                checked = (fitted.base, fitted.patch)
+            keys = [each.key for each in earlier]
+            if context.deliveries.reserve(context.fleet.id, item, delivery.key, after=keys):
+                return msgspec.structs.replace(delivery, patch=fitted.patch, base=fitted.base)
 
     def _hold(self, item: FleetItem, why: str) -> bool:
         """Leave an item approved until pull requests were merged or closed; nothing is delivered meanwhile."""
         context = self._context
         context.deliveries_held = why
+        context.deliveries.release(f"{context.fleet.name}/{item.key}")
         return context.store.change_item(item.id, ItemState.DELIVERING, ItemState.APPROVED, why=why, is_durable=False)
 
     def _finish(self, item: FleetItem, begun: FleetDelivery, state: ItemState, **result: str | None) -> bool:
@@ -110,7 +147,7 @@ class Deliverer:
         events = event_values.changed(
             context.fleet.name, item, state, context.clock.time(), by=None, why=result.get("error"), **fields
         )
-        return context.work.finish_delivery(begun, state, events=events, **result)
+        return context.deliveries.finish(begun, state, events=events, **result)
 
 
 def delivery_of(context: FleetContext, item: FleetItem) -> Delivery:
@@ -118,46 +155,31 @@ def delivery_of(context: FleetContext, item: FleetItem) -> Delivery:
     candidate = context.store.candidate(item.chosen or 0)
     key = f"{context.fleet.name}/{item.key}"
     title = one_line(item.title or f"{context.fleet.name}: {item.key}")
-    done = [each.item for each in context.work.deliveries(context.fleet.id) if each.state == "done"]
+    count, names = context.deliveries.places(context.fleet.id)
     return Delivery(
         fleet=context.fleet.name,
         key=key,
         item=item,
-        patch=Patch.parse(context.submissions.patch(candidate.patch or "")),
+        patch=_patch(context, candidate.patch or ""),
         base=candidate.base_commit or item.base_commit,
         branch=branch_name(context.spec.sections.deliver.branch, fleet=context.fleet.name, key=item.key),
         message=f"{title}\n\nCoatcheck-Task: {candidate.ref}\n{TRAILER}: {one_line(key)}\n",
         task=str(candidate.ref),
         title=title,
         why=item.why or "",
-        repositories=_repositories(context, item, done),
-        delivered=len(done),
+        repositories=tuple(dict.fromkeys((*names, *([item.repository] if item.repository else [])))),
+        delivered=count,
     )
-
-
-def _repositories(context: FleetContext, item: FleetItem, done: Sequence[int]) -> tuple[str, ...]:
-    names = [context.store.item(number).repository for number in done] if context.spec.sections.deliver.max_open else []
-    return tuple(dict.fromkeys(name for name in (*names, item.repository) if name))
 
 
 def delivered_before(context: FleetContext, item: FleetItem) -> Sequence[DeliveredChange]:
-    """Return what was delivered to the same branch of the same repository, in the order of delivery."""
-    changes = []
-    for each in context.work.deliveries(context.fleet.id):
-        if each.state != "done" or each.kind == "patch" or each.item == item.id:
-            continue
-        other = context.store.item(each.item)
-        if (other.repository, other.base) == (item.repository, item.base) and other.chosen is not None:
-            changes.append(_delivered_change(context, each.key, other))
-    return changes
+    """Return what is delivered to the same branch of the same repository before an item, in the order of delivery."""
+    earlier = context.deliveries.before(context.fleet.id, item)
+    return [DeliveredChange(each.key, each.base, partial(_patch, context, each.patch)) for each in earlier]
 
 
-def _delivered_change(context: FleetContext, key: str, item: FleetItem) -> DeliveredChange:
-    candidate = context.store.candidate(item.chosen or 0)
-    digest = candidate.patch or ""
-    return DeliveredChange(
-        key, candidate.base_commit or item.base_commit, lambda: Patch.parse(context.submissions.patch(digest))
-    )
+def _patch(context: FleetContext, digest: str) -> Patch:
+    return Patch.parse(context.submissions.patch(digest))
 
 
 def _line(error: errors.CoatcheckError) -> str:

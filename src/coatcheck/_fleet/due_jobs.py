@@ -18,18 +18,18 @@ from .._model.fleets import (
     ACTIVE_CANDIDATES,
     FAILED_CANDIDATES,
     SETTLED_ITEMS,
+    SWEPT_CANDIDATES,
     CandidateState,
     FleetState,
     FleetStatus,
     ItemState,
 )
+from .._store.fleet_workers import RECORD_SECONDS
 from . import event_values
 from .context import FleetContext
 from .engine import Job
 from .item_order import ordered_items
 
-# Candidates whose tasks are polled.
-SWEPT_CANDIDATES = (CandidateState.RUNNING, CandidateState.INPUT_REQUIRED)
 # Candidates whose tasks have ended, which the rate of failures is a share of.
 _ENDED = FAILED_CANDIDATES | {CandidateState.ENDED, CandidateState.VERIFIED}
 # How often deliveries that are held are tried again (seconds).
@@ -49,6 +49,7 @@ class DueJobs:
         self._context, self._waits, self._on_status = context, waits, on_status
         self._redriven_at: float | None = None
         self._held_at = context.clock.monotonic()
+        self._recorded_at: float | None = None
         self.status: FleetStatus = context.store.status(context.fleet)
 
     def __call__(self, *, is_tick: bool) -> tuple[Sequence[Job], bool]:
@@ -62,6 +63,7 @@ class DueJobs:
             context.fleet = self.status.fleet
             self._advance()
         if is_tick:
+            self._record_worker()
             if self._on_status is not None:
                 self._on_status(self.status)
             jobs += self._sweeps()
@@ -75,7 +77,16 @@ class DueJobs:
         context, now = self._context, self._context.clock.monotonic()
         if context.deliveries_held and self._waits and now - self._held_at >= HELD_SECONDS:
             context.deliveries_held, self._held_at = "", now
-        return msgspec.structs.replace(context.store.status(context.fleet), deliveries_held=context.deliveries_held)
+        outage = "" if self._waits or not context.outages else context.outage()
+        return msgspec.structs.replace(
+            context.store.status(context.fleet), deliveries_held=context.deliveries_held, outage=outage
+        )
+
+    def _record_worker(self) -> None:
+        now = self._context.clock.monotonic()
+        if self._recorded_at is None or now - self._recorded_at >= RECORD_SECONDS:
+            self._recorded_at = now
+            self._context.workers.record(self._context.fleet.id)
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 
@@ -93,8 +104,10 @@ class DueJobs:
     def _may_submit(self, provider: str) -> bool:
         """Whether the budget permits another task, and an account of the service is not parked."""
         context, now = self._context, self._context.clock.time()
-        tasks, limit = context.budget(provider)
+        tasks, limit, spend = context.budget(provider)
         if tasks is not None and context.fleet.submitted >= tasks:
+            return False
+        if spend is not None and (self.status.spent or 0.0) >= spend:
             return False
         if limit is not None:
             active = context.store.candidates(
@@ -179,6 +192,9 @@ class DueJobs:
         tasks = sections.budget.tasks
         if tasks is not None and context.fleet.submitted >= tasks and counts.get(CandidateState.PLANNED):
             return f"its budget of {tasks} tasks is used"
+        spend = sections.budget.spend
+        if spend is not None and (self.status.spent or 0.0) >= spend and counts.get(CandidateState.PLANNED):
+            return f"its budget of ${spend:.2f} is spent"
         limit = sections.rollout.stop_on_failure
         ended = sum(counts.get(state, 0) for state in _ENDED)
         failed = sum(counts.get(state, 0) for state in FAILED_CANDIDATES)

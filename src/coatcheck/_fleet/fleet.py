@@ -122,6 +122,13 @@ class Fleet(BaseFleet):
         )
         return _run(running)[1]
 
+    def deliver(self, *, on_notice: Callable[[str], None] | None = None) -> FleetStatus:
+        """Deliver what was approved, in the merge order of each repository; return the status.
+
+        *on_notice* gets what went wrong and is tried again.
+        """
+        return _run(self._session.deliver(self.name, on_notice=on_notice))
+
     def status(self) -> FleetStatus:
         """Return how many items and candidates are in each state."""
         return self._control.status(self.name)
@@ -200,6 +207,10 @@ class AsyncFleet(BaseFleet):
             self.spec, confirm=confirm, rebase=rebase, waits=wait, on_status=on_status, on_notice=on_notice
         )
         return status
+
+    async def deliver(self, *, on_notice: Callable[[str], None] | None = None) -> FleetStatus:
+        """Deliver what was approved, as `Fleet.deliver` does."""
+        return await self._session.deliver(self.name, on_notice=on_notice)
 
     async def status(self) -> FleetStatus:
         """Return how many items and candidates are in each state."""

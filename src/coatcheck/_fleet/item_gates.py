@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from .. import errors
 from .._model.fleets import FleetItem, ItemState
-from .._model.gates import Decision, Gate
+from .._model.gates import Decision, Effect, Gate
 from .._review.user_policies import decide_by_policy
 from .._store.gates import GateStore
 from . import event_values
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .._patches.parse import Patch
     from .._protocol.effects import Clock
     from .._review.gate_policies import GatePolicy
-    from .._store.database import Database
+    from .._store.database import Database, Transaction
     from .._store.fleets import FleetStore
     from .sections import ApproveSection
 
@@ -70,13 +70,11 @@ class ItemGates:
         """Decide an open gate by the first of the user's policies that fits; whether one did."""
         return gate.state == "open" and decide_by_policy(self._gates, gate, policies).state != "open"
 
-    def decide(self, fleet: str, key: str, effect: str, *, by: str, why: str | None) -> None:
-        """Decide the open gate of an item, where there is one. Raises `ConflictError` where it was decided otherwise."""
-        for gate in self._gates.list(subject=subject_of(fleet, key)):
-            option = gate.first_option("approve" if effect == "approve" else "reject")
-            if option is not None:
-                self._gates.decide(gate.id, option.id, by=by, via="cli", why=why)
-                self._gates.complete(gate.id)
+    def decide(
+        self, transaction: Transaction, fleet: str, key: str, effect: Effect, *, by: str, why: str | None
+    ) -> None:
+        """Decide the open gate of an item, where there is one, in the transaction that changes the item."""
+        self._gates.decide_open(transaction, subject_of(fleet, key), effect, by=by, via="cli", why=why)
 
     def withdraw(self, fleet: str, key: str, *, why: str) -> None:
         """Close the open gate of an item that needs no decision any more."""

@@ -4,7 +4,7 @@ Invariants:
 
 - what was delivered and is not merged yet counts as if it were merged, in the order of delivery;
 - a change to files that the base branch has changed since is rebased onto the present commit, by 3-way;
-- the clones in which this is tried are private, and are deleted by `close`.
+- the clones in which this is tried are private, are used by one thread at a time, and are deleted by `close`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 from .. import errors
@@ -31,6 +32,16 @@ class DeliveredChange(NamedTuple):
     read: Callable[[], Patch]
 
 
+class _Tried(NamedTuple):
+    """The last change that was tried: its commit on its base, and the result of merging it after *before*."""
+
+    base: str
+    patch: bytes
+    commit: str
+    before: str
+    result: str
+
+
 class Fitted(NamedTuple):
     """A change that merges: the commit to start its branch at, and its patch against that."""
 
@@ -44,6 +55,7 @@ class MergeQueue:
     def __init__(self, repositories: Repositories) -> None:
         self._repositories = repositories
         self._queues: dict[tuple[str, str | None], _RepositoryQueue] = {}
+        self._lock = Lock()
 
     def close(self) -> None:
         """Delete the clones."""
@@ -56,11 +68,12 @@ class MergeQueue:
         """Return the change as it merges after *earlier* ones. Raises `MergeConflictError` where it does not."""
         tip = self._repositories.resolve(name, branch)
         base = base or tip
-        self._repositories.mirror(name, base)
-        queue = self._queue(name, branch, tip, [each.key for each in earlier])
-        queue.add(earlier)
-        commit = queue.require(patch, base)
-        return queue.rebased(base, commit) or Fitted(base, patch)
+        with self._lock:
+            self._repositories.mirror(name, base)
+            queue = self._queue(name, branch, tip, [each.key for each in earlier])
+            queue.add(earlier)
+            commit = queue.require(patch, base)
+            return queue.rebased(base, commit) or Fitted(base, patch)
 
     def _queue(self, name: str, branch: str | None, tip: str, keys: Sequence[str]) -> _RepositoryQueue:
         known = self._queues.pop((name, branch), None)
@@ -82,6 +95,7 @@ class _RepositoryQueue:
         self._clone: Path = self._stack.enter_context(repositories.clone(name, tip))
         self._trial = MergeTrial(self._clone, tip)
         self._keys: list[str] = []
+        self._tried: _Tried | None = None
 
     def close(self) -> None:
         self._stack.close()
@@ -95,17 +109,26 @@ class _RepositoryQueue:
         for change in changes[len(self._keys) :]:
             base = change.base or self._tip
             with suppress(errors.PatchError):
-                self._trial.merge(base, self._trial.commit(change.read(), base))
+                self._add(change.read(), base)
             self._keys.append(change.key)
+
+    def _add(self, patch: Patch, base: str) -> None:
+        """Merge a change; the one that was tried last, which is the next one as a rule, is merged already."""
+        tried = self._tried
+        if tried is not None and (tried.base, tried.patch, tried.before) == (base, bytes(patch), self._trial.result):
+            self._trial.result = tried.result
+        else:
+            self._trial.merge(base, self._trial.commit(patch, base))
 
     def require(self, patch: Patch, base: str) -> str:
         """Return a commit of the change on its base. Raises `MergeConflictError` where it does not merge."""
-        commit = self._trial.commit(patch, base)
+        commit, before = self._trial.commit(patch, base), self._trial.result
         try:
-            MergeTrial(self._clone, self._trial.result).merge(base, commit)
+            result = MergeTrial(self._clone, before).merge(base, commit)
         except MergeConflictError as error:
             error.tip = self._tip
             raise
+        self._tried = _Tried(base, bytes(patch), commit, before, result)
         return commit
 
     def rebased(self, base: str, commit: str) -> Fitted | None:

@@ -62,7 +62,7 @@ def fleet_report(control: FleetControl, name: str) -> FleetReport:
         status=control.store.status(fleet),
         items=control.store.items(fleet.id),
         candidates=control.store.candidates(fleet.id),
-        deliveries=control.work.deliveries(fleet.id),
+        deliveries=control.deliveries.list(fleet.id),
         reviews=control.work.reviews(fleet.id),
         decisions=_decisions(control.log, fleet.name),
     )

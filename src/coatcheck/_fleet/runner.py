@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -15,6 +16,7 @@ from .engine import Handler, Job, Kind
 from .item_order import ordered_items
 from .loop import LoopEngine
 from .merge_queue import MergeQueue
+from .rebased_check import RebasedCheck
 from .reviewing import Review, Reviewer
 from .submission import Submitter
 from .sweep import Sweeper
@@ -35,7 +37,7 @@ class FleetRunner:
             "submit": Submitter(context),
             "sweep": Sweeper(context),
             "review": Reviewer(context, review),
-            "deliver": Deliverer(context, targets, queue),
+            "deliver": Deliverer(context, targets, queue, RebasedCheck(context, review)),
         }
 
     @property
@@ -64,16 +66,32 @@ class FleetRunner:
             on_outage=lambda error: context.notice(f"{error}; it is tried again"),
             patience=SERVER_PATIENCE if context.store.database.dialect == "postgres" else 0.0,
         )
-        await engine.work(self.handlers, self.slots)
-        return msgspec.structs.replace(context.store.status(context.fleet), deliveries_held=context.deliveries_held)
+        try:
+            await engine.work(self.handlers, self.slots)
+        finally:
+            self.leave()
+        return msgspec.structs.replace(
+            context.store.status(context.fleet),
+            deliveries_held=context.deliveries_held,
+            outage="" if waits else context.outage(),
+        )
+
+    def leave(self) -> None:
+        """Record that this process does not work on the fleet any more; a store that cannot be written is left as it is."""
+        with suppress(errors.StoreError):
+            self.context.workers.remove(self.context.fleet.id)
 
     async def deliver(self) -> FleetStatus:
         """Deliver the approved items, in their merge order; return the status of the fleet."""
         context = self.context
-        context.gates.carry_out(context.store, context.fleet.id, context.fleet.name)
-        for state in (ItemState.DELIVERING, ItemState.APPROVED):
-            for each in ordered_items(context, [state]):
-                await self.handlers["deliver"](Job("deliver", each.item.id))
+        context.workers.record(context.fleet.id)
+        try:
+            context.gates.carry_out(context.store, context.fleet.id, context.fleet.name)
+            for state in (ItemState.DELIVERING, ItemState.APPROVED):
+                for each in ordered_items(context, [state]):
+                    await self.handlers["deliver"](Job("deliver", each.item.id))
+        finally:
+            self.leave()
         return msgspec.structs.replace(context.store.status(context.fleet), deliveries_held=context.deliveries_held)
 
     def report(self, job: Job, error: errors.CoatcheckError) -> None:

@@ -76,4 +76,4 @@ def send_back(context: FleetContext, item: FleetItem, begun: FleetDelivery, erro
     why = f"{error}; sent back ({planned.round} of {ROUNDS})"
     now = context.clock.time()
     events = event_values.changed(context.fleet.name, item, ItemState.CONFLICT, now, by=None, why=why)
-    return context.work.send_back(context.fleet.id, begun, planned, why=why, events=events)
+    return context.deliveries.send_back(context.fleet.id, begun, planned, why=why, events=events)

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 
 class Sweep(NamedTuple):
-    """What one round of polling has shown: tasks that ended or need input, and tasks that the service refused."""
+    """What one round of polling has shown: tasks that ended or need input, and tasks that the service refused.
+
+    `outage` is the error of the last poll, where no later one was answered.
+    """
 
     ended: tuple[Task, ...]
     refused: Mapping[TaskRef, errors.CoatcheckError]
     retry_after: float
+    outage: errors.CoatcheckError | None = None
 
 
 class ServiceClient(AsyncClient):
@@ -47,7 +51,7 @@ class ServiceClient(AsyncClient):
         """Poll *refs* in one round."""
         poller = await self._open_poller()
         ended = await self._do(emitted(poller.poll_once(refs)), "while polling")
-        return Sweep(tuple(ended), dict(poller.refused), poller.retry_after)
+        return Sweep(tuple(ended), dict(poller.refused), poller.retry_after, poller.outage)
 
     async def pause(self, age: float) -> float:
         """Return the estimated pause in seconds between two rounds, for tasks of this age."""

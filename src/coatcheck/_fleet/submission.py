@@ -22,18 +22,13 @@ from .._model.tasks import TaskSpec
 from .._store.journal import SubmissionState
 from .._store.processes import is_submitting
 from . import fleet_events
-from .context import FleetContext
+from .context import NOT_REACHED, NOT_USABLE, NOT_USABLE_SECONDS, FleetContext
 from .engine import Job
 from .environments import target_of
 from .follow_up import send_follow_up
 from .quota import QuotaReader
 from .services import ServiceClient
 from .usable import message_of
-
-# The account is parked for as long where it cannot be used (seconds): a person has to act, and the next run tries it.
-NOT_USABLE_SECONDS = 600.0
-NOT_USABLE = "it cannot be used: "
-NOT_REACHED = "it was not reached: "
 
 
 class Submitter:
@@ -143,6 +138,7 @@ class Submitter:
         """Record the task that the journal has."""
         if known.ref is None:
             return False
+        self._context.outages.pop(f"{candidate.provider}/{candidate.account or ''}", None)
         events = fleet_events.submitted(self._context, candidate, known.ref)
         return self._context.submissions.record_task(
             candidate.id, known.ref, before=CandidateState.SUBMITTING, events=events
@@ -177,6 +173,7 @@ class Submitter:
             return False
         if isinstance(error, errors.SubmissionUncertainError | errors.UnsupportedError):
             return self._end(candidate, CandidateState.UNCERTAIN, str(error))
+        self._context.record_outage(f"{candidate.provider}/{candidate.account or ''}", error)
         self._context.notice(f"{candidate.provider}: the outcome of a submission is searched again: {error}")
         return False
 

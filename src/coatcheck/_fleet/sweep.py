@@ -1,7 +1,8 @@
 """Poll the running tasks of an account in one round, and record those that have ended.
 
 The pause between rounds is the estimated one for the service (`_engine/schedule.py`), within the limits of
-`FleetOptions.sweep`, and as long as the service requires.
+`FleetOptions.sweep`, and as long as the service requires. A service that does not answer is recorded as an outage
+(`FleetContext.record_outage`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class Sweeper:
         pause = self._context.options.sweep[1]  # also where the round fails
         try:
             is_changed, pause = await self._poll(provider, account)
+        except errors.CoatcheckError as error:
+            self._context.record_outage(str(job.id), error)
+            raise
         finally:
             self._context.sweeps.plan(self._context.fleet.id, provider, account, seconds=pause)
         return is_changed
@@ -57,6 +61,10 @@ class Sweeper:
             return False, longest
         client = context.services.client(provider, account)
         sweep = await client.sweep(running)
+        if sweep.outage is None:
+            context.outages.pop(f"{provider}/{account}", None)
+        else:
+            context.record_outage(f"{provider}/{account}", sweep.outage)
         changes = [self._record(running[task.ref], task) for task in sweep.ended if task.ref in running]
         changes += [self._refuse(running[ref], error) for ref, error in sweep.refused.items() if ref in running]
         resumed = running.keys() - {task.ref for task in sweep.ended} - sweep.refused.keys()
@@ -85,7 +93,7 @@ class Sweeper:
             state = CandidateState.EMPTY
         reason = None if patch is not None else _reason(task, state)
         base = task.outcome.base_commit if task.outcome else None
-        return self._end(candidate, state, patch, base, reason)
+        return self._end(candidate, state, patch, base, reason, cost=cost_of(task))
 
     def _refuse(self, candidate: FleetCandidate, error: errors.CoatcheckError) -> bool:
         return self._end(candidate, CandidateState.FAILED, None, None, str(error))
@@ -97,11 +105,13 @@ class Sweeper:
         patch: Patch | None,
         base: str | None,
         reason: str | None,
+        *,
+        cost: float | None = None,
     ) -> bool:
         context = self._context
         events = fleet_events.ended(context, candidate, state, reason)
         is_changed = context.submissions.record_end(
-            context.fleet.id, candidate, state, patch=patch, base_commit=base, error=reason, events=events
+            context.fleet.id, candidate, state, patch=patch, base_commit=base, error=reason, cost=cost, events=events
         )
         context.has_failed = context.has_failed or state in FAILED_CANDIDATES
         if context.work.is_settled(candidate.item):
@@ -112,6 +122,12 @@ class Sweeper:
         """Record that a task which needed input runs again."""
         if candidate.state is CandidateState.INPUT_REQUIRED:
             self._context.store.change_candidate(candidate.id, candidate.state, CandidateState.RUNNING, error=None)
+
+
+def cost_of(task: Task) -> float | None:
+    """Return what a task has cost in US dollars, None where its service does not report that."""
+    costs = [notice.cost for notice in task.notices if notice.kind == "usage" and notice.cost is not None]
+    return sum(costs) if costs else None
 
 
 def _patch_of(task: Task) -> Patch | None:

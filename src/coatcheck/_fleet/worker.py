@@ -79,7 +79,10 @@ class FleetWorker:
             on_notice=context.notice,
             heartbeat=context.options.heartbeat,
         )
-        await engine.work(handlers, runner.slots)
+        try:
+            await engine.work(handlers, runner.slots)
+        finally:
+            runner.leave()
 
 
 class WorkerDue:

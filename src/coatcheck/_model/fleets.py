@@ -84,7 +84,7 @@ ITEM_CHANGES: Mapping[ItemState, frozenset[ItemState]] = {
 _ENDS = frozenset({_C.ENDED, _C.EMPTY, _C.FAILED, _C.CANCELLED, _C.EXPIRED})
 CANDIDATE_CHANGES: Mapping[CandidateState, frozenset[CandidateState]] = {
     _C.PLANNED: frozenset({_C.SUBMITTING, _C.CANCELLED}),
-    _C.SUBMITTING: frozenset({_C.RUNNING, _C.PLANNED, _C.FAILED, _C.UNCERTAIN}),
+    _C.SUBMITTING: frozenset({_C.RUNNING, _C.PLANNED, _C.FAILED, _C.UNCERTAIN, _C.CANCELLED}),
     _C.RUNNING: _ENDS | {_C.INPUT_REQUIRED},
     _C.INPUT_REQUIRED: _ENDS | {_C.RUNNING},
     _C.ENDED: frozenset({_C.VERIFIED}),
@@ -99,6 +99,8 @@ CANDIDATE_CHANGES: Mapping[CandidateState, frozenset[CandidateState]] = {
 SETTLED_ITEMS = frozenset({_I.DELIVERED, _I.REJECTED, _I.EXHAUSTED, _I.CANCELLED, _I.FAILED})
 # Candidates that a service may still work on.
 ACTIVE_CANDIDATES = frozenset({_C.SUBMITTING, _C.RUNNING, _C.INPUT_REQUIRED})
+# Candidates whose tasks are polled.
+SWEPT_CANDIDATES = (_C.RUNNING, _C.INPUT_REQUIRED)
 # Candidates without a change to choose, which count as failures. A full quota is none.
 FAILED_CANDIDATES = frozenset({_C.EMPTY, _C.FAILED, _C.EXPIRED, _C.UNCERTAIN})
 
@@ -180,6 +182,7 @@ class FleetCandidate(Value, frozen=True, kw_only=True):
     error: str | None = None
     round: int = 0
     follows: TaskRef | None = None
+    cost: float | None = None
 
     _json: ClassVar[JsonFields] = {
         "id": "its number in the store",
@@ -198,6 +201,7 @@ class FleetCandidate(Value, frozen=True, kw_only=True):
         "error": "why it has no change to choose",
         "round": "how often the change of the item had been sent back because of a conflict",
         "follows": "the task that it is a message to, where it is no new task",
+        "cost": "what its task has cost, in US dollars, where the service reports that",
     }
 
 
@@ -235,7 +239,7 @@ class FleetDelivery(Value, frozen=True, kw_only=True):
         "item": "the number of its item",
         "key": "FLEET/KEY, which is delivered once",
         "kind": "pull_request, branch or patch",
-        "state": "begun, done, failed, or sent back because of a conflict",
+        "state": "begun, reserved (it is being made), done, failed, or sent back because of a conflict",
         "branch": "the branch",
         "commit": "the commit",
         "url": "the pull request, or the path of the patch file",
@@ -258,7 +262,10 @@ class FleetStatus(Value, frozen=True, kw_only=True):
     """A fleet at one moment: how many items and candidates are in each state, and its accounts.
 
     `waits_for_wave` means that the waves that have begun are finished and the next one waits for a decision.
-    `deliveries_held` says why approved items are not delivered now: as many pull requests are open as allowed.
+    `deliveries_held` says why approved items are not delivered now: as many pull requests are open as allowed. `outage`
+    says why no task that is under way could be polled for a quarter of an hour. `has_worker` is whether a process works
+    on the fleet, None where that was not asked. `spent` is what tasks have cost in US dollars, None where no service has
+    reported a cost, and `unknown_costs` how many ended tasks have none then.
     """
 
     fleet: FleetRecord
@@ -267,6 +274,10 @@ class FleetStatus(Value, frozen=True, kw_only=True):
     accounts: tuple[FleetAccount, ...] = ()
     waits_for_wave: bool = False
     deliveries_held: str = ""
+    outage: str = ""
+    has_worker: bool | None = None
+    spent: float | None = None
+    unknown_costs: int = 0
 
     _json: ClassVar[JsonFields] = {
         "fleet": "fleet object",
@@ -276,13 +287,17 @@ class FleetStatus(Value, frozen=True, kw_only=True):
         "accounts": "account objects",
         "waits_for_wave": "whether the next wave waits for a decision",
         "deliveries_held": "why approved items are not delivered now, after a run",
+        "outage": "why no task could be polled for 15 minutes, after a run",
+        "spent": "what its tasks have cost, in US dollars; null where no service has reported a cost",
+        "unknown_costs": "how many ended tasks have no cost, where others have one",
+        "has_worker": "whether a process works on it; null where that does not matter",
     }
 
     @property
     def is_active(self) -> bool:
         """Whether tasks are under way, or items are being decided or delivered."""
         moving = (ItemState.RANKED, ItemState.DELIVERING, *(() if self.deliveries_held else (ItemState.APPROVED,)))
-        active = (CandidateState.SUBMITTING, CandidateState.RUNNING)
+        active = () if self.outage else (CandidateState.SUBMITTING, CandidateState.RUNNING)
         return any(self.items.get(each) for each in moving) or any(self.candidates.get(each) for each in active)
 
     @property
@@ -293,6 +308,11 @@ class FleetStatus(Value, frozen=True, kw_only=True):
     @property
     def outcome(self) -> FleetOutcome:
         """Return what the fleet needs, or how it has ended."""
+        outcome = self._outcome
+        return FleetOutcome.STOPPED if outcome is FleetOutcome.RUNNING and self.has_worker is False else outcome
+
+    @property
+    def _outcome(self) -> FleetOutcome:
         is_waiting = any(self.items.get(each) for each in (ItemState.WAITING, ItemState.CONFLICT))
         if self.is_active:
             return FleetOutcome.RUNNING
@@ -306,8 +326,8 @@ class FleetStatus(Value, frozen=True, kw_only=True):
             or self.candidates.get(CandidateState.INPUT_REQUIRED)
         ):
             return FleetOutcome.WAITING
-        if self.candidates.get(CandidateState.PLANNED):
-            return FleetOutcome.PARKED if self.parked_until else FleetOutcome.RUNNING
+        if self.outage or self.candidates.get(CandidateState.PLANNED):
+            return FleetOutcome.PARKED if self.outage or self.parked_until else FleetOutcome.RUNNING
         if any(self.items.get(each) for each in (ItemState.FAILED, ItemState.EXHAUSTED, ItemState.OPEN)):
             return FleetOutcome.FAILURES
         return FleetOutcome.STOPPED if self.items.get(ItemState.CANCELLED) else FleetOutcome.DELIVERED

@@ -19,6 +19,9 @@ Effect: TypeAlias = Literal["approve", "reject"]
 OnExpiry: TypeAlias = Literal["reject", "approve", "hold"]
 Via: TypeAlias = Literal["cli", "library", "mcp", "webhook", "acp", "web", "policy", "expiry"]
 
+# What a wait does about a plan: approve it, end the wait, or continue since another process sends the approval.
+PlanDecision: TypeAlias = bool | Literal["sent"]
+
 KINDS: tuple[GateKind, ...] = ("plan", "permission", "question", "submission", "apply", "wave", "delivery")
 STATES: tuple[GateState, ...] = ("open", "approved", "rejected", "expired", "withdrawn")
 # Of these a subject has one open gate at most: one with another digest replaces it.

@@ -36,6 +36,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     the cache (HTTP 304). With ``idempotent=True`` it may be retried with any method: it carries a key by which the
     service recognises it. `timeout` is in seconds for the whole request; None takes the client's.
     `at_most` lowers either, for a wait whose deadline comes first; it does not concern a streamed response.
+    `channel` is what an `Open` asks for; its response has a `stream` for `Send`, `Receive` and `Close`.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     timeout: float | None = None
     at_most: float | None = None
     url: str = ""
+    channel: Open | None = None
 
     _secret_headers: ClassVar[frozenset[str]] = frozenset(
         {"authorization", "cookie", "x-goog-api-key", "x-api-key", "proxy-authorization"}
@@ -84,6 +86,73 @@ class Read(msgspec.Struct, frozen=True, gc=False):
     """Return the next chunk of a streamed response; ``b""`` is its end (the end of a stream, never of a task)."""
 
     stream: Any
+
+
+class Open(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Open a channel, over which both sides send messages: a WebSocket, a Unix socket, or a program started here.
+
+    The scheme of the origin's base URL decides: ``ws`` and ``wss`` (RFC 6455), ``unix`` (``unix:///path/of/socket``),
+    ``stdio`` (the program `command`). A message is a WebSocket message, or with `is_lines`, and always for a program,
+    a line. The handshake passes through the login and the retries as a GET request does. Returns a `Response`: with status 101 and the
+    channel as its `stream`, or as the service sent it in place of a channel; `coatcheck.provider.channel_of` checks it.
+
+    `timeout` is in seconds, for the handshake; None takes the client's. A program
+    runs until the client is closed: later `Open` effects of the same command use it when its present user has closed
+    the channel, one after the other.
+    """
+
+    path: str = ""
+    query: Pairs = ()
+    headers: Pairs = ()
+    subprotocols: tuple[str, ...] = ()
+    origin: str = "api"
+    command: tuple[str, ...] = ()
+    is_lines: bool = False
+    is_public: bool = False
+    timeout: float | None = None
+
+    def to_request(self) -> Request:
+        """Return the request that opens the channel."""
+        return Request(
+            "GET",
+            self.path,
+            self.query,
+            self.headers,
+            origin=self.origin,
+            is_public=self.is_public,
+            timeout=self.timeout,
+            channel=self,
+        )
+
+
+class Send(msgspec.Struct, frozen=True, gc=False):
+    """Send one message. With `is_change` it may create or change something, so it must not be sent twice.
+
+    Raises `TransportError`, with `request_sent` False where the channel had ended before.
+    """
+
+    channel: Any
+    message: bytes
+    is_change: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Send {len(self.message)} bytes>"
+
+
+class Receive(msgspec.Struct, frozen=True, gc=False):
+    """Return the next message, None at the orderly end of the channel.
+
+    Raises `TransportTimeoutError` after `timeout` seconds; the channel can be used afterwards.
+    """
+
+    channel: Any
+    timeout: float
+
+
+class Close(msgspec.Struct, frozen=True, gc=False):
+    """Close a channel. A script that ends, however it does, closes its channels as well."""
+
+    channel: Any
 
 
 class Sleep(msgspec.Struct, frozen=True, gc=False):
@@ -132,11 +201,12 @@ class Emit(msgspec.Struct, frozen=True, gc=False):
     value: Any
 
 
-Effect: TypeAlias = Request | Read | Sleep | Call | Exclusive | Together | Emit
-Exchange: TypeAlias = Generator[Request | Read, Any, T]
-Events: TypeAlias = Generator[Request | Read | Emit, Any, None]
+ChannelEffect: TypeAlias = Open | Send | Receive | Close
+Effect: TypeAlias = Request | Read | Sleep | Call | Exclusive | Together | Emit | ChannelEffect
+Exchange: TypeAlias = Generator[Request | Read | ChannelEffect, Any, T]
+Events: TypeAlias = Generator[Request | Read | Emit | ChannelEffect, Any, None]
 Script: TypeAlias = Generator[Effect, Any, T]
-Send: TypeAlias = Callable[[Request], Script[Response]]
+Sender: TypeAlias = Callable[[Request], Script[Response]]
 
 
 class Clock(Protocol):
@@ -160,6 +230,6 @@ class Clock(Protocol):
 
 
 def transmit(request: Request) -> Script[Response]:
-    """Send one request without retries: the innermost `Send`."""
+    """Send one request without retries: the innermost `Sender`."""
     response: Response = yield request
     return response

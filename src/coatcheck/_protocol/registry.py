@@ -29,6 +29,7 @@ BUILT_IN = {
     "aws_lambda": "coatcheck.providers.aws_lambda:executions",
     "aws_lambda_async": "coatcheck.providers.aws_lambda:invocations",
     "codex": "coatcheck.providers.codex:codex",
+    "codex_app_server": "coatcheck.providers.codex_app_server:codex_app_server",
     "copilot": "coatcheck.providers.copilot:copilot",
     "github_actions": "coatcheck.providers.github_actions:github_actions",
     "jules": "coatcheck.providers.jules:jules",

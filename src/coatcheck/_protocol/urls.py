@@ -23,7 +23,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 UNPERFORMED_REDIRECTS = frozenset({307, 308})
 _QUERY_PASSWORD = re.compile(r"(?<=[?&])(?:password|sslpassword)=[^&]*&?", re.IGNORECASE)
 _PASSWORD = re.compile(r"((?:^|\s)(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|\S+)", re.IGNORECASE)
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _BASE_URL = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 
 

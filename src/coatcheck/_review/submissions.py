@@ -5,7 +5,8 @@ Invariants:
 - a submission is sent only by the process that recorded its intent for the review (`_store/reviews.py`), so that a
   review that is continued, by whatever process, sends nothing twice;
 - a submission that may have created a task is searched for, and never sent again;
-- an error of a service is a result of its submissions: the other services are not affected;
+- an error of a service is a result of its submissions: the other services are not affected; what it may accept later,
+  such as after its quota was reset, is sent when the review is continued;
 - an interruption records nothing: what was under way is found by the next call.
 """
 
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
     from .._store.reviews import ReviewStore, StoredReview
     from .services import Services
 
+# Errors that may have passed when a review is continued: a quota that was used, a service that did not answer, a login
+# that is missing.
+TRANSIENT = (
+    errors.RateLimitError,
+    errors.ProviderUnavailableError,
+    errors.TransportError,
+    errors.CredentialsError,
+    errors.AuthenticationError,
+)
 # The text of an error of a service.
 Describe: TypeAlias = Callable[[errors.CoatcheckError, str], str]
 
@@ -162,8 +172,13 @@ class ReviewRun:
         )
 
     def _refused(self, submission: ReviewSubmission, error: errors.CoatcheckError) -> SubmissionResult:
-        """Record that a submission certainly created no task, unless it was this process that ended it."""
+        """Record that a submission certainly created no task, unless it was this process that ended it.
+
+        After an error that passes (`TRANSIENT`) it stays planned: the next call sends it.
+        """
         message = self._describe(error, submission.provider)
+        if isinstance(error, TRANSIENT):
+            return SubmissionResult(submission, error=errors.CoatcheckError(message))
         if not self._threads.is_stopped:
             self._store.record_error(self.review.name, submission.number, message)
         failed = msgspec.structs.replace(submission, error=message, state=SubmissionState.FAILED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -18,6 +19,7 @@ from .._protocol.provider import Capabilities, TaskFilter
 from .async_driver import AsyncDriver, aiterate, aperform
 from .background_refresh import BackgroundRefresh
 from .base_client import BaseClient, Seconds, interval_of, seconds
+from .channel_transport import AsyncChannelTransport
 from .driver import closed_client
 from .session import DEFAULT_TIMEOUT, Session, spec_of
 from .transport import AsyncTransport
@@ -25,6 +27,7 @@ from .transport import AsyncTransport
 if TYPE_CHECKING:
     from .._engine.submit import ResumedSubmission
     from .._model.events import TaskEvent
+    from .._model.gates import PlanDecision
     from .token_manager import AsyncTokenManager
 
 T = TypeVar("T")
@@ -64,6 +67,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
             session, driver = self._opened
             await driver.settle()  # first, so that a refresh that has begun keeps its answer
             driver.close()
+            await driver.aclose_channels()
             if session.has_journal:
                 await asyncio.to_thread(session.close)  # which waits for a transaction
         if self._transport is not None:
@@ -120,7 +124,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
         timeout: Seconds | None = DEFAULT_TIMEOUT,
         interval: Seconds | Interval | None = None,
         first: bool = False,
-        approve: Callable[[Task], bool] | None = None,
+        approve: Callable[[Task], PlanDecision] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Wait until a task has ended or needs input, and return it. Step 2/2.
@@ -129,7 +133,8 @@ class AsyncClient(BaseClient[AsyncTransport]):
         None waits without limit. *interval* is the pause between polls (seconds or `timedelta`), or a function from the
         task's age to the pause, both in seconds; None takes a schedule that is estimated from earlier tasks.
         With several attempts all must have ended, or with *first* any.
-        *approve* is called with each task whose plan waits for approval: True approves the plan and continues the wait.
+        *approve* is called with each task whose plan waits for approval: True approves the plan and continues the wait,
+        "sent" continues it because another process approves the plan.
         *on_change* is called with the task whenever it has changed. Raises `WaitTimeoutError`, whose `ref` is all that
         is needed to wait again: the task is still running.
         """
@@ -174,7 +179,7 @@ class AsyncClient(BaseClient[AsyncTransport]):
         timeout: Seconds | None = DEFAULT_TIMEOUT,
         interval: Seconds | Interval | None = None,
         first: bool = False,
-        approve: Callable[[Task], bool] | None = None,
+        approve: Callable[[Task], PlanDecision] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Submit a task and wait for its end. Steps 1/2 and 2/2 in one call: it takes minutes or hours.
@@ -387,7 +392,12 @@ class AsyncClient(BaseClient[AsyncTransport]):
             session = Session(self._options)
             if self._transport is None:
                 self._transport = _transport(session)
-            driver = AsyncDriver(self._transport, session.clock, max_in_flight=self._options.max_in_flight)
+            driver = AsyncDriver(
+                self._transport,
+                session.clock,
+                max_in_flight=self._options.max_in_flight,
+                channels=partial(_channels, session),
+            )
             self._opened = session, driver
             if self._background_refresh is not None:
                 self._background_refresh.refresh_when_known(session.credentials, driver)
@@ -395,6 +405,12 @@ class AsyncClient(BaseClient[AsyncTransport]):
 
     def _do(self, script: Script[T], doing: str, ref: object = "") -> Coroutine[Any, Any, T]:
         return aperform(script, self._driver, doing=doing, ref=ref)
+
+
+def _channels(session: Session) -> AsyncChannelTransport:
+    from .channel_opener import AsyncChannelOpener  # with the first channel
+
+    return AsyncChannelOpener(session.transport_options())
 
 
 def _transport(session: Session) -> AsyncTransport:

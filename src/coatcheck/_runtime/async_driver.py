@@ -20,8 +20,24 @@ from typing import Any, TypeVar
 
 from .. import errors
 from .._files.locks import LockSet
-from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
-from .driver import closed_client
+from .._protocol.effects import (
+    Call,
+    Clock,
+    Close,
+    Emit,
+    Exclusive,
+    Open,
+    Read,
+    Receive,
+    Request,
+    Response,
+    Script,
+    Send,
+    Sleep,
+    Together,
+)
+from .channel_transport import AsyncChannelTransport
+from .driver import LOCAL, channels_of, closed_client, no_channels
 from .system_clock import SystemClock, round_to_grid
 from .transport import AsyncTransport
 
@@ -29,10 +45,18 @@ T = TypeVar("T")
 
 
 class AsyncDriver:
-    """Performs the effects of asynchronous scripts."""
+    """Performs the effects of asynchronous scripts; *channels* makes what opens channels, unless the transport does."""
 
-    def __init__(self, transport: AsyncTransport, clock: Clock, *, max_in_flight: int) -> None:
+    def __init__(
+        self,
+        transport: AsyncTransport,
+        clock: Clock,
+        *,
+        max_in_flight: int,
+        channels: Callable[[], AsyncChannelTransport] | None = None,
+    ) -> None:
         self._transport, self._clock = transport, clock
+        self._make_channels, self._channels = channels, channels_of(transport)
         self.slots = asyncio.Semaphore(max_in_flight)
         self._unfinished: set[asyncio.Task[Any]] = set()
         self._sleeps: set[asyncio.Future[None]] = set()
@@ -43,13 +67,17 @@ class AsyncDriver:
             Read: lambda effect: effect.stream.aread(),
             Sleep: lambda effect: sleep(effect.seconds),
             Call: lambda effect: asyncio.to_thread(effect.function),
+            Open: lambda effect: self._request(effect.to_request()),
+            Send: lambda effect: effect.channel.asend(effect.message),
+            Receive: lambda effect: effect.channel.areceive(effect.timeout),
+            Close: lambda effect: effect.channel.aclose(),
             Exclusive: lambda effect: self._whole(effect) if effect.is_whole else self._exclusive(effect),
             Together: lambda effect: asyncio.gather(*map(self._outcome, effect.scripts)),
         }
 
     def answer(self, effect: Any) -> Awaitable[Any]:
         """Do one thing. Raises `ConfigurationError` once the client is closed."""
-        if self._is_closed and type(effect) is not Call:
+        if self._is_closed and type(effect) not in LOCAL:
             raise closed_client()
         return self._answers[type(effect)](effect)
 
@@ -80,8 +108,23 @@ class AsyncDriver:
         """Send a request for which a slot is held."""
         if self._is_closed:
             raise closed_client()
+        if request.channel is not None:
+            return await self._open_channel(request)
         response: Response = await self._transport.send(request)
         return response
+
+    async def _open_channel(self, request: Request) -> Response:
+        if self._channels is None and self._make_channels is not None:
+            self._channels = self._make_channels()
+        if self._channels is None:
+            raise no_channels()
+        response: Response = await self._channels.open_channel(request)
+        return response
+
+    async def aclose_channels(self) -> None:
+        """Close every channel, which ends waits for a message."""
+        if self._channels is not None:
+            await self._channels.aclose_channels()
 
     async def _exclusive(self, effect: Exclusive) -> Any:
         locks = LockSet(effect.lock.paths, timeout=effect.lock.timeout, monotonic=self._clock.monotonic)
@@ -211,6 +254,8 @@ async def _do(
         how = partial(_send, answer)
     if (stream := getattr(answer, "stream", None)) is not None:
         streams.append(stream)
+    elif type(effect) is Close and effect.channel in streams:
+        streams.remove(effect.channel)
     if _cancellations() > cancelled:
         raise asyncio.CancelledError
     return how

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -16,6 +17,7 @@ from .._model.usage import Usage
 from .._protocol.effects import Script
 from .._protocol.provider import Capabilities, TaskFilter
 from .base_client import BaseClient, Seconds, interval_of, seconds
+from .channel_transport import ChannelTransport
 from .driver import Driver, closed_client, iterate, perform
 from .session import DEFAULT_TIMEOUT, Session, spec_of
 from .transport import CancellableTransport, Transport
@@ -23,6 +25,7 @@ from .transport import CancellableTransport, Transport
 if TYPE_CHECKING:
     from .._engine.submit import ResumedSubmission
     from .._model.events import TaskEvent
+    from .._model.gates import PlanDecision
     from .token_manager import TokenManager
 
 T = TypeVar("T")
@@ -111,7 +114,7 @@ class Client(BaseClient[Transport]):
         timeout: Seconds | None = DEFAULT_TIMEOUT,
         interval: Seconds | Interval | None = None,
         first: bool = False,
-        approve: Callable[[Task], bool] | None = None,
+        approve: Callable[[Task], PlanDecision] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Wait until a task has ended or needs input, and return it. Step 2/2.
@@ -120,7 +123,8 @@ class Client(BaseClient[Transport]):
         None waits without limit. *interval* is the pause between polls (seconds or `timedelta`), or a function from the
         task's age to the pause, both in seconds; None takes a schedule that is estimated from earlier tasks.
         With several attempts all must have ended, or with *first* any.
-        *approve* is called with each task whose plan waits for approval: True approves the plan and continues the wait.
+        *approve* is called with each task whose plan waits for approval: True approves the plan and continues the wait,
+        "sent" continues it because another process approves the plan.
         *on_change* is called with the task whenever it has changed. Raises `WaitTimeoutError`, whose `ref` is all that
         is needed to wait again: the task is still running.
         """
@@ -164,7 +168,7 @@ class Client(BaseClient[Transport]):
         timeout: Seconds | None = DEFAULT_TIMEOUT,
         interval: Seconds | Interval | None = None,
         first: bool = False,
-        approve: Callable[[Task], bool] | None = None,
+        approve: Callable[[Task], PlanDecision] | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Submit a task and wait for its end. Steps 1/2 and 2/2 in one call: it takes minutes or hours.
@@ -373,10 +377,11 @@ class Client(BaseClient[Transport]):
 
     def _new_driver(self, session: Session) -> Driver:
         limit = self._options.max_in_flight
+        channels = partial(_channels, session)
         if self._transport is not None:
-            return Driver(self._transport, session.clock, max_in_flight=limit)
+            return Driver(self._transport, session.clock, max_in_flight=limit, channels=channels)
         self._transport, main = _transports(session)
-        return Driver(self._transport, session.clock, max_in_flight=limit, is_native=True, main=main)
+        return Driver(self._transport, session.clock, max_in_flight=limit, is_native=True, main=main, channels=channels)
 
     def _do(self, script: Script[T], doing: str) -> T:
         try:
@@ -384,6 +389,12 @@ class Client(BaseClient[Transport]):
         except errors.CoatcheckError as error:
             error.add_note(doing)  # a suspended exchange is not in the traceback
             raise
+
+
+def _channels(session: Session) -> ChannelTransport:
+    from .channel_opener import ChannelOpener  # with the first channel
+
+    return ChannelOpener(session.transport_options())
 
 
 def _transports(session: Session) -> tuple[Transport, CancellableTransport | None]:

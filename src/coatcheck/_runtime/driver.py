@@ -5,6 +5,7 @@ Invariants:
 - However a script ends, its streams are closed and its locks released.
 - At most `max_in_flight` requests are in flight at once, whichever threads send them.
 - `Driver.close` ends sleeps in other threads; from then on every effect but a local call raises `ConfigurationError`.
+- Channels are closed when their script ends, and all of them by `Driver.close`, which ends waits for a message.
 - Ctrl-C ends a request of the main thread at once (`interrupts`). A script that must be performed to its end
   (`Exclusive.is_whole`) is given `interrupts.GRACE` seconds, and continues in the background after them; `close` waits for it.
 """
@@ -19,7 +20,25 @@ from typing import Any, TypeVar
 
 from .. import errors
 from .._files.locks import LockSet
-from .._protocol.effects import Call, Clock, Emit, Exclusive, Read, Request, Response, Script, Sleep, Together
+from .._protocol.effects import (
+    Call,
+    Clock,
+    Close,
+    Emit,
+    Exclusive,
+    Open,
+    Read,
+    Receive,
+    Request,
+    Response,
+    Script,
+    Send,
+    Sleep,
+    Together,
+)
+from .._protocol.hosts import is_loopback
+from .._protocol.urls import origin_of
+from .channel_transport import ChannelTransport
 from .interrupts import GRACE, Interruptible
 from .system_clock import SystemClock
 from .transport import CancellableTransport, Transport
@@ -27,7 +46,7 @@ from .transport import CancellableTransport, Transport
 # What changes nothing (RFC 9110, section 9.2.1) may be sent again after a signal cancelled it.
 SAFE = frozenset({"GET", "HEAD"})
 # Effects that a closed client still performs.
-LOCAL = frozenset({Call, Emit})
+LOCAL = frozenset({Call, Close, Emit})
 
 T = TypeVar("T")
 
@@ -53,6 +72,7 @@ class Driver:
     """Performs the effects of blocking scripts; threads may share one.
 
     *is_native* means that signals do not interrupt the transport; any other is called in the calling thread.
+    *channels* makes what opens channels, unless the transport does.
     *main* is the transport of the main thread, which can cancel a request; its connections are not shared with other threads.
     """
 
@@ -64,8 +84,10 @@ class Driver:
         max_in_flight: int | None = None,
         is_native: bool = False,
         main: CancellableTransport | None = None,
+        channels: Callable[[], ChannelTransport] | None = None,
     ) -> None:
         self._transport, self._main, self._clock = transport, main, clock
+        self._make_channels, self._channels = channels, channels_of(transport)
         self._slots, self._interrupts = Slots(max_in_flight), Interruptible(is_needed=is_native)
         self._closed, self._finished = Event(), Condition()
         self._whole: set[int] = set()  # threads that perform what must be performed to its end
@@ -74,6 +96,10 @@ class Driver:
             Read: lambda effect: self._interrupts.perform(effect.stream.read),
             Sleep: lambda effect: self._sleep(effect.seconds),
             Call: lambda effect: effect.function(),
+            Open: lambda effect: self._request(effect.to_request()),
+            Send: lambda effect: effect.channel.send(effect.message),
+            Receive: lambda effect: effect.channel.receive(effect.timeout),
+            Close: lambda effect: self.end_stream(effect.channel),
             Emit: lambda _: None,  # the caller of `iterate` has it
             Exclusive: self._exclusive,
             Together: lambda effect: [self._outcome(script) for script in effect.scripts],
@@ -96,6 +122,10 @@ class Driver:
         """
         self._closed.set()
         with self._finished:
+            channels = self._channels
+        if channels is not None:
+            channels.close_channels()
+        with self._finished:
             self._finished.wait_for(lambda: not self._whole, timeout=GRACE)
             if not self._whole:
                 self._transport.close()
@@ -110,12 +140,24 @@ class Driver:
             return self._send(request)
 
     def _send(self, request: Request) -> Response:
+        if request.channel is not None:
+            return self._open_channel(request)
         main = self._main
         if main is None or not self._interrupts.is_main_thread:
             return self._interrupts.perform(partial(self._transport.send, request))
         if request.method in SAFE and not request.stream:
             return self._interrupts.perform_here(partial(main.send, request), cancel=partial(main.cancel, request))
         return self._interrupts.perform(partial(main.send, request))
+
+    def _open_channel(self, request: Request) -> Response:
+        with self._finished:
+            if self._channels is None and self._make_channels is not None:
+                self._channels = self._make_channels()
+        if self._channels is None:
+            raise no_channels()
+        opening: Callable[[], Response] = partial(self._channels.open_channel, request)
+        host = origin_of(request.url)[1]  # a signal interrupts everything but the resolution of a name
+        return opening() if not host or is_loopback(host) else self._interrupts.perform(opening)
 
     def _sleep(self, seconds: float) -> None:
         if type(self._clock) is not SystemClock or get_ident() in self._whole:
@@ -198,6 +240,8 @@ def _continue(script: Script[Any], effect: Any, driver: Driver, streams: list[An
         return script.throw(error)
     if (stream := getattr(answer, "stream", None)) is not None:
         streams.append(stream)
+    elif type(effect) is Close and effect.channel in streams:
+        streams.remove(effect.channel)
     return script.send(answer)
 
 
@@ -205,6 +249,16 @@ def _end(script: Script[Any], driver: Driver, streams: list[Any]) -> None:
     script.close()
     for stream in streams:
         driver.end_stream(stream)
+
+
+def channels_of(transport: object) -> Any:
+    """Return *transport* where it opens channels itself, as emulators do; else None."""
+    return transport if hasattr(transport, "open_channel") else None
+
+
+def no_channels() -> errors.ConfigurationError:
+    """Return the error for a driver that opens no channels."""
+    return errors.ConfigurationError("this transport opens no channels", remedy="use the transport of the client")
 
 
 def closed_client() -> errors.ConfigurationError:

@@ -14,7 +14,7 @@ import enum
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, SupportsBytes, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -52,7 +52,8 @@ def _fields(value: msgspec.Struct, keep: Callable[[bytes], str]) -> list[tuple[s
         attribute = getattr(value, name)
         if name in NOT_KEPT or (type(attribute) is type(default) and attribute == default):
             continue
-        if isinstance(attribute, SupportsBytes) and not isinstance(attribute, bytes):  # a patch
+        # A patch; `isinstance(attribute, SupportsBytes)` takes 40 µs on Python 3.11.
+        if hasattr(type(attribute), "__bytes__") and not isinstance(attribute, bytes):
             fields.append((name + DIGEST, keep(bytes(attribute))))
         else:
             fields.append((name, to_document(attribute, keep)))

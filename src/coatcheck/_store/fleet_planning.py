@@ -127,7 +127,7 @@ def _update_item(transaction: Transaction, fleet: int, id: int, item: PlannedIte
         ),
     )
     # The former candidates were made for the old prompt or base.
-    waiting = ", ".join(f"'{state.value}'" for state in (_C.PLANNED, _C.RUNNING, _C.INPUT_REQUIRED))
+    waiting = ", ".join(f"'{state.value}'" for state in (_C.PLANNED, _C.SUBMITTING, _C.RUNNING, _C.INPUT_REQUIRED))
     transaction.change(
         f"UPDATE fleet_candidate SET state = ?, error = ?, version = version + 1 WHERE item = ? AND state IN ({waiting})",  # noqa: S608 - ours
         (_C.CANCELLED.value, SUPERSEDED, id),

@@ -1,20 +1,20 @@
-"""What a fleet has to do next, read from its tables, and the results of reviews and deliveries."""
+"""What a fleet has to do next, read from its tables, and the results of reviews."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._model.fleets import CandidateState, FleetCandidate, FleetDelivery, ItemState
-from .._patches.changed_lines import ChangedLines
+from .._model.fleets import SWEPT_CANDIDATES, CandidateState, FleetCandidate, ItemState
 from .blobs import get_blob
-from .fleet_planning import PlannedCandidate, add_candidate, keep_text
+from .fleet_planning import keep_text
 from .fleet_rows import CANDIDATE_COLUMNS, candidate_of
 from .fleets import move_candidate, move_item
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
+    from .._patches.changed_lines import ChangedLines
     from .._protocol.effects import Clock
     from .database import Database
 
@@ -27,11 +27,10 @@ _UNSETTLED = ", ".join(
         CandidateState.INPUT_REQUIRED,
     )
 )
-_DELIVERY = "item, delivery_key, kind, state, branch, commit_id, url, error"
 
 
 class FleetWork:
-    """Due work, reviews and deliveries of fleets in a database. Methods block."""
+    """Due work and reviews of fleets in a database. Methods block."""
 
     def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database, self._clock = database, clock
@@ -63,14 +62,17 @@ class FleetWork:
         with self._database.reading() as transaction:
             return transaction.row(query, (item,)) is None
 
-    def accounts_in_use(self, fleet: int) -> Sequence[tuple[str, str]]:
-        """Return the accounts that have running tasks of a fleet."""
+    def accounts_in_use(
+        self, fleet: int, *, states: Collection[CandidateState] = SWEPT_CANDIDATES
+    ) -> Sequence[tuple[str, str]]:
+        """Return the accounts that have candidates of a fleet in *states*: those whose tasks are polled."""
         query = (
-            "SELECT DISTINCT provider, account FROM fleet_candidate"
-            " WHERE fleet = ? AND state IN ('running', 'input_required')"
+            "SELECT DISTINCT provider, account FROM fleet_candidate"  # noqa: S608 - marks
+            f" WHERE fleet = ? AND state IN ({', '.join('?' * len(states))})"
         )
+        parameters = (fleet, *(state.value for state in states))
         with self._database.reading() as transaction:
-            return [(provider, account or "") for provider, account in transaction.rows(query, (fleet,))]
+            return [(provider, account or "") for provider, account in transaction.rows(query, parameters)]
 
     def record_review(
         self,
@@ -107,6 +109,8 @@ class FleetWork:
         self, fleet: int, states: Iterable[ItemState]
     ) -> Mapping[int, tuple[int, Sequence[ChangedLines]]]:
         """Return by item how many lines its chosen patch changes, and which of the base; for items in *states*."""
+        from .._patches.changed_lines import ChangedLines  # the parser of patches, which a status does not need
+
         names = [state.value for state in states]
         query = (
             "SELECT fleet_item.id, insertions + deletions, hunks FROM fleet_item"  # noqa: S608 - marks
@@ -123,83 +127,3 @@ class FleetWork:
         with self._database.reading() as transaction:
             rows = transaction.rows(query, (fleet,))
             return {item: json.loads(get_blob(transaction, number)) for item, number in rows}
-
-    # --- deliveries ---------------------------------------------------------------------------------------------------
-
-    def begin_delivery(self, fleet: int, item: int, *, key: str, kind: str) -> FleetDelivery:
-        """Return the delivery with this key; it is stored where there is none."""
-        with self._database.writing(is_durable=False) as transaction:
-            transaction.change(
-                "INSERT INTO fleet_delivery (delivery_key, fleet, item, kind, state, at)"
-                " VALUES (?, ?, ?, ?, 'begun', ?) ON CONFLICT (delivery_key) DO NOTHING",
-                (key, fleet, item, kind, self._clock.time()),
-            )
-            row = transaction.rows(f"SELECT {_DELIVERY} FROM fleet_delivery WHERE delivery_key = ?", (key,))[0]  # noqa: S608 - ours
-        return _delivery(row)
-
-    def finish_delivery(
-        self,
-        delivery: FleetDelivery,
-        state: ItemState,
-        *,
-        branch: str | None = None,
-        commit: str | None = None,
-        url: str | None = None,
-        error: str | None = None,
-        events: Iterable[AnyEvent] = (),
-    ) -> bool:
-        """Record how a delivery has ended, with the state of its item."""
-        with self._database.writing(is_durable=False) as transaction:
-            transaction.lock_events()
-            now = self._clock.time()
-            is_changed = move_item(
-                transaction,
-                delivery.item,
-                ItemState.DELIVERING,
-                state,
-                at=now,
-                why=error or url or branch,
-                events=events,
-            )
-            if is_changed:
-                transaction.change(
-                    "UPDATE fleet_delivery SET state = ?, branch = ?, commit_id = ?, url = ?, error = ?, at = ?"
-                    " WHERE delivery_key = ?",
-                    ("failed" if error else "done", branch, commit, url, error, now, delivery.key),
-                )
-        return is_changed
-
-    def send_back(
-        self,
-        fleet: int,
-        delivery: FleetDelivery,
-        planned: PlannedCandidate,
-        *,
-        why: str,
-        events: Iterable[AnyEvent] = (),
-    ) -> bool:
-        """Open the item of a delivery that conflicts again, with another candidate; whether it was being delivered."""
-        with self._database.writing() as transaction:
-            transaction.lock_events()
-            now = self._clock.time()
-            if not move_item(
-                transaction, delivery.item, ItemState.DELIVERING, ItemState.OPEN, at=now, why=why, events=events
-            ):
-                return False
-            add_candidate(transaction, fleet, delivery.item, planned)
-            transaction.change(
-                "UPDATE fleet_delivery SET state = 'sent back', error = ?, at = ? WHERE delivery_key = ?",
-                (why, now, delivery.key),
-            )
-        return True
-
-    def deliveries(self, fleet: int) -> Sequence[FleetDelivery]:
-        """Return the deliveries of a fleet, in the order of their ends."""
-        with self._database.reading() as transaction:
-            query = f"SELECT {_DELIVERY} FROM fleet_delivery WHERE fleet = ? ORDER BY at, delivery_key"  # noqa: S608 - ours
-            return [_delivery(row) for row in transaction.rows(query, (fleet,))]
-
-
-def _delivery(row: tuple[Any, ...]) -> FleetDelivery:
-    item, key, kind, state, branch, commit, url, error = row
-    return FleetDelivery(item=item, key=key, kind=kind, state=state, branch=branch, commit=commit, url=url, error=error)

@@ -2,6 +2,7 @@
 
 Invariants:
 - a change of state is a compare-and-set, and its event is in the same transaction;
+- the decision about a plan is carried out by one process, which has claimed that (`GateStore.claim`);
 - a gate is decided once. The same decision again returns the first; another is a `ConflictError` that names the first;
 - a decision on another digest than the gate's, or after its deadline, is a `ConflictError`;
 - over MCP nothing is decided about what was submitted over MCP;
@@ -22,6 +23,7 @@ from .._model.gates import DEFAULT_SECONDS, PREFIX, SINGLE_KINDS, Decision, Effe
 from .._model.review_events import GateDecided, GateExpired, GateOpened, GateWithdrawn
 from .documents import decode, encode, to_document
 from .events import append_events
+from .processes import is_held, new_claim
 from .submission_keys import origin_of
 
 if TYPE_CHECKING:
@@ -121,6 +123,17 @@ class GateStore:
                 return decision
         return _first_decision(gate, decision)
 
+    def decide_open(
+        self, transaction: Transaction, subject: str, effect: Effect, *, by: str, via: Via, why: str | None
+    ) -> None:
+        """Decide the open gates of a subject in *transaction*, which holds the lock of events and carries them out."""
+        rows = transaction.rows(f"{_SELECT} WHERE subject = ? AND state = 'open'", (subject,))
+        for gate in map(_gate, rows):
+            option = gate.first_option(effect)
+            if option is not None:
+                self._close(transaction, gate, STATES[effect], self._decision(gate, option.id, by=by, via=via, why=why))
+                transaction.change("UPDATE gate SET is_done = 1, request = NULL WHERE id = ?", (gate.id,))
+
     def expire(self, now: float | None = None) -> Sequence[Gate]:
         """Carry out the deadlines that have passed, and return their gates as they are afterwards."""
         now = self._time() if now is None else now
@@ -151,6 +164,25 @@ class GateStore:
                 transaction.change("UPDATE gate SET is_done = 1, request = NULL WHERE id = ? AND is_done = 0", (id,))
                 > 0
             )
+
+    def claim(self, id: str) -> bool:
+        """Claim that this process carries out the decision of a gate; False where it was, or another process does.
+
+        The claim of a process that has ended is taken over.
+        """
+        now = self._time()
+        with self._database.writing() as transaction:
+            # On PostgreSQL others wait for the row from here on.
+            row = transaction.row("UPDATE gate SET is_done = is_done WHERE id = ? RETURNING is_done, intent", (id,))
+            if row is None or row[0] or (row[1] and is_held(row[1], now=now)):
+                return False
+            transaction.change("UPDATE gate SET intent = ? WHERE id = ?", (new_claim(now), id))
+            return True
+
+    def release(self, id: str) -> None:
+        """Give up the claim of a decision that was not carried out."""
+        with self._database.writing() as transaction:
+            transaction.change("UPDATE gate SET intent = NULL WHERE id = ? AND is_done = 0", (id,))
 
     def record_submission(self, subject: str, *, via: Via) -> None:
         """Record the way by which a subject was submitted, for `decide`."""

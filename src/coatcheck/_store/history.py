@@ -235,6 +235,13 @@ class History:
                 return count
             count += self.forget(refs)
 
+    def prune_reviews(self, before: datetime) -> int:
+        """Delete the reviews that have ended and were begun before a time; how many there were."""
+        from .reviews import prune_reviews
+
+        with self._database.writing() as transaction:
+            return prune_reviews(transaction, before.timestamp())
+
     def export_lines(self, refs: Iterable[TaskRef] | None = None) -> Iterator[bytes]:
         """Yield each stored task with its events as a line of JSON; those of *refs* if they are given.
 

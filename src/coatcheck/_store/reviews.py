@@ -212,11 +212,14 @@ class ReviewStore:
                 "UPDATE review_submission SET spec = NULL WHERE review = ? AND submission IS NOT NULL", (name,)
             )
 
-    def delete(self, name: str) -> bool:
-        """Delete a review; its tasks stay. False where there is none."""
+    def delete(self, names: Sequence[str]) -> int:
+        """Delete reviews; their tasks and the journal of their submissions stay. Return how many there were."""
+        count = 0
         with self._database.writing() as transaction:
-            transaction.change("DELETE FROM review_submission WHERE review = ?", (name,))
-            return transaction.change("DELETE FROM review WHERE name = ?", (name,)) > 0
+            for name in names:
+                transaction.change("DELETE FROM review_submission WHERE review = ?", (name,))
+                count += transaction.change("DELETE FROM review WHERE name = ?", (name,))
+        return count
 
     def journal(self, *, template: tuple[str, str] | None = None) -> ReviewJournal:
         """Return a journal for the submissions of one thread; *template* is the one of their prompt, and its digest."""
@@ -323,6 +326,13 @@ def _review(row: Row, submissions: tuple[ReviewSubmission, ...]) -> StoredReview
         choice=choice,
         submissions=submissions,
     )
+
+
+def prune_reviews(transaction: Transaction, before: float) -> int:
+    """Delete the reviews that have ended and were begun before a time (seconds since the epoch); how many there were."""
+    ended = "SELECT name FROM review WHERE state = 'ended' AND created_at < ?"
+    transaction.change(f"DELETE FROM review_submission WHERE review IN ({ended})", (before,))  # noqa: S608 - ours
+    return transaction.change("DELETE FROM review WHERE state = 'ended' AND created_at < ?", (before,))
 
 
 def _text(spec: TaskSpec | None) -> str | None:

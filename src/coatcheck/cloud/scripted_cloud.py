@@ -8,7 +8,7 @@ Invariants:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -119,7 +119,8 @@ class AttemptScript(Value, frozen=True, kw_only=True):
 class ScriptedCloud:
     """A whole cloud in memory. Give `handle` to a transport of `coatcheck.testing` or to `coatcheck.cloud.http_server.serving`.
 
-    New tasks follow *timeline* and end with *result*; *attempts* scripts each attempt of best-of-N.
+    New tasks follow *timeline* and end with *result*, or with what *result_of* returns for the prompt of their last
+    round; *attempts* scripts each attempt of best-of-N.
     `requests` is every request that was received, faults included. `tokens` are accepted; so is everything that a refresh
     or a login gives out. With ``is_open=True`` any bearer is. Time advances only by *clock*; the default is a `FakeClock`.
     """
@@ -131,6 +132,7 @@ class ScriptedCloud:
         result: CloudResult = DEFAULT_RESULT,
         error: CloudFailure = DEFAULT_FAILURE,
         attempts: Sequence[AttemptScript] = (),
+        result_of: Callable[[str], CloudResult] | None = None,
         environments: Iterable[CloudEnvironment] = (DEFAULT_ENVIRONMENT,),
         usage: Mapping[str, object] = DEFAULT_USAGE,
         rate_limit: Mapping[str, object] | None = DEFAULT_RATE_LIMIT,
@@ -154,6 +156,7 @@ class ScriptedCloud:
         )
         self.tokens: TokenSet = self.book.issue()
         self._scripts = tuple(attempts) or (AttemptScript(timeline=timeline, result=result, error=error),)
+        self.result_of = result_of
         self._oauth = OAuthServer(self.book, time=self.clock.time, key=approval_key, interval=device_interval)
         self._backend = _Backend(self)
         self._router = Router(self._backend, book=self.book, oauth=self._oauth)
@@ -237,16 +240,18 @@ class _Backend:
 
     def _as_seen(self, task: CloudTask, looks: int) -> CloudTask:
         *before, last = task.rounds
-        attempts = tuple(self._attempt_as_seen(attempt, looks) for attempt in last.attempts)
+        attempts = tuple(self._attempt_as_seen(attempt, looks, last.prompt) for attempt in last.attempts)
         return msgspec.structs.replace(task, rounds=(*before, msgspec.structs.replace(last, attempts=attempts)))
 
-    def _attempt_as_seen(self, attempt: CloudAttempt, looks: int) -> CloudAttempt:
+    def _attempt_as_seen(self, attempt: CloudAttempt, looks: int, prompt: str) -> CloudAttempt:
         if attempt.is_over:
             return attempt
         now = self._cloud.clock.time()
         script = self._cloud.script_of(attempt)
         word = script.word(looks=looks, elapsed=now - attempt.created_at)
-        result = script.result if word == COMPLETED else None
+        result = None
+        if word == COMPLETED:
+            result = self._cloud.result_of(prompt) if self._cloud.result_of else script.result
         return msgspec.structs.replace(
             attempt,
             state=word,

@@ -2,7 +2,8 @@
 
 A *handler* is anything with ``handle(request) -> Response`` that may raise `coatcheck.errors.TransportError`, such as
 `coatcheck.cloud.scripted_cloud.ScriptedCloud`. Both transports treat a response as the real ones do: they decompress
-it, report one that is truncated or too large, and return it whole or in chunks.
+it, report one that is truncated or too large, and return it whole or in chunks. A request with a `channel` is answered
+with status 101 and a channel as its `stream`: an object with ``send(message)``, ``receive(timeout)`` and ``close()``.
 """
 
 from __future__ import annotations
@@ -35,6 +36,22 @@ class ChunkSource(Protocol):
         ...
 
 
+class Channel(Protocol):
+    """A channel of an emulator."""
+
+    def send(self, message: bytes) -> None:
+        """Take a message, or raise `TransportError`."""
+        ...
+
+    def receive(self, timeout: float) -> bytes | None:
+        """Return the next message, None at the end. Raises `TransportTimeoutError` where there is none."""
+        ...
+
+    def close(self) -> None:
+        """End the channel."""
+        ...
+
+
 class EmulatorTransport:
     """A blocking transport to *handler*; `requests` are the requests that it has sent."""
 
@@ -48,6 +65,13 @@ class EmulatorTransport:
         """Return the response to *request*, or raise `TransportError`."""
         self.requests.append(request)
         return deliver(self.handler, request, self.max_body)
+
+    def open_channel(self, request: Request) -> Response:
+        """Return the answer to a handshake."""
+        return self.send(request)
+
+    def close_channels(self) -> None:
+        """Do nothing: scripts close their channels."""
 
     def close(self) -> None:
         """Set `is_closed`."""
@@ -72,6 +96,18 @@ class AsyncEmulatorTransport:
         if response.stream is None:
             return response
         return msgspec.structs.replace(response, stream=AsyncChunks(response.stream))
+
+    async def open_channel(self, request: Request) -> Response:
+        """Return the answer to a handshake."""
+        response = self._inner.send(request)
+        return (
+            response
+            if response.stream is None
+            else msgspec.structs.replace(response, stream=AsyncChannel(response.stream))
+        )
+
+    async def aclose_channels(self) -> None:
+        """Do nothing: scripts close their channels."""
 
     async def aclose(self) -> None:
         """Set `is_closed`."""
@@ -109,9 +145,31 @@ class AsyncChunks:
         self._source.close()
 
 
+class AsyncChannel:
+    """An asyncio interface to a channel of an emulator."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.session: object = None
+
+    async def asend(self, message: bytes) -> None:
+        """Send a message."""
+        self._channel.send(message)
+
+    async def areceive(self, timeout: float) -> bytes | None:
+        """Return the next message, None at the end."""
+        return self._channel.receive(timeout)
+
+    async def aclose(self) -> None:
+        """Close the channel."""
+        self._channel.close()
+
+
 def deliver(handler: Handler, request: Request, max_body: int = MAX_BODY) -> Response:
     """Return the handler's response to *request* as a client receives it."""
     response = handler.handle(as_received(request))
+    if response.status == 101 and request.channel is not None:
+        return response
     if request.stream and response.status < 300:
         stream = response.stream or Chunks(_inflate(response, max_body))
         return Response(status=response.status, headers=response.headers, url=request.url, stream=stream)

@@ -125,12 +125,13 @@ def approve_command(run: CommandContext, *, subject: str, gate: str | None, **op
     patch applied to the checkout that it was meant for. What has changed since the gate was opened is not approved:
     read it again. Deciding the same again changes nothing, except that what failed is tried again.
     """
-    from ..gate_effects import approve_gate, approve_plan_without_gate
+    from ..gate_effects import approve_gate, approve_plan_without_gate, plan_gate
 
     with closing(open_gates(run)) as gates:
         chosen = _choose(run, gates, subject, gate)
         if chosen is not None and chosen.kind == "question":
             chosen = _current(run, gates, chosen)
+        chosen = chosen or plan_gate(run, gates, run.ref(subject))
         if chosen is None and not _has_permissions(run, run.ref(subject)):
             return approve_plan_without_gate(run, gates, run.ref(subject), **options)
         chosen = chosen or _gate_of_task(run, gates, run.ref(subject))

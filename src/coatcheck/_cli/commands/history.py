@@ -13,6 +13,7 @@ from ... import errors
 from ..command_group import CommandGroup
 from ..console import Styled
 from ..context import CommandContext
+from ..formatting import plural
 from ..json_output import jsonable, to_object
 from .listing import DEFAULT_LIMIT, STATES, moment_of
 
@@ -236,12 +237,15 @@ def forget_tasks(run: CommandContext, *, refs: tuple[str, ...]) -> None:
 @history_command.subcommand("prune", examples="coatcheck history prune --before 90d")
 @click.option("--before", metavar="TIME", required=True, help="Tasks that were last recorded before: 90d, or a date.")
 def prune_tasks(run: CommandContext, *, before: str) -> None:
-    """Delete from the history the tasks that have ended."""
+    """Delete from the history the tasks and the reviews that have ended."""
+    moment = _moment(run, before, "--before")
     with opened(run) as history:
-        _print_count(run, "pruned", history.prune(_moment(run, before, "--before")))
+        _print_count(run, "pruned", history.prune(moment), reviews=history.prune_reviews(moment))
 
 
-def _print_count(run: CommandContext, action: str, count: int) -> None:
-    sentence = f"{count} task{'' if count == 1 else 's'} {action}"
+def _print_count(run: CommandContext, action: str, count: int, *, reviews: int | None = None) -> None:
+    more = f" and {plural(reviews, 'review')}" if reviews else ""
+    sentence = f"{plural(count, 'task')}{more} {action}"
     run.console.remedy = sentence
-    run.answer(lambda: {action: count}, lambda: [f"{sentence}."])
+    document: dict[str, object] = {action: count} if reviews is None else {action: count, "reviews": reviews}
+    run.answer(lambda: document, lambda: [f"{sentence}."])

@@ -94,12 +94,16 @@ def _entry(name: str, can: Capabilities | errors.CoatcheckError) -> dict[str, ob
     return {"name": name, "error": str(can)} if isinstance(can, errors.CoatcheckError) else document(name, can)
 
 
+# Two verbs are used by one command.
+LABELS = {**VERB_COMMANDS, "approve_plan": "approve (plan)", "decide_permission": "approve (permission)"}
+
+
 def _matrix(run: CommandContext, known: dict[str, Capabilities]) -> list[Line]:
     """Return a column for each provider, or a line for each where the terminal is too narrow."""
     width = run.console.max_width
     rows = [
         (name, *(can.verbs[verb].value if verb in can.verbs else "-" for can in known.values()))
-        for verb, name in ((Verb(verb), name) for verb, name in VERB_COMMANDS.items())
+        for verb, name in ((Verb(verb), name) for verb, name in LABELS.items())
         if any(verb in can.verbs for can in known.values())
     ]
     lines = table(("COMMAND", *known), rows, width=None)
@@ -110,7 +114,7 @@ def _matrix(run: CommandContext, known: dict[str, Capabilities]) -> list[Line]:
 
 
 def _commands(can: Capabilities, support: Support) -> str:
-    return ", ".join(name for verb, name in VERB_COMMANDS.items() if can.verbs.get(Verb(verb)) is support)
+    return ", ".join(name for verb, name in LABELS.items() if can.verbs.get(Verb(verb)) is support)
 
 
 def capabilities_of(run: CommandContext, name: str) -> Capabilities:
@@ -148,8 +152,8 @@ def document(name: str, can: Capabilities) -> dict[str, object]:
 
 
 def _lines(run: CommandContext, name: str, can: Capabilities) -> list[Line]:
-    rows = [(name, can.verbs[Verb(verb)].value) for verb, name in VERB_COMMANDS.items() if verb in can.verbs]
-    rows += [(name, f"no: {can.reasons[Verb(verb)]}") for verb, name in VERB_COMMANDS.items() if verb in can.reasons]
+    rows = [(name, can.verbs[Verb(verb)].value) for verb, name in LABELS.items() if verb in can.verbs]
+    rows += [(name, f"no: {can.reasons[Verb(verb)]}") for verb, name in LABELS.items() if verb in can.reasons]
     return [
         Styled(name, "bold"),
         *table(("COMMAND", "SUPPORT"), rows, width=run.console.max_width),

@@ -13,6 +13,8 @@ from ..._review.checks import SandboxKind
 from ..apply import print_repairs
 from ..best_of import EndedReview, ReviewSession, list_reviews, sources_of
 from ..context import CommandContext, command
+from ..exit_codes import ExitCode
+from ..formatting import plural
 from ..option_rules import refuse_together
 from ..review_results import ReviewOutput, finish_review, request_of, review_file
 from ..stored_tasks import reading
@@ -37,6 +39,7 @@ coatcheck review codex:task_e_6a0 --file ~/review.toml --apply
 coatcheck review one.patch two.patch --check "make test" --markdown
 coatcheck review add-dark-mode --apply
 coatcheck review --list
+coatcheck review --forget add-dark-mode
 """,
 )
 @click.argument("tasks", metavar="[REF|FILE|NAME]...", nargs=-1)
@@ -78,6 +81,7 @@ coatcheck review --list
 @click.option("--apply", "is_applied", is_flag=True, help="Apply the candidate that is chosen.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option("--list", "is_list", is_flag=True, help="List the reviews of `run --on` and `submit --on`.")
+@click.option("--forget", "is_forgotten", is_flag=True, help="Delete the reviews NAME; their tasks stay.")
 @timeout_option
 @interval_option
 @click.option(
@@ -90,6 +94,7 @@ def review_command(
     is_applied: bool,
     markdown: bool,
     is_list: bool,
+    is_forgotten: bool,
     refresh: bool,
     **options: Any,
 ) -> int:
@@ -104,6 +109,8 @@ def review_command(
     waited for, and the checks are those that it was begun with, unless others are given.
     """
     refuse_together({"--markdown": markdown, "--json": run.is_json})
+    if is_forgotten:
+        return _forget(run, tasks, is_list=is_list)
     if is_list or not tasks:
         return _list(run, tasks, is_list=is_list)
     output = ReviewOutput(is_applied=is_applied, is_markdown=markdown, is_refreshed=refresh)
@@ -138,6 +145,24 @@ def _continue(
         sources = sources_of(submitted.results)
         sources += _read_sources(run, names, options, is_refreshed=output.is_refreshed)
         return finish_review(run, request, sources, apply_options, output, ended=EndedReview(session.store, submitted))
+
+
+def _forget(run: CommandContext, names: Sequence[str], *, is_list: bool) -> int:
+    """Delete reviews. Raises `ConfigurationError` where one of *names* is none, and deletes nothing then."""
+    from ..._app.stored_reviews import find_review, forget_reviews
+
+    if is_list or not names:
+        raise errors.ConfigurationError(
+            "--forget takes the names of reviews", remedy="list them with: coatcheck review --list"
+        )
+    for name in names:
+        if find_review(run.config, name) is None:
+            raise errors.ConfigurationError(
+                f"there is no review {name!r}", remedy="list them with: coatcheck review --list"
+            )
+    count = forget_reviews(run.config, names)
+    run.answer(lambda: {"forgotten": count}, lambda: [f"{plural(count, 'review')} forgotten."])
+    return ExitCode.DONE
 
 
 def _list(run: CommandContext, names: Sequence[str], *, is_list: bool) -> int:

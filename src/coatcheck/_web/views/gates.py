@@ -36,7 +36,7 @@ def show_gate(request: PageRequest) -> Response:
 
 
 def decide(request: PageRequest) -> Response:
-    """Decide a gate as the button of the form says."""
+    """Decide a gate by the button of the form."""
     form, gate = request.form, operations.find_gate(request.site, request.parameters["id"])
     choice = operations.Choice(
         form.get("option"), form.get("why") or None, form.text("answer") or None, form.get("digest") or None
@@ -57,6 +57,7 @@ SENTENCES = {
     "recorded": "approved.",
     "done_before": "was approved and carried out before.",
     "plan_approved": "approved; the agent goes on.",
+    "plan_claimed": "approved; another process is sending the approval.",
     "permitted": "approved; the agent goes on.",
     "answered": "the answer was sent; the task goes on.",
     "rejected": "rejected.",

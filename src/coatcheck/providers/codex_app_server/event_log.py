@@ -1,0 +1,117 @@
+"""The events of a thread, from a position: the items that are complete, then what happens.
+
+Invariants:
+
+- the position of an event is the number of its item in the thread, from 1: the list of items is the log, since
+  notifications are not repeated (docs/reference/protocols/codex-app-server.md, "5 Notifications");
+- the thread is subscribed to before its items are read, so that none is missed;
+- the log ends with the turn that runs, and at once where none runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import msgspec
+
+from ...provider import Emit, JsonRpc, Notification, TaskEvent, TaskRef, errors, fields, text
+from . import extract, wire
+from .connection import call, found
+from .turn_events import item_event, notification_event
+
+PAGE_SIZE = 100
+# After so many seconds without a notification the thread is read: the end of its turn may have been missed.
+SILENCE = 20.0
+# How long the notification about the start of a turn may take (seconds).
+START_SECONDS = 5.0
+
+
+class EventLog:
+    """The log of one thread, after *position*."""
+
+    def __init__(self, rpc: JsonRpc, ref: TaskRef, *, position: str) -> None:
+        self._rpc, self._ref = rpc, ref
+        self._after = int(position) if position.isdecimal() else 0
+        self._number, self._folder = 0, ""
+        self._items: set[str] = set()
+
+    def emit(self) -> Generator[Any, Any, None]:
+        """Emit the events after the position until no turn runs."""
+        thread = yield from self._read()
+        self._folder = thread.cwd or ""
+        if extract.is_active(thread):
+            started = yield from call(
+                self._rpc, "thread/resume", {"threadId": self._ref.id, "excludeTurns": True}, wire.Started
+            )
+            thread = started.thread
+        yield from self._emit_items()
+        if extract.is_active(thread):
+            yield from self._follow()
+
+    def _read(self) -> Generator[Any, Any, wire.Thread]:
+        answer = yield from self._rpc.call("thread/read", {"threadId": self._ref.id})
+        return found(answer, self._ref.id).decode(wire.Started).thread
+
+    def _emit_items(self) -> Generator[Any, Any, None]:
+        cursor: str | None = None
+        while True:
+            parameters: dict[str, Any] = {"threadId": self._ref.id, "limit": PAGE_SIZE, "sortDirection": "asc"}
+            if cursor is not None:
+                parameters["cursor"] = cursor
+            page = yield from call(self._rpc, "thread/items/list", parameters, wire.ItemPage)
+            for listed in page.data:
+                yield from self._emit_item(listed.item)
+            if page.nextCursor in (None, cursor) or not page.data:
+                return
+            cursor = page.nextCursor
+
+    def _emit_item(self, item: Mapping[str, Any]) -> Generator[Any, Any, None]:
+        id = text(item.get("id")) or ""
+        if id in self._items:
+            return
+        self._items.add(id)
+        self._number += 1
+        if self._number > self._after:
+            yield from _emitted(item_event(item, self._ref, id=str(self._number), folder=self._folder))
+
+    def _follow(self) -> Generator[Any, Any, None]:
+        while True:
+            message = yield from self._rpc.next_message(SILENCE)
+            if message is None:
+                if not extract.is_active((yield from self._read())):
+                    return
+            elif isinstance(message, Notification) and (yield from self._take(message)):
+                return
+
+    def _take(self, message: Notification) -> Generator[Any, Any, bool]:
+        """Emit what a notification reports; return whether the turn has ended."""
+        parameters = fields(msgspec.json.decode(message.params))
+        if parameters.get("threadId") != self._ref.id:
+            return False
+        if message.method == "item/completed":
+            yield from self._emit_item(fields(parameters.get("item")))
+        else:
+            yield from _emitted(notification_event(message.method, parameters, self._ref))
+        return message.method == "turn/completed"
+
+
+def _emitted(event: TaskEvent | None) -> Generator[Any, Any, None]:
+    if event is not None:
+        yield Emit(event)
+
+
+def wait_for_start(rpc: JsonRpc, id: str) -> Generator[Any, Any, None]:
+    """Wait until the turn that was started in a thread is listed: before, the last one would be taken for it."""
+    while (message := (yield from rpc.next_message(START_SECONDS))) is not None:
+        if message.method == "turn/started" and fields(msgspec.json.decode(message.params)).get("threadId") == id:
+            return
+
+
+def position_of(after: str) -> str:
+    """Return *after* as a position. Raises `ConfigurationError` for what is none."""
+    if after and not after.isdecimal():
+        raise errors.ConfigurationError(
+            f"{after!r} is not the id of an event", remedy="give the id of an event, or none"
+        )
+    return after

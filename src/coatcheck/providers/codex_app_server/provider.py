@@ -1,0 +1,359 @@
+"""The provider of a Codex host: one exchange for each verb.
+
+Invariants:
+
+- a task is a thread. It is created by ``thread/start``, which costs nothing and is not listed, and ``turn/start``, which is
+  sent once. The thread's name and the turn's message carry the submission's key, by which a lost answer is found;
+- what the state of a task is comes from its last turn, what it has changed from git on the host;
+- acting on a task reads its thread first, so that an unknown task and a wrong state are told apart.
+
+See docs/reference/protocols/codex-app-server.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+import msgspec
+
+from ...provider import (
+    Capabilities,
+    Events,
+    Exchange,
+    Login,
+    Page,
+    ProviderSetting,
+    Request,
+    StatusPage,
+    Task,
+    TaskFilter,
+    TaskRef,
+    TaskSpec,
+    errors,
+    repeatable,
+)
+from . import approvals, checkouts, extract, wire
+from .capabilities import CAPABILITIES, PROGRAM_CAPABILITIES
+from .connection import HostConnection, call, change, checked, connect, found
+from .endpoints import NAME, SETTINGS, Service
+from .event_log import EventLog, position_of, wait_for_start
+
+if TYPE_CHECKING:
+    from ...provider import Intent, Secret, Usage
+
+T = TypeVar("T")
+
+# A page of the status of many tasks, and one for people.
+STATUS_PAGE_SIZE, PAGE_SIZE = 100, 20
+# The cursor of a list goes on with the archived threads after the current ones.
+ARCHIVED = "archived:"
+LAST_TURN: Mapping[str, Any] = {"limit": 1, "sortDirection": "desc"}
+
+
+class CodexAppServerProvider(msgspec.Struct, frozen=True):
+    """The Codex host that `service` describes."""
+
+    name: ClassVar[str] = NAME
+    settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
+
+    service: Service
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the host can do; less where it is a program."""
+        return PROGRAM_CAPABILITIES if self.service.is_program else CAPABILITIES
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The address of the host."""
+        return {"api": self.service.base_url}
+
+    @property
+    def login(self) -> Login:
+        """How the token of the host is found."""
+        return self.service.login
+
+    def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a token is timeless
+        """Return the handshake with the token on it, where there is one."""
+        return request.with_headers(("authorization", f"Bearer {secret.token}")) if secret.token else request
+
+    # -- submitting --------------------------------------------------------------------------------------------------
+
+    def prepare(self, spec: TaskSpec) -> Exchange[TaskSpec]:
+        """Return *spec* where its repository can be named. Raises `ConfigurationError` for one that cannot."""
+        yield from ()
+        checkouts.check_spec(spec)
+        return spec
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        """Make a checkout, start a thread in it, and start its turn: only the last is sent once."""
+        host = yield from connect(self.service)
+        if (existing := (yield from self._find(host, spec.key or ""))) is not None:
+            return existing
+        folder = yield from checkouts.check_out(host, spec, self.service, host.folder(self.service))
+        started = yield from call(host, "thread/start", self._thread(spec, folder), wire.Started)
+        named = {"threadId": started.thread.id, "name": extract.thread_name(spec)}
+        checked((yield from host.call("thread/name/set", named)))
+        turn = _turn(started.thread.id, spec.prompt, key=spec.key, model=spec.model)
+        answer = checked((yield from host.call("turn/start", turn, is_change=True)))
+        return extract.created(
+            spec, started.thread, answer.decode(wire.StartedTurn).turn, self.service, bytes(answer.result)
+        )
+
+    def _thread(self, spec: TaskSpec, folder: str) -> Mapping[str, Any]:
+        parameters = {
+            "cwd": folder,
+            "sandbox": "read-only" if spec.mode == "ask" else self.service.sandbox,
+            "approvalPolicy": self.service.approval_policy,
+            "model": spec.model,
+            "developerInstructions": spec.instructions,
+        }
+        return {name: value for name, value in parameters.items() if value is not None}
+
+    def find_task(self, intent: Intent) -> Exchange[Task | None]:
+        """Return the task of a submission, found by its key; None where no turn was started for it."""
+        return (yield from self._reading(lambda host: self._find(host, intent.id)))
+
+    def _reading(self, read: Callable[[HostConnection], Generator[Any, Any, T]]) -> Generator[Any, Any, T]:
+        """Run *read* with a connection, and once more with another where that is lost."""
+
+        def over_new_connection() -> Generator[Any, Any, T]:
+            host = yield from connect(self.service)
+            return (yield from read(host))
+
+        return (yield from repeatable(over_new_connection))
+
+    def _find(self, host: HostConnection, key: str) -> Generator[Any, Any, Task | None]:
+        parameters = {"searchTerm": key, "limit": STATUS_PAGE_SIZE}
+        listed = yield from call(host, "thread/list", parameters, wire.ThreadPage)
+        for thread in listed.data:
+            if not (thread.name or "").endswith(extract.key_mark(key)):
+                continue
+            first = {"threadId": thread.id, "limit": 1, "sortDirection": "asc", "itemsView": "full"}
+            turns = yield from call(host, "thread/turns/list", first, wire.TurnPage)
+            if extract.has_key(turns, key):
+                return (yield from self._task(host, thread.id))
+        return None
+
+    # -- polling -----------------------------------------------------------------------------------------------------
+
+    def get_task(self, ref: TaskRef) -> Exchange[Task]:
+        """Return a thread with its last turn: what it waits for, and once it has ended its change."""
+        return (yield from self._reading(lambda host: self._task(host, ref.id)))
+
+    def _task(self, host: HostConnection, id: str) -> Generator[Any, Any, Task]:
+        raw = yield from self._document(host, id)
+        read = extract.read_document(raw)
+        state, _ = extract.state_of(read.thread, extract.turn_of(read))
+        if state.is_terminal:
+            change = yield from checkouts.read_change(host, read.thread, self.service)
+            return extract.task(read, self.service, raw=raw, change=change)
+        if extract.waits_for(read.thread) is None:
+            return extract.task(read, self.service, raw=raw)
+        pending = yield from approvals.pending_request(host, id)
+        if pending is None:
+            return extract.task(read, self.service, raw=raw)
+        plan = pending.plan
+        question = None if plan else pending.question
+        return extract.task(read, self.service, raw=raw, plan=plan, question=question)
+
+    def _document(self, host: HostConnection, id: str) -> Generator[Any, Any, bytes]:
+        last = {**LAST_TURN, "threadId": id, "itemsView": "full"}
+        read, turns = yield from host.call_all([("thread/read", {"threadId": id}), ("thread/turns/list", last)])
+        return extract.document(found(read, id).result, found(turns, id).result)
+
+    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
+        """Return the answers about a thread and its last turn, as one document."""
+        return (yield from self._reading(lambda host: self._document(host, ref.id)))
+
+    def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - a task is one document
+        """Read a saved document; the change of the task is on the host."""
+        return extract.task(extract.read_document(response), self.service, raw=response, change=checkouts.Change())
+
+    def list_tasks(
+        self,
+        *,
+        filter: TaskFilter = "current",
+        environment: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Exchange[Page]:
+        """Return one page, newest first; *environment* is the folder of a checkout on the host."""
+
+        def read(host: HostConnection) -> Generator[Any, Any, Page]:
+            listed, following = yield from self._list(host, filter, environment, limit or PAGE_SIZE, cursor)
+            turns = yield from self._last_turns(host, listed)
+            return Page(items=extract.page(listed, turns, self.service), cursor=following)
+
+        return (yield from self._reading(read))
+
+    def _list(
+        self, host: HostConnection, filter: TaskFilter, environment: str | None, size: int, cursor: str | None
+    ) -> Generator[Any, Any, tuple[wire.ThreadPage, str | None]]:
+        is_archived = filter == "archived" or (cursor or "").startswith(ARCHIVED)
+        position = (cursor or "").removeprefix(ARCHIVED)
+        parameters: dict[str, Any] = {
+            "limit": min(size, STATUS_PAGE_SIZE),
+            "archived": is_archived,
+            "sortKey": "created_at",
+            "sortDirection": "desc",
+        }
+        parameters |= {"cursor": position} if position else {}
+        parameters |= {"cwd": environment} if environment else {}
+        listed = yield from call(host, "thread/list", parameters, wire.ThreadPage)
+        following = listed.nextCursor
+        if is_archived and following is not None:
+            return listed, f"{ARCHIVED}{following}"
+        if filter == "all" and not is_archived and following is None:
+            return listed, ARCHIVED
+        return listed, following
+
+    def _last_turns(
+        self, host: HostConnection, listed: wire.ThreadPage
+    ) -> Generator[Any, Any, Mapping[str, wire.Turn | None]]:
+        """Return the last turn of each thread of a page that does not run: their list does not show how they ended."""
+        idle = [thread.id for thread in listed.data if not extract.is_active(thread)]
+        calls = [("thread/turns/list", {**LAST_TURN, "threadId": id, "itemsView": "notLoaded"}) for id in idle]
+        answers = yield from host.call_all(calls)
+        turns = {}
+        for id, answer in zip(idle, answers, strict=True):
+            page = None if answer.error else answer.decode(wire.TurnPage)  # deleted meanwhile
+            turns[id] = page.data[0] if page and page.data else None
+        return turns
+
+    def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None = None) -> Exchange[StatusPage]:  # noqa: ARG002 - the list cannot be filtered by refs
+        """Return which of up to a hundred threads run or wait; one that does neither is polled by itself."""
+        listed, following = yield from self._reading(
+            lambda host: self._list(host, "current", None, STATUS_PAGE_SIZE, cursor)
+        )
+        return StatusPage(tasks=extract.page(listed, {}, self.service), cursor=following)
+
+    def stream_events(self, ref: TaskRef, *, after: str = "") -> Events:
+        """Emit what has happened in a thread after an event, then what happens until its turn ends."""
+        position = position_of(after)
+        host = yield from connect(self.service)
+        yield from EventLog(host, ref, position=position).emit()
+
+    def get_current_diff(self, ref: TaskRef, *, attempt: int | None = None) -> Exchange[str]:
+        """Return the change in the checkout of a task as it is now."""
+        if attempt not in (None, 1):
+            raise errors.ConfigurationError(f"{ref} has one attempt", remedy="leave out --attempt")
+
+        def read(host: HostConnection) -> Generator[Any, Any, checkouts.Change]:
+            thread = yield from self._read(host, ref.id)
+            return (yield from checkouts.read_change(host, thread, self.service))
+
+        change = yield from self._reading(read)
+        if change.problem:
+            raise errors.TaskError(f"the change of {ref} cannot be read from the host: {change.problem}", ref=ref)
+        return bytes(change.patch).decode("utf-8", "replace") if change.patch else ""
+
+    def get_usage(self) -> Exchange[Usage]:
+        """Return the limits of the account that the host is logged in with."""
+        answer = yield from self._reading(lambda host: host.call("account/rateLimits/read"))
+        if answer.error is not None and answer.error.code == -32600:
+            raise errors.UnsupportedError(
+                f"{NAME} has no usage: the host is not logged in with ChatGPT", remedy="log in on the host: codex login"
+            )
+        return extract.usage(checked(answer).decode(wire.RateLimitAnswer).rateLimits)
+
+    # -- acting on a thread ------------------------------------------------------------------------------------------
+
+    def _read(self, host: HostConnection, id: str) -> Generator[Any, Any, wire.Thread]:
+        answer = yield from host.call("thread/read", {"threadId": id})
+        return found(answer, id).decode(wire.Started).thread
+
+    def _running_turn(self, host: HostConnection, id: str) -> Generator[Any, Any, str | None]:
+        last = {**LAST_TURN, "threadId": id, "itemsView": "notLoaded"}
+        turns = yield from call(host, "thread/turns/list", last, wire.TurnPage)
+        return turns.data[0].id if turns.data and turns.data[0].status == "inProgress" else None
+
+    def cancel_task(self, ref: TaskRef) -> Exchange[None]:
+        """Interrupt the turn that runs; it ends a moment later. Raises `ConflictError` where none runs."""
+        host = yield from connect(self.service)
+        yield from self._read(host, ref.id)
+        turn = yield from self._running_turn(host, ref.id)
+        if turn is None:
+            raise errors.ConflictError(f"no turn of {ref} runs", status=409)
+        yield from change(host, "turn/interrupt", {"threadId": ref.id, "turnId": turn}, id=ref.id)
+
+    def send_message(
+        self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
+    ) -> Exchange[Task]:
+        """Answer the question of a task, decline what it waits to have approved, add to its turn, or start another."""
+        if mode != "code":
+            raise errors.UnsupportedError(f"a message to {NAME} cannot change the mode", remedy="submit another task")
+        host = yield from connect(self.service)
+        thread = yield from self._read(host, ref.id)
+        if extract.waits_for(thread) is None or not (yield from self._answer(host, ref, text)):
+            yield from self._say(host, thread, text, model)
+        return (yield from self._task(host, ref.id))
+
+    def _answer(self, host: HostConnection, ref: TaskRef, text: str) -> Generator[Any, Any, bool]:
+        """Answer what a thread waits for; return whether that was a question, which *text* has answered."""
+        pending = yield from approvals.pending_request(host, ref.id)
+        if pending is None:
+            return False
+        if pending.is_question:
+            yield from approvals.answer(host, pending, pending.answers(text))
+            return True
+        if not pending.is_approval:
+            raise errors.UnsupportedError(f"{ref}: {pending.question}", remedy="answer it where Codex runs")
+        yield from approvals.answer(host, pending, pending.refusal())
+        return False
+
+    def _say(
+        self, host: HostConnection, thread: wire.Thread, text: str, model: str | None
+    ) -> Generator[Any, Any, None]:
+        """Add *text* to the turn that runs, else start a turn with it."""
+        turn = yield from self._running_turn(host, thread.id)
+        if turn is not None:
+            parameters = {**_turn(thread.id, text), "expectedTurnId": turn}
+            answer = yield from host.call("turn/steer", parameters, is_change=True)
+            if answer.error is None:
+                return
+            if (yield from self._running_turn(host, thread.id)) is not None:
+                checked(answer)
+        yield from change(host, "thread/resume", {"threadId": thread.id, "excludeTurns": True}, id=thread.id)
+        yield from change(host, "turn/start", _turn(thread.id, text, model=model), id=thread.id)
+        yield from wait_for_start(host, thread.id)
+
+    def approve_plan(self, ref: TaskRef) -> Exchange[None]:
+        """Approve what a task waits for. Raises `ConflictError` where it waits for no approval."""
+        host = yield from connect(self.service)
+        thread = yield from self._read(host, ref.id)
+        waiting = extract.waits_for(thread)
+        pending = (yield from approvals.pending_request(host, ref.id)) if waiting else None
+        if pending is None or not pending.is_approval:
+            raise errors.ConflictError(
+                f"{ref} waits for no approval", status=409, remedy=f"see its state with: coatcheck show {ref}"
+            )
+        yield from approvals.answer(host, pending, pending.approval())
+
+    def archive_task(self, ref: TaskRef) -> Exchange[None]:
+        """Archive a thread."""
+        yield from self._act(ref, "thread/archive")
+
+    def unarchive_task(self, ref: TaskRef) -> Exchange[None]:
+        """Unarchive a thread."""
+        yield from self._act(ref, "thread/unarchive")
+
+    def _act(self, ref: TaskRef, method: str) -> Exchange[None]:
+        host = yield from connect(self.service)
+        yield from self._read(host, ref.id)
+        yield from change(host, method, {"threadId": ref.id}, id=ref.id)
+
+    def delete_task(self, ref: TaskRef) -> Exchange[None]:
+        """Delete a thread for good, and the checkout that was made for it."""
+        host = yield from connect(self.service)
+        thread = yield from self._read(host, ref.id)
+        yield from change(host, "thread/delete", {"threadId": ref.id}, id=ref.id)
+        yield from checkouts.remove(host, thread, host.folder(self.service))
+
+
+def _turn(thread: str, prompt: str, *, key: str | None = None, model: str | None = None) -> dict[str, Any]:
+    """Return the parameters of a turn."""
+    parameters: dict[str, Any] = {"threadId": thread, "input": [{"type": "text", "text": prompt}]}
+    parameters |= {"clientUserMessageId": key} if key else {}
+    return parameters | ({"model": model} if model else {})
