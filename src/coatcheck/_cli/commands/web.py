@@ -80,7 +80,8 @@ def web_command(
         raise errors.ConfigurationError(
             f"{checkout} is not in a git checkout", remedy="pass --checkout FOLDER with a clone of the repository"
         )
-    options = server_options(run, mcp_tools, is_read_only=False, folders=(root,) if root else ())
+    options = server_options(run, mcp_tools, is_read_only=False, folders=())
+    options = options._replace(folders=(os.path.realpath(root),) if root else ())  # without a checkout none is changed
     path = token_file or os.path.join(state_dir(run.process_env.environ), "web-token")
     path = os.path.join(run.process_env.folder, os.path.expanduser(path))
     token = read_or_create(path)
