@@ -306,3 +306,16 @@ def test_a_long_list_has_pages(pages: Pages) -> None:
 
     assert (3, 120, 120) == (count, len(seen), len(set(seen)))
     assert '<a href="/?q=dark">Newest tasks</a>' in page.text
+
+
+@pytest.mark.parametrize("level", ["off", "metadata"])
+def test_what_is_not_recorded_is_read_from_the_service(tmp_path: Path, level: str) -> None:
+    """With the setting history off or metadata, the page of a task shows its messages all the same, and stores none."""
+    script = AttemptScript(timeline=["completed"], result=CloudResult(diff=DIFF, messages=("Dark mode is there",)))
+    pages = Pages(tmp_path, ScriptedCloud(attempts=[script]), COATCHECK_HISTORY=level)
+    ref = pages.submit()
+    shown = pages.browser.get(f"/tasks/{ref}").words
+    stored = pages.site.history.get(TaskRef.parse(ref))
+
+    assert "Dark mode is there" in shown
+    assert stored is None or stored.task.outcome is None or not stored.task.outcome.messages
