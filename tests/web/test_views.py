@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from tests.checkouts import RepositoryCopies, git, make_checkout
 from tests.web.web_support import Answer, Pages
 
+from coatcheck._app.gate_decisions import Outcome
 from coatcheck._app.held_work import HeldTask, hold_submission
 from coatcheck._model.gates import Gate
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import Task, TaskRef, TaskSpec
+from coatcheck._web.views.gates import SENTENCES
 from coatcheck.cloud.faults import Refuse
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import DIFF, AttemptScript, ScriptedCloud
@@ -319,3 +321,10 @@ def test_what_is_not_recorded_is_read_from_the_service(tmp_path: Path, level: st
 
     assert "Dark mode is there" in shown
     assert stored is None or stored.task.outcome is None or not stored.task.outcome.messages
+
+
+def test_each_outcome_of_a_decision_has_a_sentence() -> None:
+    """The page has words for whatever a decision did; a submission and an application have their own."""
+    without = set(get_args(Outcome)) - set(SENTENCES)
+
+    assert {"submitted", "applied"} == without
