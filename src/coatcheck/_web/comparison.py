@@ -142,3 +142,16 @@ def table_of(site: Site, candidates: CandidateSet) -> CandidateFiles:
     """Return the files of all candidates."""
     patches = [each.candidate.patch for each in candidates.shown]
     return comparisons(site).diffs.get(("files", candidates.key), lambda: candidate_files(patches))
+
+
+def difference(request: PageRequest, left: int, right: int) -> bytes:
+    """Return the diff from the result of one attempt of the task that the path names to that of another."""
+    candidates = comparisons(request.site).sets.of_task(request.ref)
+    shown = [candidates.at(number) for number in (left, right)]
+    for each in shown:
+        if each.candidate.patch is None:
+            raise PageNotFoundError(
+                f"{each.label} has no diff: {each.candidate.error}", remedy="choose another attempt"
+            )
+    files, _ = _make_diff(candidates, shown[1], shown[0])
+    return b"".join(dict.fromkeys(file.text for file in files))
