@@ -131,6 +131,14 @@ install_stream_clients() {
     (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts @asyncapi/parser@3.6.6 eventsource@3.0.7)
 }
 
+# The ACP agents of Claude Code and of Codex; each brings its program.
+install_acp_agents() {
+    [ -e "$peers/node/node_modules/.bin/codex-acp" ] && return
+    mkdir -p "$peers/node"
+    (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts \
+        @agentclientprotocol/claude-agent-acp@0.101.0 @zed-industries/codex-acp@0.16.0)
+}
+
 # Playwright, which drives the Chromium of the system: its own browsers are not downloaded.
 install_playwright() {
     "$peers/python/bin/python" -c 'import playwright' 2>/dev/null ||
@@ -215,6 +223,7 @@ install_mcp_clients
 install_stream_clients
 install_playwright
 install_schemathesis
+install_acp_agents
 install_durable_runner
 install_gh
 install_github_description
