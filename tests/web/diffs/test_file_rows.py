@@ -100,6 +100,17 @@ def test_gaps_are_expanded_in_steps() -> None:
     assert 3 == sum("data-lines" in attributes for _, attributes in first.elements) + 0
 
 
+def test_colours_begin_with_the_file() -> None:
+    """A line inside a string that begins above the hunk is coloured as one, where the base is known."""
+    old = b'"""\n' + b"import words\n" * 20 + b'"""\n'
+    text = diff(old, old.replace(b"words\n", b"words, return\n", 11), path="f.py")
+    with_base, without = (
+        body_html(files_of(Patch(text).files)[0], view("unified", files)) for files in ({"f.py": old}, {})
+    )
+
+    assert (0, True) == (with_base.count('<span class="k">import'), '<span class="k">import' in without)
+
+
 def test_a_file_of_another_version_is_not_shown() -> None:
     """Where a hunk is not in the base, no line of the base is shown, and the number of lines is."""
     old = b"".join(b"%d\n" % number for number in range(40))

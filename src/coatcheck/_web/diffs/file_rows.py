@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from ..._patches.file_change import FileChange, Hunk
 from ..._patches.lexers import Lexer, lexer_of
+from .base_files import content_with
 from .file_lines import Gap, NumberedLine, Run, gaps_of, numbered, numbered_lines, runs_of
 from .line_html import LineStyle, line_html
 from .links import DiffLinks
 from .long_lines import MOST_CHARACTERS
-from .syntax_classes import Tokens, classify_lines
+from .syntax_classes import FileTokens, Tokens, classify_lines
 from .visible_text import to_attribute, to_html
 from .word_changes import LinePair, Spans, pair_lines
 
@@ -66,6 +67,10 @@ class FileRows:
         self._hunks: Sequence[Hunk] = change.hunks
         self._gaps = gaps_of(change, self._hunks, length=None if base is None else len(base))
         self._lexer: Lexer | None = None if change.is_combined or change.is_submodule else lexer_of(change.path)
+        self._old_tokens = self._new_tokens = None
+        if base is not None:
+            self._old_tokens = FileTokens(lambda: b"".join(base), self._lexer)
+            self._new_tokens = FileTokens(lambda: content_with(self._hunks, base), self._lexer)
         self._style = LineStyle(links.raw(anchor), shows_returns=_has_mixed_ends(self._hunks))
         self._parts = list(_parts(self._hunks))
 
@@ -117,16 +122,22 @@ class FileRows:
         return f'<div class="d {self._view}"><table><colgroup>{columns}</colgroup><tbody>{rows}</tbody></table></div>'
 
     def _rows(self, lines: Sequence[NumberedLine]) -> Iterator[str]:
-        old = iter(classify_lines([line.text for line in lines if line.kind == "-"], self._lexer_of_old(lines)))
-        new = iter(classify_lines([line.text for line in lines if line.kind != "-"], self._lexer))
+        old = iter(self._classified([line for line in lines if line.kind == "-"], self._old_tokens))
+        new = iter(self._classified([line for line in lines if line.kind != "-"], self._new_tokens))
         write = self._split_run if self._view == SPLIT else self._unified_run
         for run in runs_of(lines):
             removed = [(line, next(old)) for line in run.removed]
             others = [(line, next(new)) for line in run.lines if line.kind != "-"]
             yield from write(run, removed, others)
 
-    def _lexer_of_old(self, lines: Sequence[NumberedLine]) -> Lexer | None:
-        return self._lexer if any(line.kind == "-" for line in lines) else None
+    def _classified(self, lines: Sequence[NumberedLine], whole: FileTokens | None) -> Sequence[Tokens]:
+        """Return the tokens of lines of one side: those of the whole file where it is known."""
+        if whole is not None:
+            numbers = [(line.old if line.kind == "-" else line.new) or 0 for line in lines]
+            found = [whole.line(number, line.text) for number, line in zip(numbers, lines, strict=True)]
+            if None not in found:
+                return [tokens for tokens in found if tokens is not None]
+        return classify_lines([line.text for line in lines], self._lexer)
 
     def _unified_run(
         self, run: Run, removed: Sequence[tuple[NumberedLine, Tokens]], others: Sequence[tuple[NumberedLine, Tokens]]
