@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .site import Site
 
 # So many diffs, parsed and compared, are kept.
-KEPT = 24
+KEPT = 8
 
 
 class Comparisons:
