@@ -79,6 +79,9 @@ def select(request: PageRequest, candidates: CandidateSet) -> Selection:
     against = candidates.at(number) if number and number != shown.number else None
     view = query.get("view") if query.get("view") in VIEWS else UNIFIED
     parameters = {"candidate": str(shown.number), "view": view}
+    hides_space = query.get("space") == "hidden"
+    if hides_space:
+        parameters["space"] = "hidden"
     if against:
         parameters["against"] = str(against.number)
     files, reader, problem = _diff(request.site, candidates, shown, against)
@@ -91,7 +94,11 @@ def select(request: PageRequest, candidates: CandidateSet) -> Selection:
     else:
         hidden = 0
     file_view = FileView(
-        DiffLinks(candidates.path, parameters), view, reader, has_all_context=query.get("context") == "all"
+        DiffLinks(candidates.path, parameters),
+        view,
+        reader,
+        has_all_context=query.get("context") == "all",
+        hides_space=hides_space,
     )
     return Selection(candidates, shown, against, view, files, file_view, problem, is_differing, hidden)
 

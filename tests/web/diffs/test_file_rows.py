@@ -125,6 +125,21 @@ def test_a_file_of_another_version_is_not_shown() -> None:
     )
 
 
+@pytest.mark.parametrize(("name", "changed"), [("unified", 2), ("split", 1)])
+def test_changes_of_white_space_are_hidden(name: str, changed: int) -> None:
+    """Lines that differ in white space alone are shown once, with both numbers and a note; other changes stay."""
+    text = diff(b"if a:\n  b()\n  c()\n", b"if a:\n    b( )\n    d()\n")
+    [file] = files_of(Patch(text).files)
+    html = body_html(file, view(name)._replace(hides_space=True))
+    rows = Reader(html).lines
+
+    assert (1, True) == (
+        html.count("white space differs") // (2 if name == "split" else 1),
+        ("2", "2") == rows[1].numbers,
+    )
+    assert changed == sum(row.css in {"a", "r"} or "a" in row.classes for row in rows)
+
+
 def test_ids_are_the_same_in_every_view() -> None:
     """A line has the id of its side and number, unified and split."""
     text = diff(b"a\nb\nc\n", b"a\nB\nc\nd\n")
