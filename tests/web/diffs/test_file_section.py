@@ -99,7 +99,7 @@ def test_large_diffs_begin_with_their_first_file() -> None:
 
     html = file_list(files, view()).html
 
-    assert (60, 334) == (html.count('<p class="lazy">'), len(Reader(html).lines))
+    assert (60, 200) == (html.count('<p class="lazy">'), len(Reader(html).lines))
 
 
 def test_a_path_twice_has_two_anchors() -> None:

@@ -25,15 +25,15 @@ from .word_changes import LinePair, Spans, pair_lines
 UNIFIED, SPLIT = "unified", "split"
 VIEWS = (UNIFIED, SPLIT)
 
-# A part has no more lines, nor bytes, than these; a browser lays it out in less than a frame of a slow machine's 100 ms.
-MOST_LINES = 400
-MOST_BYTES = 60_000
+# A part has no more lines, nor bytes, than these; a browser lays it out in less than 100 ms.
+MOST_LINES = 200
+MOST_BYTES = 30_000
 # So many lines of a gap are shown at once.
 EXPANDED_LINES = 20
 # A gap of more lines than this is not shown as a whole.
 MOST_EXPANDED = 1_000
 # Parts of more rows than the first are laid out when they come into view; the second is for a better guess of the height.
-_DEFERRED_ROWS, _MANY_ROWS = 40, 200
+_DEFERRED_ROWS, _MANY_ROWS = 40, 120
 
 
 class Slice(NamedTuple):
@@ -274,7 +274,7 @@ def _deferred(html: str, rows: int) -> str:
     """Return a part as an element that browsers lay out when it comes into view (CSS Containment 2, section 4)."""
     if rows <= _DEFERRED_ROWS:
         return html
-    css = "rows rows-4" if rows > _MANY_ROWS else "rows"
+    css = "rows many" if rows > _MANY_ROWS else "rows"
     return f'<div class="{css}">{html}</div>'
 
 
