@@ -19,6 +19,7 @@ from .. import operations
 from ..poller import poll_task
 from ..views.checkout import applications
 from ..views.task import require_entry
+from . import comparisons
 from .bodies import AttemptQuery, EventQuery, GateQuery, NewApplication, NewDecision, NewMessage, NewTask, TaskQuery
 from .endpoints import DIFF, TEXT, TEXT_OR_NULL, Call, Endpoint, Schema, fields, many, maybe, ref
 
@@ -253,6 +254,7 @@ TASKS: Schema = fields(tasks={"type": "array", "items": STORED_TASK}, cursor=TEX
 TASK = "/tasks/{ref}"
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *comparisons.ENDPOINTS,
     Endpoint("GET", "/version", "getVersion", "The version of the server", get_version, fields(version=TEXT)),
     Endpoint("GET", "/tasks", "listTasks", "Tasks in the store, the last submitted first", list_tasks, TASKS, TaskQuery),
     Endpoint("POST", "/tasks", "createTask", "Submit a task, or hold it for a decision", create_task, SUBMITTED, body=NewTask, status=201, errors=(403, 409, 429, 502)),
