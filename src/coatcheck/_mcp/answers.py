@@ -74,7 +74,7 @@ class PullRequestOut(Answer, kw_only=True, omit_defaults=True):
 class Waiting(Answer, kw_only=True, omit_defaults=True):
     """What a task waits for."""
 
-    kind: Annotated[str, Meta(description="plan, question or pause.")]
+    kind: Annotated[str, Meta(description="plan, question, permission or pause.")]
     gate: Annotated[str | None, Meta(description="The gate, for the tool decide.")] = None
     who: Annotated[str, Meta(description="Who can decide, and how.")]
 
@@ -330,9 +330,9 @@ def _waiting(task: Task, gate: Gate | None, *, can_decide: bool) -> Waiting | No
     action = required_action(task)
     if action is None:
         return None
-    kind = {"approve": "plan", "answer": "question", "resume": "pause"}[action]
-    command = {"approve": "approve", "answer": "answer", "resume": "message"}[action]
-    who = f"a person: coatcheck {command} {task.ref}" + (" TEXT" if action != "approve" else "")
+    kind = {"approve": "plan", "answer": "question", "resume": "pause", "permit": "permission"}[action]
+    command = {"approve": "approve", "answer": "answer", "resume": "message", "permit": "approve"}[action]
+    who = f"a person: coatcheck {command} {task.ref}" + ("" if command == "approve" else " TEXT")
     if gate is not None and can_decide and gate.submitted_via != "mcp":
         who = f"you, by the tool decide, or {who}"
     return Waiting(kind=kind, gate=gate.address if gate else None, who=who)

@@ -112,7 +112,7 @@ def list_tasks(call: Call, given: arguments.ListTasks) -> answers.TaskListOut:
 
     client = call.session.client(given.provider)
     try:
-        *_, listed = list_tasks_of(
+        listed = list_tasks_of(
             client, filter=given.filter, environment=given.environment, limit=given.limit, cursor=given.cursor
         )
     finally:

@@ -83,7 +83,7 @@ def web_command(
     path = os.path.join(run.process_env.folder, os.path.expanduser(path))
     token = read_or_create(path)
     clock = run.process_env.clock or SystemClock()
-    site = Site(run.workspace, clock=clock, checkout=root, transport=run.process_env.transport)
+    site = Site(run.workspace, clock=clock, checkout=root, transport=run.process_env.transport, base_url=run.base_url)
     try:
         with mcp_endpoint(run, options) as endpoint:
             extra = [Route(PATH, endpoint=endpoint)]
@@ -128,6 +128,8 @@ def serve(
 
 def _announce(run: CommandContext, origin: str, link: str, *, token_file: str | None) -> None:
     """Print the link; it works once."""
+    from ..mcp_endpoint import PATH
+
     if run.is_json:
         from ..json_output import dump_line
 
@@ -136,5 +138,5 @@ def _announce(run: CommandContext, origin: str, link: str, *, token_file: str | 
     run.console.show(f"Serving {origin}")
     run.console.show(f"Open once: {link}")
     if token_file is not None:
-        run.note(f"Programs: {origin}/api/v1, with the token in {token_file}")
+        run.note(f"Programs: {origin}/api/v1, agents: {origin}{PATH} (MCP), with the token in {token_file}")
     run.note("Ctrl-C ends it.")
