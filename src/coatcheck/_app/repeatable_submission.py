@@ -124,5 +124,5 @@ def _ref_of(client: Client, earlier: EarlierSubmission, *, is_other: bool) -> Ta
         "the answer to the same submission was lost before, and its task is not found; it was not sent again",
         spec=None,
         candidates=[ref for each in found for ref in each.candidates],
-        remedy=f"search with: coatcheck list --provider {earlier.intent.provider}; a new key submits it again",
+        remedy=f"read the list of tasks of {earlier.intent.provider}; a new key submits it again",
     )
