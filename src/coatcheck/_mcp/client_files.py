@@ -94,12 +94,13 @@ def write_entry(entry: ClientEntry, command: Sequence[str]) -> bool:
             os.chmod(target, mode)
     except OSError as error:
         raise errors.ConfigurationError(
-            f"{entry.path} cannot be written: {error.strerror}", remedy="add the entry by hand"
+            f"{entry.path} cannot be written: {error.strerror}",
+            remedy=f"add by hand what this prints: coatcheck mcp install --client {entry.client}",
         ) from None
     except (ValueError, TypeError, RecursionError) as error:
         raise errors.ConfigurationError(
             f"{entry.path} was not changed, because as {_format(program)} it cannot be: {error}",
-            remedy="correct it, or add the entry by hand",
+            remedy=f"correct it, or add by hand what this prints: coatcheck mcp install --client {entry.client}",
         ) from None
     return True
 
