@@ -50,13 +50,18 @@ class _Message(msgspec.Struct, omit_defaults=True):
 class LineTransport:
     """The messages of one agent, as `acp.connection.Connection` reads and writes them.
 
-    *on_text* is called with each line that is no message.
+    *on_text* is called with each line that is no message, *on_release* when nothing is read any more.
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_text: Callable[[str], None]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        on_text: Callable[[str], None],
+        *,
+        on_release: Callable[[], None] = lambda: None,
     ) -> None:
-        self._reader, self._writer, self._on_text = reader, writer, on_text
+        self._reader, self._writer, self._on_text, self.release = reader, writer, on_text, on_release
         self._buffer = bytearray()
         self._searched = 0
         self._is_skipping = False
