@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from ..._protocol.decode import UNREADABLE, decode_json
+from ..._workspaces.command_process import MAX_LINE as SHOWN_BYTES, plain
 
 # A result of a tool, an image included, is smaller than this (bytes); what is longer is left out.
 MAX_LINE = 16 * 1024 * 1024
@@ -102,7 +103,7 @@ class LineTransport:
         except UNREADABLE:
             document = {}
         if not document:
-            self._on_text(line.decode("utf-8", "replace"))
+            self._on_text(plain(line[:SHOWN_BYTES].rstrip(b"\r")))
             return None
         return document
 
