@@ -177,24 +177,25 @@ APPROVE = """
 import sys
 from coatcheck import Client
 with Client("codex_app_server") as client:
-    client.approve_plan(sys.argv[1])
+    task = client.get_task(sys.argv[1])
+    client.decide_permission(task.ref, task.permission_requests[0].id, "accept")
 """
 
 
 def test_an_approval_comes_from_another_process(host: Host) -> None:
-    """A command that needs approval waits for it, whoever asks; another process approves it, and a message declines."""
+    """A command that needs approval waits for it; another process accepts it, and an edit is declined."""
     options = host.options(approval_policy="untrusted")
     with Client(**options) as client:
         ref = client.create_task(host.spec("touch approved.txt", EDIT, "say Ended.")).ref
         first = client.poll_task(ref, timeout=240)
         subprocess.run([sys.executable, "-c", APPROVE, str(ref)], env=options["environ"], check=True)
         second = client.poll_task(ref, timeout=240)
-        client.send_message(ref, "leave a.txt alone")
+        client.decide_permission(ref, second.permission_requests[0].id, "decline")
         ended = client.poll_task(ref, timeout=240)
 
     assert [TaskState.INPUT_REQUIRED] * 2 == [first.state, second.state]
     assert ["run /bin/bash -lc 'touch approved.txt'", "change files"] == [
-        task.plan.steps[0].title for task in (first, second) if task.plan
+        task.permission_requests[0].title for task in (first, second)
     ]
     assert (TaskState.SUCCEEDED, ["approved.txt"], "a.txt (declined)") == (
         ended.state,
