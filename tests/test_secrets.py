@@ -193,7 +193,7 @@ def test_a_service_that_works(tmp_path: Path, collected: Collected) -> None:
     assert [] == collected.leaks(EMAIL, held.access_token, held.refresh_token, now.access_token, now.refresh_token)
 
 
-@pytest.mark.parametrize("status", [200, 400, 401, 403, 500])
+@pytest.mark.parametrize("status", STATUSES)
 def test_no_command_shows_a_secret(tmp_path: Path, status: int) -> None:
     """No command shows a secret on stdout or stderr, with text, with --json and with COATCHECK_DEBUG."""
     texts, secrets = io.StringIO(), []

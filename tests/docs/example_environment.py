@@ -69,6 +69,8 @@ def example_environment(
     for provider in ("codex", "local"):
         DurationFile(state_dir(os.environ)).record(provider, [(None, 1.0)] * TASKS_SEEN)
     monkeypatch.setattr(LocalCloud, "get_usage", usage)
+    for variable in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"):  # the pages show commits of a user without a name
+        monkeypatch.setenv(variable, "coatcheck")
     folders = (programs, Path(sys.executable).parent, os.environ["PATH"])
     monkeypatch.setenv("PATH", os.pathsep.join(str(each) for each in folders if each))
     monkeypatch.chdir(checkout)

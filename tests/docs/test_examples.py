@@ -20,7 +20,7 @@ PAGES = [
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
 ]
 # Page -> the further environments of the local cloud that it starts.
-LABELS = {"fleets.md": [f"acme/site-{number}" for number in range(1, 21)]}
+LABELS = {"fleets.md": [f"acme/site-{number}" for number in range(1, 9)]}
 WITH_EXAMPLES = [
     page for page in PAGES if re.search(r"^```(?:console|python|sh|yaml)$", page.read_text("utf-8"), re.MULTILINE)
 ]

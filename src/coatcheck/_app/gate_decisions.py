@@ -273,7 +273,7 @@ class GateDecider:
         raise errors.SubmissionUncertainError(
             f"the submission of {gate.address} was begun, and its task is not known; it was not sent again",
             spec=None,
-            remedy=f"look with: coatcheck submit --resume --provider {begun.intent.provider}",
+            remedy=f"search for it with: coatcheck submit --resume --provider {begun.intent.provider}",
         )
 
     def apply(self, gate: Gate) -> Decided:

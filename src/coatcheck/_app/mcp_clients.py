@@ -97,9 +97,8 @@ def write_entry(entry: ClientEntry, command: Sequence[str]) -> bool:
             f"{entry.path} cannot be written: {error.strerror}", remedy="add what is printed without --write by hand"
         ) from None
     except (ValueError, TypeError, RecursionError) as error:
-        reason = str(error) if isinstance(error, TypeError) else "it is not read as " + _format(program)
         raise errors.ConfigurationError(
-            f"{entry.path} was not changed: {reason} ({error})",
+            f"{entry.path} was not changed, because as {_format(program)} it cannot be: {error}",
             remedy="correct it, or add what is printed without --write by hand",
         ) from None
     return True

@@ -147,10 +147,10 @@ class Database(ABC):
             raise translated from error
 
     @contextmanager
-    def migrating(self, transaction: Transaction) -> Iterator[None]:
-        """Run one step of a migration in a transaction, while no other process runs one."""
+    def migrating(self, transaction: Transaction, *, is_durable: bool) -> Iterator[None]:
+        """Run one step of a migration in a transaction, while no other process runs one; *is_durable* as in `writing`."""
         connection = transaction._connection  # noqa: SLF001 - of this module
-        self.begin(connection, is_durable=True)
+        self.begin(connection, is_durable=is_durable)
         with self._ended(connection):
             self.lock_schema(transaction)
             yield

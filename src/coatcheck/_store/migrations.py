@@ -238,15 +238,26 @@ SUBMISSION_KEYS = Migration(
         "CREATE INDEX submission_key_submission ON submission_key (submission)",
     )
 )
+FLEET_COSTS = Migration(
+    statements=(
+        # What the task of a candidate has cost, in US dollars, where its service reports that.
+        "ALTER TABLE fleet_candidate ADD COLUMN cost DOUBLE PRECISION",
+        "CREATE INDEX fleet_candidate_cost ON fleet_candidate (fleet, cost) WHERE cost IS NOT NULL",
+    )
+)
 MIGRATIONS: Sequence[Migration] = (
     *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
     FLEET_WORKERS,
+    FLEET_COSTS,
 )
 
 
 def migrate(transaction: Transaction, database: Database, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring the schema up to date. Raises `StoreError` for a database that only a newer version may write."""
+    """Bring the schema up to date; what the last step has committed is on the disk, and with it those before.
+
+    Raises `StoreError` for a database that only a newer version may write.
+    """
     version, oldest_writer = schema_version(transaction, database)
     if oldest_writer > len(migrations):
         raise errors.StoreError(
@@ -256,7 +267,7 @@ def migrate(transaction: Transaction, database: Database, *, migrations: Sequenc
             remedy="upgrade coatcheck: pip install --upgrade coatcheck",
         )
     for number in range(version + 1, len(migrations) + 1):
-        with database.migrating(transaction):
+        with database.migrating(transaction, is_durable=number == len(migrations)):
             if schema_version(transaction, database)[0] < number:
                 _apply(transaction, number, migrations[number - 1])
 

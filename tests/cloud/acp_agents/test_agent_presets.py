@@ -53,7 +53,7 @@ def test_a_name_chooses_the_best_command(
         (("codex", "codex-acp"), False, "pip install 'coatcheck[acp]'"),
     ],
 )
-def test_what_acp_needs_is_said(programs: Path, installed: tuple[str, ...], has_acp: bool, hint: str) -> None:
+def test_what_acp_needs_is_named(programs: Path, installed: tuple[str, ...], has_acp: bool, hint: str) -> None:
     """Where the program's own command is used, and an ACP agent would be better."""
     install(programs, *installed)
 
@@ -91,7 +91,7 @@ def test_what_is_missing_is_named(
         ("codex exec {prompt}", ("codex", "exec", "{prompt}"), False),
     ],
 )
-def test_an_agent_is_a_command_or_speaks_acp(
+def test_an_agent_is_a_command_or_supports_acp(
     programs: Path, agent: str, command: tuple[str, ...], is_acp: bool
 ) -> None:
     """The prefix makes it an ACP agent; only a whole name is a preset."""

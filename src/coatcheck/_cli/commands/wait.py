@@ -80,8 +80,10 @@ def _wait_for_one(run: CommandContext, ref: TaskRef, options: WaitOptions, attem
 
     with waiting_gates(run) as gates, run.client(ref.provider, waits=True) as client:
         approve = gates.plan_decision(client, ref.provider)
-        ended = wait_for_task(client, ref, options, approve=approve, on_change=run.start_progress(ref).update)
-        gate = gates.observe(ended)
+        update = run.start_progress(ref).update
+        ended, gate = gates.wait(
+            client, options, lambda options: wait_for_task(client, ref, options, approve=approve, on_change=update)
+        )
     outcome_of(ended, attempt)  # raises where there is no such attempt
     run.answer(lambda: with_gate(ended, gate), lambda: result(ended, attempt, run))
     print_next_step(run, ended, gate)
