@@ -388,9 +388,7 @@ class Operations:
     def list_models(self) -> Script[tuple[Model, ...]]:
         self._require(Verb.LIST_MODELS)
         models = self.provider.list_models()
-        if isinstance(models, tuple):
-            return models
-        return (yield from self.run(models))
+        return models if isinstance(models, tuple) else (yield from self.run(models))
 
     def _change(self, ref: TaskRef | str, act: Callable[[TaskRef], Exchange[T]]) -> Script[T]:
         """Perform a verb that may change the task *ref*."""

@@ -96,7 +96,8 @@ class Pending(msgspec.Struct, frozen=True):
         if self.request.method == PERMISSIONS:
             return SCOPES
         offered = {each for each in items(self.parameters.get("availableDecisions")) if isinstance(each, str)}
-        return tuple(option for option in OPTIONS if not offered or option.id in offered)
+        # Commands are offered with "cancel" alone, and "decline" is taken as well: the turn goes on.
+        return tuple(option for option in OPTIONS if not offered or option.id in {*offered, "decline"})
 
     def decided_by(self, option: str) -> Mapping[str, Any]:
         """Return the answer that *option* is. Raises `ConfigurationError` for one that there is not."""
