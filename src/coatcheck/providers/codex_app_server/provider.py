@@ -13,6 +13,7 @@ See docs/reference/protocols/codex-app-server.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import msgspec
@@ -98,6 +99,8 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         checked((yield from host.call("thread/name/set", named)))
         turn = _turn(started.thread.id, spec.prompt, key=spec.key, model=spec.model)
         answer = checked((yield from host.call("turn/start", turn, is_change=True)))
+        with suppress(errors.TransportError):  # the task exists
+            yield from wait_for_start(host, started.thread.id)
         return extract.created(
             spec, started.thread, answer.decode(wire.StartedTurn).turn, self.service, bytes(answer.result)
         )
