@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.cli.cli_support import Cli
 
+from coatcheck._protocol.effects import Request, Response
 from coatcheck.cloud.faults import Status
+from coatcheck.cloud.scripted_cloud import ScriptedCloud
 
 
 @pytest.mark.parametrize(
@@ -22,6 +26,40 @@ def test_actions_are_requested(cli: Cli, verb: str, options: list[str], route: s
     assert (0, True) == (done.code, done.out.startswith(ref))
     assert (other, verb) == (with_json.json["ref"], with_json.json["action"])
     assert ref.partition(":")[2] in cli.cloud.seen(route)[0].path
+
+
+class InterruptedAfter:
+    """A scripted cloud in front of which the *count*-th request of a route is interrupted."""
+
+    def __init__(self, cloud: ScriptedCloud, route: str, count: int) -> None:
+        self.cloud, self.route, self.left = cloud, route, count
+
+    def handle(self, request: Request) -> Response:
+        self.left -= request.path.endswith(self.route)
+        if not self.left:
+            raise KeyboardInterrupt
+        return self.cloud.handle(request)
+
+
+@pytest.mark.parametrize("action", ["cancel", "archive"])
+def test_an_interrupted_action_prints_what_was_done(tmp_path: Path, action: str) -> None:
+    """Of several tasks those that were acted on are printed, and the command that repeats the rest."""
+    results = []
+    for options in ([], ["--json"]):
+        cloud = ScriptedCloud()
+        refs = [Cli(tmp_path, cloud).submit() for _ in range(4)]
+        cli = Cli(tmp_path, InterruptedAfter(cloud, action, 3), CODEX_ACCESS_TOKEN=cloud.tokens.access_token)
+        results.append(cli(action, *refs, *options))
+    done, with_json = results
+    rest = f"repeat it with: coatcheck {action} {' '.join(refs[2:])}\n"
+
+    assert (130, 130, refs[:2], True) == (
+        done.code,
+        with_json.code,
+        [each["ref"] for each in with_json.json["tasks"]],
+        all(ref in done.out for ref in refs[:2]) and refs[2] not in done.out,
+    )
+    assert (True, True) == (done.err.endswith(rest), with_json.err.endswith(rest))
 
 
 def test_archiving_can_be_undone(cli: Cli) -> None:

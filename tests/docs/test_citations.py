@@ -13,9 +13,9 @@ EXAMPLES = {
     "review.md",
 }
 PAGE = re.compile(r"[\w./-]*\w\.md\b")
-SECTION = re.compile(r"((?:codex-wham|jules|services)\.md)`*,? (?:sections? )?(\d+(?:\.\d+)?)")
+SECTION = re.compile(r"((?:codex-app-server|codex-wham|jules|services)\.md)`*,? (?:sections? )?(\d+(?:\.\d+)?)")
 # A page with the headings that are cited: path.md, "1.1 Title" and "2 Title".
-HEADINGS = re.compile(r'protocols/((?:codex-wham|jules|services)\.md), ((?:"[^"]+"(?:, | and )?)+)')
+HEADINGS = re.compile(r'protocols/((?:codex-app-server|codex-wham|jules|services)\.md), ((?:"[^"]+"(?:, | and )?)+)')
 SOURCES = {path.relative_to(SRC).as_posix(): path.read_text("utf-8") for path in SRC.rglob("*.py")}
 
 

@@ -11,6 +11,7 @@ from tests.docs.test_schema import problems
 
 from coatcheck._model.events import EVENT_TYPES, event_from_dict
 from coatcheck.cloud.event_routes import EventRoutes
+from coatcheck.cloud.permission_routes import PermissionRoutes
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"
 ASYNC = json.loads((REFERENCE / "asyncapi.json").read_text("utf-8"))
@@ -65,9 +66,10 @@ def test_every_type_of_event_is_described() -> None:
 
 def test_every_own_route_is_described() -> None:
     """The paths are those that the server has, and /health."""
-    routes = EventRoutes(None, accepts=lambda _token: False).routes()  # type: ignore[arg-type] # no request is sent
+    kinds = (EventRoutes, PermissionRoutes)
+    routes = [kind(None, accepts=lambda _token: False).routes() for kind in kinds]  # type: ignore[arg-type] # no request is sent
 
-    assert {*(route.path for route in routes), "/health"} == set(OPEN["paths"])
+    assert {*(route.path for each in routes for route in each), "/health"} == set(OPEN["paths"])
 
 
 def test_an_event_of_the_examples_is_read_back() -> None:

@@ -57,7 +57,9 @@ class ForgeFixture:
 
     def repositories(self) -> Repositories:
         """Return the repositories of a fleet."""
-        return Repositories(self.folder / "private", places={}, checkouts={}, site=self.origin)
+        return Repositories(
+            self.folder / "private", places={}, checkouts={}, site=self.origin, token=lambda: self.github.token
+        )
 
     def target(self, **section: Any) -> PullRequests:
         """Return the target that opens pull requests, as the deliver table describes them."""

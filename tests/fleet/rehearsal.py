@@ -1,4 +1,4 @@
-"""A rehearsal of fleets: three services with faults, a process that is killed, and the reports.
+"""A rehearsal of fleets: two services with faults, a process that is killed, and the reports.
 
 As a program it is the process that works on a fleet: arguments are a folder, the name of a service, its URL, its token and
 how many items. It prints the outcome.
@@ -31,11 +31,11 @@ from coatcheck._runtime.system_clock import SystemClock
 from coatcheck._store.journal import SubmissionJournal
 from coatcheck._workspaces.cancellation import CancelScope
 from coatcheck.cloud.faults import Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept
-from coatcheck.testing import CloudEnvironment, GithubEmulator, JulesEmulator, ScriptedCloud, serving
+from coatcheck.testing import CloudEnvironment, JulesEmulator, ScriptedCloud, serving
 from coatcheck.testing.emulators.jules_scripts import Act, Order, ordinary
 
 OPTIONS = FleetOptions(quiet=0.5, sweep=(0.05, 0.2), redrive=1.0, tick=0.1)
-ENVIRONMENTS = {"codex": "env_1", "jules": "sources/github/owner/repo", "github_actions": "owner/repo/coatcheck.yml"}
+ENVIRONMENTS = {"codex": "env_1", "jules": "sources/github/owner/repo"}
 # The items whose number ends so: their change conflicts; their task waits for an answer (Jules).
 CONFLICT, STUCK = "7", "5"
 # So many runs follow the killed one, each until a quota is needed.
@@ -91,7 +91,6 @@ def services() -> list[Service]:
     return [
         Service("codex", cloud),
         Service("jules", JulesEmulator(stuck, clock=clock, faults=faults(), step_seconds=0.05)),
-        Service("github_actions", GithubEmulator(clock=clock, faults=faults())),
     ]
 
 
@@ -181,9 +180,7 @@ def rehearse(folder: Path, service: Service, count: int, *, kill_after: int) -> 
     """Kill a process in the middle, let others finish, write the report to *folder*, and return it."""
     killer = Killer(service.emulator)
     with serving(killer) as base:
-        url = base.removesuffix("/backend-api") if service.provider == "github_actions" else base
-        service.emulator.blobs = url  # where GitHub's downloads are
-        arguments = [sys.executable, __file__, str(folder), service.provider, url]
+        arguments = [sys.executable, __file__, str(folder), service.provider, base]
         arguments += [token_of(service.emulator), str(count)]
         for number in range(1 + RUNS):
             with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
@@ -192,7 +189,7 @@ def rehearse(folder: Path, service: Service, count: int, *, kill_after: int) -> 
                 printed, _ = process.communicate()
             if number and printed.strip() not in (FleetOutcome.PARKED, FleetOutcome.RUNNING, ""):
                 break
-        session = session_of(folder, url, "")
+        session = session_of(folder, base, "")
     report = fleet_report(session.control, service.provider)
     session.close()
     (folder / f"{service.provider}.html").write_text(report.to_html())

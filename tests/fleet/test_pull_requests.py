@@ -12,6 +12,7 @@ from tests.fleet.forge_fixtures import BRANCH, DIFF, ForgeFixture, delivery, mak
 from coatcheck import errors
 from coatcheck._fleet.branch_push import push_error
 from coatcheck._fleet.pull_requests import marker_of
+from coatcheck._fleet.repositories import Repositories
 from coatcheck._fleet.target import TooManyOpenError
 from coatcheck._patches.git import git
 from coatcheck.cloud.faults import ResetAfterAccept, Status
@@ -280,3 +281,28 @@ def test_pull_requests_beyond_the_first_page_are_counted(forge: ForgeFixture) ->
         forge.target(max_open=2)(delivery(forge.base))
 
     assert 150 == len(forge.service.pulls)
+
+
+def test_a_private_repository_is_read_with_the_token(forge: ForgeFixture, tmp_path: Path) -> None:
+    """What the user's own credentials do not reach is read with the forge's token; one without a login names the error."""
+    forge.git.private.add("acme/api")
+    delivered = forge.target()(delivery(forge.base))
+    places = {"acme/api": f"{forge.origin}/acme/api.git"}
+    without = Repositories(tmp_path / "other", places=places, checkouts={}, site=forge.origin, token=no_login)
+
+    assert delivered.commit
+    with pytest.raises(errors.ConfigurationError, match=r"acme/api cannot be read: .*could not read Username"):
+        without.resolve("acme/api", "main")
+    assert [] == [
+        path for path in (tmp_path / "private").rglob("*") if path.is_file() and has(path, forge.github.token)
+    ]
+
+
+def no_login() -> str:
+    """Raise as a forge without a login does."""
+    raise errors.NotLoggedInError("there is no login for github")
+
+
+def has(path: Path, text: str) -> bool:
+    """Whether a file has *text*."""
+    return text.encode() in path.read_bytes()

@@ -1,4 +1,4 @@
-"""A small rehearsal of fleets: three services with faults, and a process that is killed."""
+"""A small rehearsal of fleets: two services with faults, and a process that is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.fleet.rehearsal import Service, rehearse, services, unexplained
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
-@pytest.mark.parametrize("service", services()[:2], ids=lambda service: service.provider)
+@pytest.mark.parametrize("service", services(), ids=lambda service: service.provider)
 def test_every_item_is_delivered_or_explained(tmp_path: Path, service: Service) -> None:
     """With faults, and a process that is killed, each prompt is sent once and each item delivered or explained."""
     report = rehearse(tmp_path, service, 10, kill_after=20)

@@ -10,7 +10,9 @@ import pytest
 from tests.fleet.fixtures import CountedDeliveries, FirstCandidate, FleetFixture, spec_of
 
 from coatcheck import errors
+from coatcheck._fleet.services import ServiceClient, Sweep
 from coatcheck._model.fleets import CandidateState, FleetOutcome, FleetState, ItemState
+from coatcheck._model.outcome import Notice
 from coatcheck._model.tasks import TaskRef, TaskSpec
 from coatcheck._protocol.intents import intent_of
 from coatcheck._store.fleet_submissions import SubmissionBudget
@@ -239,6 +241,37 @@ def test_a_budget_stops_the_fleet(tmp_path: Path) -> None:
         sent,
     )
     assert (FleetOutcome.DELIVERED, ({1}, {1}, 5)) == (fleet.run().outcome, once(fleet))
+
+
+class ClientWithCosts(ServiceClient):
+    """A client of a service that reports what a task has cost, except one for p1."""
+
+    async def sweep(self, refs: Any) -> Sweep:
+        """Poll, and add the costs."""
+        sweep = await super().sweep(refs)
+        ended = [
+            task if "p1" in (task.prompt or "") else msgspec.structs.replace(task, notices=(COST,))
+            for task in sweep.ended
+        ]
+        return sweep._replace(ended=tuple(ended))
+
+
+COST = Notice(kind="usage", text="it has cost 1.50 USD", cost=1.5)
+
+
+def test_a_budget_of_costs_stops_the_fleet(tmp_path: Path) -> None:
+    """Nothing is submitted once the reported costs reach the budget; a task without a cost is counted as unknown."""
+    budget = {"spend": 3.0, "concurrent": 1}
+    fleet = FleetFixture(tmp_path, spec_of(5, budget=budget))
+    fleet.client = ClientWithCosts
+    status = fleet.run()
+    again = fleet.run()
+
+    assert (FleetOutcome.STOPPED, "its budget of $3.00 is spent", 3) == (
+        status.outcome, status.fleet.stopped_because, status.fleet.submitted,
+    )  # fmt: skip
+    assert (3.0, 1, 3) == (again.spent, again.unknown_costs, len(fleet.cloud.tasks))
+    assert [1.5, None, 1.5] == [each.cost for each in fleet.control.store.candidates(fleet.fleet.id) if each.ref]
 
 
 def test_a_deadline_stops_the_fleet(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_resource_that_cannot_be_read_is_an_error_of_the_protocol(tmp_path: Pa
     )
     served = Served(tmp_path, ScriptedCloud(result=CloudResult(diff=diff)))
     ref = served.submit()
-    served.ask("wait_for_task", ref=ref)
+    served.answer("wait_for_task", ref=ref)
     base = f"coatcheck://task/{ref}"
     uris = ["file:///etc/passwd", f"{base}/../..", "coatcheck://task/codex:nope", f"{base}/attempt/2/patch"]
 
@@ -106,7 +106,7 @@ def test_templates_are_prompts(with_templates: Served) -> None:
 
 def test_a_template_makes_the_prompt_of_a_submission(with_templates: Served) -> None:
     """Its prompt is sent; a missing argument and a path are errors, and nothing is sent."""
-    ref = str(with_templates.ask("submit_task", template="mine", arguments={"issue": "It fails"})["ref"])
+    ref = str(with_templates.answer("submit_task", template="mine", arguments={"issue": "It fails"})["ref"])
     refused = [
         with_templates.refused("submit_task", template="mine"),
         with_templates.refused("submit_task", template="../mine.md"),

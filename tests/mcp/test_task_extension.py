@@ -82,7 +82,7 @@ def test_a_wait_is_a_task_for_a_client_that_declares_the_extension(served: Serve
 def test_a_task_that_has_ended_is_no_task_of_the_protocol(served: Served) -> None:
     """The answer is the tool's own, as it is for max_seconds 0, for several tasks, and for an error."""
     ref = served.submit()
-    served.ask("wait_for_task", ref=ref)
+    served.answer("wait_for_task", ref=ref)
     other = served.submit("another")
     tasks = Tasks()
 

@@ -44,7 +44,7 @@ def test_toolsets_choose_the_tools_and_reading_leaves_the_readers(tmp_path: Path
 
 
 def test_hints_and_schemas_fit_the_tools(served: Served) -> None:
-    """Every tool has both schemas, a title and four hints; those that read say so, and those that destroy say so."""
+    """Every tool has both schemas, a title and four hints; readers and destructive tools are marked."""
     listed = served.run(Client.list_tools).tools
     for each in listed:
         jsonschema.Draft202012Validator.check_schema(each.input_schema)
@@ -119,17 +119,17 @@ def test_a_repeated_submission_is_the_same_task(
     served: Served, first: dict[str, Any], second: dict[str, Any], seconds: float, sent: int
 ) -> None:
     """The same key in a day, or the same prompt and place in ten minutes, sends nothing, also after a restart."""
-    earlier = served.ask("submit_task", prompt="Add dark mode", **first)
+    earlier = served.answer("submit_task", prompt="Add dark mode", **first)
     served.clock.advance(seconds)
-    later = served.ask("submit_task", prompt="Add dark mode", **second)
+    later = served.answer("submit_task", prompt="Add dark mode", **second)
 
     assert (sent, sent == 1, sent == 1) == (served.sent, earlier["ref"] == later["ref"], later["is_repeated"])
 
 
-def test_a_key_of_another_prompt_submits_nothing_and_says_so(served: Served) -> None:
+def test_a_key_of_another_prompt_submits_nothing(served: Served) -> None:
     """The ref of the first prompt is returned, with the advice to give a new key."""
     ref = served.submit(key="k")
-    again = served.ask("submit_task", prompt="Something else", key="k")
+    again = served.answer("submit_task", prompt="Something else", key="k")
 
     assert (1, ref, True) == (served.sent, again["ref"], again["is_repeated"])
     assert "give a new key" in again["summary"]
@@ -177,7 +177,7 @@ def test_a_lost_answer_is_searched_for_and_not_sent_again(tmp_path: Path) -> Non
     served = Served(tmp_path, ScriptedCloud(faults=faults))
     lost = served.refused("submit_task", prompt="x")
     served.cloud.faults.clear()
-    found = served.ask("submit_task", prompt="x")
+    found = served.answer("submit_task", prompt="x")
 
     assert (1, True) == (served.sent, found["is_repeated"])
     assert "not sent again" in lost
@@ -186,7 +186,7 @@ def test_a_lost_answer_is_searched_for_and_not_sent_again(tmp_path: Path) -> Non
 # --- waiting ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_wait_is_bounded_and_says_that_the_task_goes_on(tmp_path: Path) -> None:
+def test_a_wait_is_bounded(tmp_path: Path) -> None:
     """A task that never ends is returned as it is after max_seconds, with what to call next; progress grows."""
     served = Served(tmp_path, ScriptedCloud(timeline=["pending", "in_progress"]))
     ref = served.submit()
@@ -215,8 +215,8 @@ def test_several_tasks_are_waited_for_together(tmp_path: Path) -> None:
     served = Served(tmp_path, ScriptedCloud(timeline=[(0, "pending"), (20, "completed")]))
     served.cloud.clock = served.clock
     refs = [served.submit(f"task {number}") for number in range(3)]
-    early = served.ask("wait_for_task", refs=refs, max_seconds=5)
-    waited = served.ask("wait_for_task", refs=[*refs, refs[0]])
+    early = served.answer("wait_for_task", refs=refs, max_seconds=5)
+    waited = served.answer("wait_for_task", refs=[*refs, refs[0]])
 
     assert (False, "0 of 3 tasks have ended") == (early["is_terminal"], early["summary"])
     assert (True, refs) == (waited["is_terminal"], [each["ref"] for each in waited["tasks"]])
@@ -255,16 +255,23 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "message"), BAD)
-def test_bad_arguments_are_a_result_that_the_model_can_read(
-    served: Served, name: str, arguments: dict[str, Any], message: str
-) -> None:
-    """One line that names what is wrong; nothing is submitted."""
-    text = served.refused(name, **arguments)
+def test_bad_arguments_are_results_that_the_model_can_read(served: Served) -> None:
+    """Each is one line that names what is wrong, and no report of a bug; nothing is submitted."""
 
-    assert (1, 0) == (len(text.splitlines()), served.sent)
-    assert message in text
-    assert "bug" not in text
+    async def scenario(client: Client) -> list[tuple[dict[str, Any], str]]:
+        results = [(each, message, await client.call_tool(name, each)) for name, each, message in BAD]
+        return [
+            (each, text_of(result))
+            for each, message, result in results
+            if not result.is_error
+            or message not in text_of(result)
+            or "\n" in text_of(result)
+            or "bug in coatcheck" in text_of(result)
+        ]
+
+    wrong = served.run(scenario)
+
+    assert ([], 0) == (wrong, served.sent)
 
 
 def test_an_unknown_tool_is_an_error_of_the_protocol(served: Served) -> None:
@@ -279,7 +286,7 @@ def test_an_unknown_tool_is_an_error_of_the_protocol(served: Served) -> None:
     assert [-32602, -32602] == codes
 
 
-def test_an_error_of_ours_is_reported_by_its_type(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_reported_by_its_type(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its message, which may hold a secret, is not returned; a wait with progress reports it in the same way."""
 
     def fail(*_: Any, **__: Any) -> Any:
@@ -306,7 +313,7 @@ def test_a_long_patch_comes_in_pages(tmp_path: Path) -> None:
     header = "diff --git a/a b/a\nnew file mode 100644\n--- /dev/null\n+++ b/a\n@@ -0,0 +1,20000 @@\n"
     served = Served(tmp_path, ScriptedCloud(result=CloudResult(diff=header + lines)))
     ref = served.submit()
-    served.ask("wait_for_task", ref=ref)
+    served.answer("wait_for_task", ref=ref)
 
     async def scenario(client: Client) -> list[dict[str, Any]]:
         pages: list[dict[str, Any]] = [{"next_offset": 0}]
@@ -325,12 +332,12 @@ def test_a_long_patch_comes_in_pages(tmp_path: Path) -> None:
 
 
 def test_foreign_text_is_labelled_and_in_no_description(tmp_path: Path) -> None:
-    """What an agent says is in fields with a notice, and never in our sentences or in descriptions."""
+    """What an agent writes is in fields with a notice, and never in summaries or descriptions."""
     result = CloudResult(messages=(INJECTION,), title=INJECTION, body=INJECTION)
     served = Served(tmp_path, ScriptedCloud(result=result))
     ref = served.submit()
-    ended = served.ask("wait_for_task", ref=ref)
-    message = served.ask("get_result", ref=ref)
+    ended = served.answer("wait_for_task", ref=ref)
+    message = served.answer("get_result", ref=ref)
     foreign = ended.pop("from_agent")
 
     assert (NOTICE, NOTICE, INJECTION) == (foreign["notice"], message["notice"], foreign["message"])
@@ -359,16 +366,16 @@ def applied(tmp_path: Path, repositories: RepositoryCopies) -> tuple[Served, Pat
     checkout = repositories.copy(make_checkout, folder / "checkout")
     served = Served(folder)
     ref = served.submit()
-    served.ask("wait_for_task", ref=ref)
+    served.answer("wait_for_task", ref=ref)
     return served, checkout, ref
 
 
-def test_a_patch_is_applied_only_when_that_is_asked_for(applied: tuple[Served, Path, str]) -> None:
+def test_a_patch_is_applied_only_without_check_only(applied: tuple[Served, Path, str]) -> None:
     """Without check_only nothing is changed; with false the file is, and the answer has it."""
     served, checkout, ref = applied
-    checked = served.ask("apply_patch", ref=ref, directory=str(checkout))
+    checked = served.answer("apply_patch", ref=ref, directory=str(checkout))
     before = (checkout / "hello.txt").read_text()
-    done = served.ask("apply_patch", ref=ref, directory="checkout", check_only=False)
+    done = served.answer("apply_patch", ref=ref, directory="checkout", check_only=False)
 
     assert ("hello\n", "hello\nworld\n") == (before, (checkout / "hello.txt").read_text())
     assert (False, True, True, True) == (
@@ -394,12 +401,12 @@ def test_no_checkout_outside_the_allowed_folders_is_changed(
 
 
 def test_a_task_is_cancelled_and_messaged_by_tools_of_their_own(tmp_path: Path) -> None:
-    """A running task is cancelled; one that has ended says so, and a message lets it run again."""
+    """A running task is cancelled; for one that has ended the status is already_ended, and a message lets it run again."""
     served = Served(tmp_path, ScriptedCloud(timeline=["pending", "in_progress"]))
     ref = served.submit()
-    cancelled = served.ask("cancel_task", ref=ref)
-    again = served.ask("cancel_task", ref=ref)
-    sent = served.ask("send_message", ref=ref, text="go on")
+    cancelled = served.answer("cancel_task", ref=ref)
+    again = served.answer("cancel_task", ref=ref)
+    sent = served.answer("send_message", ref=ref, text="go on")
 
     assert ("requested", "already_ended", ref) == (cancelled["status"], again["status"], sent["ref"])
 
@@ -410,7 +417,7 @@ def test_the_store_that_cannot_be_used_fails_a_submission_and_no_reader(served: 
     served.environ["COATCHECK_DATABASE"] = str(served.folder / "file")
     (served.folder / "file").write_text("not a folder")
     refused = served.refused("submit_task", prompt="another")
-    read = served.ask("get_task", ref=ref)
+    read = served.answer("get_task", ref=ref)
 
     assert (1, ref) == (served.sent, read["ref"])
     assert str(served.folder / "file") in refused

@@ -12,6 +12,7 @@ import pytest
 from coatcheck._patches import undo_journal as journals, work_tree
 from coatcheck._patches.git import GitError
 from coatcheck._patches.parse import Patch
+from coatcheck._patches.revisions import find_commit
 from coatcheck._patches.undo_journal import undo
 from coatcheck.errors import CoatcheckError, PatchConflictError
 
@@ -745,9 +746,11 @@ def untrusted(repository: Repository, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_repository_of_another_user_is_named_with_gits_remedy(untrusted: Repository) -> None:
-    """The error names the command to run."""
+    """The error names the command to run, whether a patch is applied or a commit is looked for."""
     with pytest.raises(GitError, match="git does not trust") as caught:
         apply(untrusted, edit("x"))
+    with pytest.raises(GitError, match="git does not trust"):
+        find_commit(untrusted.folder, "HEAD")
 
     assert f"git config --global --add safe.directory {untrusted.folder}" in str(caught.value.remedy)
 

@@ -197,12 +197,20 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def run_serve(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
-    """Run ``coatcheck serve`` in a process group of its own; yields its ready line, and ends the group."""
+def run_serve(folder: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+    """Run ``coatcheck serve`` in a process group of its own; yields its ready line, and ends the group.
+
+    *environ* are variables beside those of `bare_environ`.
+    """
     command = [str(OURS), "serve", "--json", *options]
     with (folder / "serve.err").open("wb") as errors:
         server = subprocess.Popen(
-            command, env=bare_environ(folder), cwd=folder, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+            command,
+            env={**bare_environ(folder), **(environ or {})},
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
         )
     assert server.stdout is not None
     try:

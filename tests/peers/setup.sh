@@ -131,6 +131,21 @@ install_stream_clients() {
     (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts @asyncapi/parser@3.6.6 eventsource@3.0.7)
 }
 
+# The ACP agents of Claude Code and of Codex; each brings its program.
+install_acp_agents() {
+    [ -e "$peers/node/node_modules/.bin/codex-acp" ] && return
+    mkdir -p "$peers/node"
+    (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts \
+        @agentclientprotocol/claude-agent-acp@0.101.0 @zed-industries/codex-acp@0.16.0)
+}
+
+# Playwright, which drives the Chromium of the system: its own browsers are not downloaded.
+install_playwright() {
+    "$peers/python/bin/python" -c 'import playwright' 2>/dev/null ||
+        "$peers/python/bin/python" -m pip install --quiet playwright==1.65.2
+    command -v chromium >/dev/null || echo "no chromium: what needs a browser is skipped (apt-get install chromium)" >&2
+}
+
 # Schemathesis sends requests to the routes that an OpenAPI document describes; in a virtual environment of its own.
 install_schemathesis() {
     [ -x "$peers/schemathesis/bin/schemathesis" ] && return
@@ -206,7 +221,9 @@ install_sdk_clients
 install_webhook_clients
 install_mcp_clients
 install_stream_clients
+install_playwright
 install_schemathesis
+install_acp_agents
 install_durable_runner
 install_gh
 install_github_description

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fleet.forge_fixtures import ForgeFixture, delivery
 from tests.peers.github_support import on_socket
 
 from coatcheck import Client, TaskState
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.providers.github_actions.provider import ActionsProvider
 from coatcheck.providers.github_actions.workflow_settings import Service
-from coatcheck.testing import EmulatorTransport, GithubEmulator, MemoryJournal
+from coatcheck.testing import EmulatorTransport, GithubEmulator, MemoryJournal, serving
 from coatcheck.testing.emulators.github_runs import LIFE, PATCH, STEPS, Act
 
 pytestmark = pytest.mark.peer
@@ -48,9 +49,9 @@ class Hub:
         (folder / "config").mkdir()
         (folder / "config/config.yml").write_text(f"http_unix_socket: {self.socket}\n")
 
-    def gh(self, *arguments: str, code: int = 0) -> str:
+    def gh(self, *arguments: str, code: int = 0, repository: str = "owner/repo") -> str:
         """Run ``gh``; a failure has its output."""
-        command = [self.gh_path, *arguments, "-R", "github.localhost/owner/repo"]
+        command = [self.gh_path, *arguments, "-R", f"github.localhost/{repository}"]
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -129,6 +130,25 @@ def test_gh_shows_the_logs(hub: Hub) -> None:
     hub.github.run().act = LIFE[-1]
 
     assert "agent\tRun the agent\tRun the agent is done" in hub.gh("run", "view", id, "--log")
+
+
+def test_gh_shows_the_pull_requests_of_deliveries(hub: Hub) -> None:
+    """``gh pr list`` and ``gh pr view`` show each delivery of a fleet once, as its file describes it."""
+    with serving(hub.github) as base:
+        forge = ForgeFixture(hub.github, base.removesuffix("/backend-api"), hub.folder / "forge")
+        target = forge.target(labels=("types",))
+        urls = [target(delivery(forge.base, key=key)).url for key in ("core", "http", "core")]
+    fields = "url,title,headRefName,baseRefName,isDraft,labels,state"
+    listed = json.loads(hub.gh("pr", "list", "--json", fields, repository="acme/api"))
+    viewed = json.loads(hub.gh("pr", "view", "coatcheck/typing/core", "--json", fields, repository="acme/api"))
+
+    assert urls[0] == urls[2] == viewed["url"]
+    assert [urls[1], urls[0]] == [each["url"] for each in listed]
+    assert ("Add types", "coatcheck/typing/core", "main", True, ["types"], "OPEN") == (
+        *(viewed[name] for name in ("title", "headRefName", "baseRefName", "isDraft")),
+        [each["name"] for each in viewed["labels"]],
+        viewed["state"],
+    )
 
 
 def test_gh_cancels_once(hub: Hub) -> None:

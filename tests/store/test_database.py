@@ -331,7 +331,7 @@ def test_a_url_is_shown_without_its_password(url: str, expected: str) -> None:
     ["postgresql://u:hunter2@[::1/d", "postgresql://u:p@hunter2@127.0.0.1/d", "postgresql://u@[::1/d?password=hunter2"],
 )
 def test_a_message_that_quotes_the_password_is_replaced(url: str) -> None:
-    """The library quotes an URL that is not valid; the error says what to write instead."""
+    """The library quotes an URL that is not valid; the error has what to write instead."""
     pytest.importorskip("psycopg")
     database = open_database(url)
     error = database.translate(_psycopg_error(f"failed to resolve: {url} hunter2@127.0.0.1"))

@@ -60,6 +60,14 @@ def test_what_is_wrong_is_a_problem_document(
     assert "application/problem+json" == answer.headers["content-type"]
 
 
+@pytest.mark.parametrize("path", ["/api/v1/tasks", "/submit"])
+def test_a_wrong_method_names_the_right_ones(pages: Pages, path: str) -> None:
+    """The header Allow lists every method of the path (RFC 9110, section 15.5.6)."""
+    answer = send(pages.app.asgi, "DELETE", path, {**pages.browser.headers, "accept": "*/*"})
+
+    assert (405, {"GET", "HEAD", "POST"}) == (answer.status, set(answer.headers["allow"].split(", ")))
+
+
 def test_a_browser_needs_the_token_of_its_session(pages: Pages) -> None:
     """A change by the cookie alone is refused; with the header that the page's script sends it is made."""
     csrf = pages.browser.get("/settings").fields("/settings/link")["csrf"]
@@ -88,3 +96,15 @@ def test_settings_and_events_are_read_without_secrets(pages: Pages) -> None:
     assert (events[1:], True) == (later, "database" in names)
     assert token not in pages.api("GET", "/settings").text
     assert ref in str(events)
+
+
+def test_a_request_with_a_key_submits_one_task(pages: Pages) -> None:
+    """A request that is repeated gets the same task, one with another key another task, and another prompt a conflict."""
+    body = {"prompt": "Add dark mode", "environment": "owner/repo", "key": "k1"}
+    calls = [body, body, {**body, "key": "k2"}, {**body, "prompt": "Other"}, {**body, "is_held": True}]
+    answers = [pages.api("POST", "/tasks", each) for each in calls]
+    refs = [each.json["task"]["ref"] for each in answers[:3]]
+    repeated = [each.json["is_repeated"] for each in answers[:3]]
+
+    assert ([201, 201, 201, 409, 400], [False, True, False]) == ([each.status for each in answers], repeated)
+    assert (refs[0], True, 2) == (refs[1], refs[0] != refs[2], len(pages.cloud.seen("create_task")))

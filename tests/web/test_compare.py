@@ -90,7 +90,7 @@ def test_every_address_of_a_diff_answers(pages: Pages) -> None:
     path = f"/tasks/{ref}/compare"
     page = pages.browser.get(path).text
     expanded = [pages.browser.get(link) for link in links(page, "data-lines")]
-    name = next(link for link in links(page, "href") if "file=" in link).rpartition("#")[2]
+    name = re.findall(r'<details class="file" id="([^"]*)"', page)[-1]
     part, raw = (pages.browser.get(f"{path}/{what}?candidate=1&file={name}") for what in ("part", "raw"))
     wrong = [
         pages.browser.get(f"{path}{query}").status
@@ -128,13 +128,18 @@ def test_candidates_of_a_review(pages: Pages) -> None:
     with journal.submitting("dark-mode", 1), pages.site.client("codex", journal=journal) as client:
         task = client.create_task(TaskSpec(prompt="Add dark mode", environment="owner/repo", branch="main", attempts=3))
     empty, missing = pages.browser.get("/reviews/other-name"), pages.browser.get("/reviews/none")
-    page, listed = pages.browser.get("/reviews/dark-mode"), pages.browser.get("/reviews")
+    listed = pages.browser.get("/reviews")
+    refused = pages.browser.post("/reviews/dark-mode/choose", {"candidate": "1"})
+    page = pages.browser.submit("/reviews/dark-mode?candidate=2", "/reviews/dark-mode/choose")
+    stored = pages.site.reviews.get("dark-mode")
 
     assert 404 == empty.status
     assert [True] * 4 == [
         part in page.words for part in ("Add <dark> mode", "review dark-mode", "there is no login", f"{task.ref}/3")
     ]
     assert ("Files that differ: 1 of 2" in page.words, "dark-mode" in listed.words) == (True, True)
+    assert (403, f"{task.ref}/2") == (refused.status, stored and stored.choice)
+    assert ("action.performed", "review:dark-mode") in pages.events()
     assert (404, True) == (missing.status, "coatcheck review --list" in missing.words)
 
 

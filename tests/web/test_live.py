@@ -127,8 +127,8 @@ def test_a_service_that_cannot_be_reached_is_named_and_left_alone(pages: Pages) 
     pages.clock.sleep(LONGEST + 1)
     poller.poll_due()
 
-    assert [True, True, True] == [*("codex cannot be asked now" in words for words in shown), is_left_alone]
-    assert "cannot be asked" not in pages.browser.get("/").words
+    assert [True, True, True] == [*("codex cannot be used now" in words for words in shown), is_left_alone]
+    assert "cannot be used" not in pages.browser.get("/").words
 
 
 @pytest.mark.parametrize(("path", "status"), [("/", 503), ("/gates", 503), ("/settings", 200), ("/api/v1/tasks", 503)])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.checkouts import RepositoryCopies, git, make_checkout
-from tests.web.web_support import Pages
+from tests.web.web_support import Answer, Pages
 
 from coatcheck._app.held_work import HeldTask, hold_submission
 from coatcheck._model.gates import Gate
@@ -62,7 +62,7 @@ def test_a_form_submits_once(pages: Pages) -> None:
     nameless = pages.browser.post("/submit", {**fields, "once": ""})
     sent = [request.body for request in pages.cloud.seen("create_task")]
 
-    assert (303, first.location, "/") == (again.status, again.location, nameless.location)
+    assert (303, first.location, 400) == (again.status, again.location, nameless.status)
     assert (1, True) == (len(sent), b"One\\ntwo" in sent[0])
     assert ("action.performed", first.location.removeprefix("/tasks/")) in pages.events()
 
@@ -97,7 +97,7 @@ def test_what_others_wrote_is_shown_and_has_no_effect(done: Pages) -> None:
     assert [] == markup
     assert "\\u202eevil\\u2066 \\x1b[31m" in page.words
     assert '<a href="https://example.com/?a&amp;b" rel="noopener noreferrer nofollow">' in page.text
-    assert "<h4>Big</h4>" in page.text
+    assert "<h3>Big</h3>" in page.text
 
 
 def test_a_patch_is_previewed_applied_and_undone(done: Pages, checkout: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_message_and_a_cancellation_are_sent_and_recorded(pages: Pages) -> Non
     told = pages.browser.submit(f"/tasks/{ref}", f"/tasks/{ref}/message", text="Use <b>tokens</b>")
     timeline = pages.browser.get(f"/tasks/{ref}/timeline").words
 
-    assert "was asked to stop" in cancelled.words
+    assert "Requested the cancellation" in cancelled.words
     assert "The message was sent" in told.words
     assert "(web): Use <b>tokens</b>" in timeline
 
@@ -255,3 +255,34 @@ def test_a_question_is_answered_with_a_text(tmp_path: Path) -> None:
 
     assert (400, True, []) == (empty.status, "the answer was sent" in sent.words, list(pages.site.gates.list()))
     assert [True] == [b"The\\nsecond" in body for body in bodies]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"), [("q=%ff", "not UTF-8"), ("&".join(["a=1"] * 201), "more than 200 fields")]
+)
+def test_a_query_that_cannot_be_read_is_refused(pages: Pages, query: str, words: str) -> None:
+    """Bytes that are no text are an error, and are not replaced; too many fields are not read."""
+    answer = pages.browser.get(f"/?{query}")
+
+    assert (400, True) == (answer.status, words in answer.words)
+
+
+def test_a_template_makes_the_prompt(pages: Pages) -> None:
+    """The form has a field for each argument; a missing one is an error, and a path is no template."""
+    folder = Path(pages.environ["HOME"], ".config", "coatcheck", "prompts")
+    folder.mkdir(parents=True)
+    (folder / "fix.md").write_text("---\narguments:\n  issue:\n    required: true\n---\nFix {{issue}} now\n")
+    form = pages.browser.get("/submit?template=fix")
+    fields = {**form.fields("/submit"), "environment": "owner/repo"}
+    missing = pages.browser.post("/submit", {**fields, "arg.issue": " "})
+    path = pages.browser.post("/submit", {**fields, "template": str(folder / "fix.md"), "arg.issue": "x"})
+    done = pages.browser.post("/submit", {**missing_again(missing, fields), "arg.issue": "<b>\r\nline"})
+    [sent] = pages.cloud.seen("create_task")
+
+    assert ('name="arg.issue"' in form.text, 400, 400, 303) == (True, missing.status, path.status, done.status)
+    assert b"Fix <b>\\nline now" in sent.body
+
+
+def missing_again(answer: Answer, fields: dict[str, str]) -> dict[str, str]:
+    """Return the fields of the form that an error shows again."""
+    return {**fields, **answer.fields("/submit")}

@@ -51,7 +51,8 @@ class Answer(NamedTuple):
 
     def fields(self, action: str) -> dict[str, str]:
         """Return the hidden fields of the form that is sent to *action*."""
-        [form] = [each for each in re.findall(r"<form.*?</form>", self.text, re.DOTALL) if f'action="{action}"' in each]
+        forms = re.findall(r'<form[^>]* method="post".*?</form>', self.text, re.DOTALL)
+        [form] = [each for each in forms if f'action="{action}"' in each]
         pairs = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', form)
         return {name: html.unescape(value) for name, value in pairs}
 

@@ -31,7 +31,7 @@ The engine uses these methods of a provider; [Polling and limits](polling.md#wha
 
 # Providers side by side, as many as fit the width of a page.
 GROUPS = (
-    ("codex", "local", "jules", "copilot", "github_actions"),
+    ("codex", "local", "codex_app_server", "jules", "copilot", "github_actions"),
     ("aws_lambda", "aws_lambda_async", "openai_batch", "anthropic_batch", "http202"),
 )
 

@@ -117,6 +117,7 @@ Every document has `schema`, now `"{schema}"`: within a schema fields are added,
 Every field of an object is always present; `null` means that the service reported no value.
 Times are RFC 3339, durations are seconds.
 An error is a document too: `error`, an error object; stderr is then empty.
+Where an error or an interruption ends a `list` after its first page, or an action on several tasks after the first one, what is known is printed: the document is then this part, and the error a line on stderr; the exit code is that of the error.
 The objects of tasks, attempts and patches are described by a [JSON Schema](coatcheck-1.schema.json) as well.
 `to_dict()` of a value returns the same, `Task.to_dict()` a `TaskResult`; `from_dict()` reads it back, and `event_from_dict()` reads any event.
 

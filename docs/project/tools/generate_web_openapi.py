@@ -24,13 +24,15 @@ from coatcheck._web.api.operations import ENDPOINTS
 PATH = Path(__file__).parents[2] / "reference" / "web-openapi.json"
 SCHEMAS = "#/components/schemas/"
 # Problem documents of every operation.
-EVERYWHERE = (400, 401, 403, 421, 422, 500, 503)
+EVERYWHERE = (400, 401, 403, 409, 421, 422, 500, 503)
 PROBLEMS: Mapping[int, str] = {
     400: "this cannot be done, or a setting is wrong",
     401: "the token of the server is missing",
     403: "another origin has sent the request, or it is not allowed",
     404: "there is no such task or gate",
+    408: "the body did not arrive in time",
     409: "somebody else was faster, or what is decided or applied has changed",
+    413: "the body is larger than 4 MiB",
     421: "the name of the host is not one of this machine",
     422: "the query, the body or the patch is not valid",
     429: "the service limits the rate of requests",
@@ -90,7 +92,7 @@ def operation(endpoint: Endpoint) -> dict[str, object]:
     """Return the description of one operation."""
     returned = {endpoint.media_type: {"schema": refs_to(SCHEMAS, endpoint.returns)}}
     problem = {PROBLEM_TYPE: {"schema": {"$ref": SCHEMAS + "Problem"}}}
-    statuses = sorted({*EVERYWHERE, *endpoint.errors})
+    statuses = sorted({*EVERYWHERE, *endpoint.errors, *((408, 413) if endpoint.body else ())})
     described: dict[str, object] = {
         "operationId": endpoint.name,
         "summary": endpoint.summary,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .._protocol.effects import Clock
     from .._store.events import EventLog
 
-Action: TypeAlias = Literal["submit", "message", "cancel", "apply", "undo"]
+Action: TypeAlias = Literal["submit", "message", "cancel", "apply", "undo", "check", "choose"]
 Channel: TypeAlias = Literal["web", "api"]
 LOGGER = logging.getLogger("coatcheck")
 
@@ -25,7 +25,10 @@ LOGGER = logging.getLogger("coatcheck")
 def record_action(
     log: EventLog, clock: Clock, action: Action, subject: str, *, via: Channel, text: str | None = None
 ) -> None:
-    """Record that the user of this process has changed *subject*: the ref of a task, or ``checkout:FOLDER``."""
+    """Record that the user of this process has changed *subject*.
+
+    A subject is the ref of a task, ``review:NAME``, or ``checkout:FOLDER``.
+    """
     moment = datetime.fromtimestamp(clock.time(), UTC)
     event = ActionPerformed(subject=subject, action=action, by=login_name(), via=via, at=moment, text=text)
     try:

@@ -36,7 +36,10 @@ class ClientFactory:
         clock: Clock | None = None,
         transport: Transport | None = None,
         retry: RetryPolicy | None = None,
+        base_url: str | None = None,
     ) -> None:
+        """*base_url* is the address of the service of the workspace's own provider; others have theirs."""
+        self._base_url = base_url
         self._workspace, self._store = workspace, store
         self._clock, self._transport, self._retry = clock, transport, retry
 
@@ -59,6 +62,7 @@ class ClientFactory:
 
         workspace = self._workspace
         name = provider or workspace.provider
+        url = self._base_url if name == workspace.provider else None
         with Client(
             name,
             config=workspace.config.with_explicit({"account": account}) if account else workspace.config,
@@ -66,7 +70,7 @@ class ClientFactory:
             transport=self._transport,
             clock=self._clock,
             retry=self._retry,
-            base_url=local_server_url(name, workspace, refs=refs, environment=environment),
+            base_url=url or local_server_url(name, workspace, refs=refs, environment=environment),
             store=self._store,
             journal=journal,
         ) as client:

@@ -273,7 +273,7 @@ class GateDecider:
         raise errors.SubmissionUncertainError(
             f"the submission of {gate.address} was begun, and its task is not known; it was not sent again",
             spec=None,
-            remedy=f"look with: coatcheck submit --resume --provider {begun.intent.provider}",
+            remedy=f"search for it with: coatcheck submit --resume --provider {begun.intent.provider}",
         )
 
     def apply(self, gate: Gate) -> Decided:
@@ -290,7 +290,7 @@ class GateDecider:
                 raise errors.ConflictError(
                     f"the patch of {held.task} has changed since {gate.address} was opened",
                     status=409,
-                    remedy=f"open another gate with: coatcheck apply {held.task} --gate",
+                    remedy=f"open another gate with: coatcheck apply --gate {held.task}",
                 )
 
         report = self._apply_held(held, _options_of(held), check)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
     from .._protocol.effects import Clock
     from .._review.gate_policies import GatePolicy
+    from .._runtime.client import Client
     from .._runtime.config import Config
     from .._store.database import Database
     from .._store.events import StoredEvent
@@ -116,6 +117,21 @@ class Gates:
         opened = [self.open(gate) for gate in gates]
         return next((gate for gate in opened if gate.state == "open"), next(iter(opened), None))
 
+    def send_permissions(self, client: Client, task: Task, sent: set[str]) -> bool:
+        """Send decisions about permissions that a policy or another process has stored; whether *task* continues then.
+
+        *sent* are the requests whose decisions were sent before; those of this call are added.
+        """
+        for request in task.permission_requests:
+            gate = self.open(permission_gate(task.ref, request, repository_of(task)))
+            if gate.decision is None or gate.is_done or request.id in sent:
+                return False
+            sent.add(request.id)
+            with suppress(errors.ConflictError):  # its service has another decision by now
+                client.decide_permission(task.ref, request.id, gate.decision.option)
+            self.store.complete(gate.id)
+        return bool(task.permission_requests)
+
     def _withdraw_permissions(self, task: Task, pending: Collection[str | None]) -> None:
         """Withdraw the gates of permissions that *task* does not wait for; another process may have opened a new one."""
         latest = datetime.fromtimestamp(self._clock.time() - PERMISSION_GRACE, UTC)
@@ -188,6 +204,8 @@ class Gates:
 
 # Kinds of gates that the state of a task opens and closes.
 TASK_KINDS = ("plan", "question")
+# So many gates of a task are named in an error.
+MAX_NAMED = 5
 # A gate of a permission that is newer than this (seconds) may be about a request that came after a snapshot of its task.
 PERMISSION_GRACE = 60.0
 
@@ -275,6 +293,9 @@ def open_gate_of(gates: Gates, ref: TaskRef) -> Gate | None:
     """Return the open gate of a task, None where there is none. Raises `ConfigurationError` where there are several."""
     found = gates.list(subject=str(ref))
     if len(found) > 1:
-        names = ", ".join(f"{gate.address} ({gate.kind})" for gate in found)
-        raise errors.ConfigurationError(f"{ref} has {len(found)} gates: {names}", remedy="name one of them")
+        names = ", ".join(f"{gate.address} ({gate.kind})" for gate in found[:MAX_NAMED])
+        more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+        raise errors.ConfigurationError(
+            f"{ref} has {len(found)} gates: {names}{more}", remedy=f"name one of them; they are: coatcheck gates {ref}"
+        )
     return found[0] if found else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from .._model.tasks import Page, Task, TaskRef
@@ -14,6 +14,17 @@ TaskFilter: TypeAlias = Literal["current", "archived", "all"]
 FILTERED_PAGE = 20
 
 
+class ListOptions(TypedDict, total=False):
+    """The options of `list_pages`."""
+
+    filter: TaskFilter
+    environment: str | None
+    limit: int | None
+    cursor: str | None
+    is_wanted: Callable[[Task], bool] | None
+    since: float | None
+
+
 class TaskList(NamedTuple):
     """Tasks, newest first; `cursor` continues the list, `stop_reason` is why it ends before its limit."""
 
@@ -22,7 +33,13 @@ class TaskList(NamedTuple):
     stop_reason: str | None = None
 
 
-def list_tasks(
+def list_tasks(client: Client, **options: Unpack[ListOptions]) -> TaskList:
+    """Return at most `limit` tasks, each once, as `list_pages` documents."""
+    *_, listed = list_pages(client, **options)
+    return listed
+
+
+def list_pages(
     client: Client,
     *,
     filter: TaskFilter = "current",

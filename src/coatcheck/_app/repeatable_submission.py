@@ -61,7 +61,7 @@ def submit_once(session: TaskSession, request: RepeatableRequest, *, via: Via) -
         session.database, via=via, old_folder=state_dir(session.workspace.environ), template=request.template
     )
     place = request.options.environment or request.options.repository
-    with session.submitting_client(request.provider, journal, environment=place) as client:
+    with session.open_client(request.provider, journal=journal, environment=place) as client:
         prepared = prepare_submission(session.workspace, client, request.prompt, request.options)
         key = journal.key = SubmissionKey(_digest(session, request.provider, prepared.spec), request.key)
         with _alone(key):
@@ -116,5 +116,5 @@ def _ref_of(session: TaskSession, client: Client, earlier: EarlierSubmission) ->
         "the answer to the same submission was lost before, and its task is not found; it was not sent again",
         spec=None,
         candidates=[ref for each in found for ref in each.candidates],
-        remedy=f"look with: coatcheck list --provider {earlier.intent.provider}; a new key submits it again",
+        remedy=f"search with: coatcheck list --provider {earlier.intent.provider}; a new key submits it again",
     )

@@ -1,4 +1,4 @@
-"""One part of a task's result as text: what the agent says, its files, its diff, its log."""
+"""One part of a task's result as text: the message, the changed files, the diff or the log."""
 
 from __future__ import annotations
 

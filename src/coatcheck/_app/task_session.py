@@ -116,21 +116,34 @@ class TaskSession:
             return self._clients[key]
 
     @contextmanager
-    def submitting_client(self, provider: str, journal: Journal, *, environment: str | None = None) -> Iterator[Client]:
-        """Open a client whose submissions *journal* records."""
-        with self._opened(provider, self._url(provider, environment=environment), journal=journal) as client:
-            yield client
-        self.history.save()
+    def open_client(
+        self,
+        provider: str,
+        *,
+        environment: str | None = None,
+        journal: Journal | None = None,
+        account: str | None = None,
+    ) -> Iterator[Client]:
+        """Open a client for a block: *journal* records its submissions, *account* is the name of a login."""
+        url = self._url(provider, environment=environment)
+        try:
+            with self._opened(provider, url, journal=journal, account=account) as client:
+                yield client
+        finally:
+            self.history.save()
 
     def _url(self, provider: str, *, refs: Sequence[TaskRef] = (), environment: str | None = None) -> str | None:
         return self._base_url or local_server_url(provider, self.workspace, refs=refs, environment=environment)
 
-    def _opened(self, provider: str, url: str | None, *, journal: Journal | None = None) -> Client:
+    def _opened(
+        self, provider: str, url: str | None, *, journal: Journal | None = None, account: str | None = None
+    ) -> Client:
         from .._runtime.client import Client
 
+        config = self.workspace.config
         return Client(
             provider,
-            config=self.workspace.config,
+            config=config.with_explicit({"account": account}) if account else config,
             environ=self.workspace.environ,
             transport=self._transport() if self._transport else None,
             clock=self._given_clock,
@@ -157,5 +170,5 @@ class TaskSession:
             return None
         try:
             return self.gates.observe(task)
-        except errors.CoatcheckError:  # the task says by itself that it waits
+        except errors.CoatcheckError:  # the state of the task shows that it waits
             return None

@@ -63,6 +63,7 @@ COMMANDS = {
     "completion": "completion",
     "demo": "demo",
     "serve": "serve",
+    "codex-host": "codex_host",
     "web": "web",
     "hooks": "hooks",
     "mcp": "mcp",
@@ -120,7 +121,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f".commands.{COMMANDS[cmd_name]}", __package__)
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

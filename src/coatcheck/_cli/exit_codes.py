@@ -55,8 +55,10 @@ MEANINGS = {
     ExitCode.NEEDS_INPUT: "The task waits for an answer or an approval, or is paused (`run` and `wait`); a gate was opened that waits for a "
     "decision (`submit --gate` and `apply --gate`); or items of a fleet wait for one.",
     ExitCode.NO_CANDIDATE: "No candidate passed, so that none was chosen (`review`, and `run` with several services or checks).",
-    ExitCode.QUOTA: "A fleet waits for the quota of a service; the time is printed (`fleet run`, `fleet work` and `fleet status`).",
-    ExitCode.STOPPED: "A fleet was stopped by its budget, by failures or by a person (`fleet run`, `fleet work` and `fleet status`).",
+    ExitCode.QUOTA: "A fleet waits for the quota of a service, or for a service that does not answer; the time is printed (`fleet run`, "
+    "`fleet work` and `fleet status`).",
+    ExitCode.STOPPED: "A fleet was stopped by its budget, by failures or by a person, or no process works on it (`fleet run`, `fleet work` and "
+    "`fleet status`).",
     ExitCode.FAILURES: "Some lines of `submit --batch`, some services of `submit --on` or some items of a fleet failed; the others were done. Or a service of a fleet cannot be used (`fleet plan` and `fleet run`).",
     ExitCode.STORE: "The store cannot be used: its disk is full, its file is locked, corrupt, or not writable, or a newer version made it.",
     ExitCode.BUG: "A bug in coatcheck; `COATCHECK_DEBUG=1` shows the traceback.",

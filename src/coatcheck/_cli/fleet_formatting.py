@@ -86,6 +86,9 @@ def status_lines(status: FleetStatus) -> list[Line]:
     lines: list[Line] = [f"{fleet.name}: {status.outcome}{because}"]
     lines.append("  items: " + (", ".join(f"{count} {state}" for state, count in status.items.items()) or "none"))
     lines.append("  tasks: " + (", ".join(f"{count} {state}" for state, count in status.candidates.items()) or "none"))
+    if status.spent is not None:
+        unknown = f"; unknown of {count_of(status.unknown_costs, 'task')}" if status.unknown_costs else ""
+        lines.append(f"  cost: ${status.spent:.2f}{unknown}")
     for account in status.accounts:
         if account.parked_until is not None:
             name = f"{account.provider}/{account.name}".rstrip("/")
@@ -157,7 +160,8 @@ def item_report_lines(report: ItemReport) -> list[Line]:
     for each in report.candidates:
         mark = "*" if each.id == item.chosen else " "
         reason = f": {each.error}" if each.error else ""
-        lines.append(f" {mark} {each.provider}/{each.attempt}  {each.state}  {each.ref or ''}{reason}")
+        cost = f"  ${each.cost:.2f}" if each.cost is not None else ""
+        lines.append(f" {mark} {each.provider}/{each.attempt}  {each.state}  {each.ref or ''}{cost}{reason}")
     steps = report.review.get("steps", ()) if isinstance(report.review, dict) else ()
     lines += [f"  {step['higher']} before {step['lower']}: {step['reason']}" for step in steps]
     if report.delivery is not None:

@@ -140,6 +140,9 @@ DOCUMENTS: Mapping[str, str] = {
     "completion": "`shell` and `script`",
     "serve": "one line once it is ready: `url`, `pid`, `approval_key`, `codex_home`, and `hooks`: `id` and `url` of each "
     "`--hook`, with its `secret` where it is new",
+    "codex-host up": "`host`: host object, and `is_new`: whether it was started now",
+    "codex-host status": "`host`: host object, null where none runs",
+    "codex-host stop": "`host`: the host object that was stopped, null where none ran",
     "web": "one line once it is ready: `url`, `link` (which opens the page once), and `token_file`",
     "events": "one stored event per line (NDJSON)",
     "hooks list": "`hooks`: hook objects, and `senders`: the services whose deliveries are accepted",

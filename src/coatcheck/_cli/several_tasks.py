@@ -5,12 +5,14 @@ Invariants:
 - one task is answered as if the command took one; several are one document with `tasks`, in the order given;
 - a task that fails does not stop the others: its error is a line on stderr, and an object ``{"ref", "error"}`` with
   ``--json``; the exit code is that of the first error;
-- a task that is given twice is handled once.
+- a task that is given twice is handled once;
+- an interrupted command prints what was done before (`printed_when_interrupted`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .. import errors
@@ -61,6 +63,18 @@ def for_each(
                     yield ref, run.in_context(error, provider=ref.provider, refs=[ref])
 
 
+@contextmanager
+def printed_when_interrupted(run: CommandContext, results: Sized, answer: Callable[[], object]) -> Iterator[None]:
+    """Call *answer*, which prints *results*, where the block ends with an error and there are some."""
+    try:
+        yield
+    except BaseException:
+        if results:
+            answer()
+            run.process_env.has_result = True
+        raise
+
+
 def answer_each(
     run: CommandContext,
     results: Sequence[Result[T]],
@@ -69,12 +83,14 @@ def answer_each(
     *,
     is_long: bool = False,
     gap: bool = False,
+    is_one: bool | None = None,
 ) -> ExitCode:
     """Print the results of `for_each` in the order of their tasks; return the exit code of the first error.
 
-    *gap* puts a blank line between two tasks.
+    *gap* puts a blank line between two tasks. *is_one* is whether the command was given a single task; None stands for
+    a single result.
     """
-    if len(results) == 1:
+    if is_one or (is_one is None and len(results) == 1):
         (_, value), *_ = results
         if not isinstance(value, errors.CoatcheckError):
             run.answer(lambda: document(value), lambda: lines(value), is_long=is_long)

@@ -67,6 +67,8 @@ def result(task: Task, number: int | None, run: CommandContext) -> list[Line]:
     lines = [*summary(task, run.now), *identity(task), *(notice_line(each) for each in task.notices)]
     if task.plan is not None and not task.plan.is_approved:
         lines += _plan_lines(task)
+    for request in task.permission_requests:
+        lines += [*heading("Permission"), request.title, *indented((request.detail or "").splitlines())]
     lines += outcome(outcome_of(task, number), run.markdown, task=task)
     if len(task.attempts) > 1:
         lines += [*heading("Attempts"), *indented(attempt_lines(task.attempts))]

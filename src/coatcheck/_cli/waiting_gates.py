@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from .. import errors
 from .._app.gates import Gates
 from .._protocol.provider import Verb
 from .._runtime.system_clock import SystemClock
 
 if TYPE_CHECKING:
-    from .._app.wait import PlanApproval
+    from .._app.wait import PlanApproval, WaitOptions
     from .._model.gates import Gate, PlanDecision
     from .._model.tasks import Task
     from .._runtime.client import Client
@@ -38,6 +40,29 @@ class WaitingGates:
         except errors.CoatcheckError as error:
             self._report(task, error)
             return None
+
+    def wait(
+        self, client: Client, options: WaitOptions, poll: Callable[[WaitOptions], Task]
+    ) -> tuple[Task, Gate | None]:
+        """Return the task that *poll* waits for and its gate; a permission that is decided already ends no wait."""
+        deadline = None if options.timeout is None else self._run.monotonic() + options.timeout
+        sent = set[str]()
+        while True:
+            task = poll(options)
+            gate = self.observe(task)
+            if not self._send_permissions(client, task, sent):
+                return task, gate
+            if deadline is not None:
+                options = replace(options, timeout=max(0.001, deadline - self._run.monotonic()))
+
+    def _send_permissions(self, client: Client, task: Task, sent: set[str]) -> bool:
+        if self._gates is None:
+            return False
+        try:
+            return self._gates.send_permissions(client, task, sent)
+        except errors.StoreError as error:
+            self._report(task, error)
+            return False
 
     def plan_decision(
         self,

@@ -54,7 +54,7 @@ class _DeviceGrant(msgspec.Struct):
 
 
 def require_device(oauth: OAuth, at: Endpoints) -> DeviceRoutes:
-    """Return how the service is spoken to.
+    """Return the routes of the device-code login, and its client id.
 
     Raises `UnsupportedError` where it has no device codes, `ConfigurationError` where no app is named.
     """

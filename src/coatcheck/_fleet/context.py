@@ -129,5 +129,6 @@ class FleetContext:
         return self.section(provider).accounts or ("",)
 
     def budget(self, provider: str) -> SubmissionBudget:
-        """Return how many tasks may be submitted, and how many of a service may be active at once."""
-        return SubmissionBudget(self.spec.sections.budget.tasks, self.spec.concurrent(provider))
+        """Return how many tasks may be submitted, how many of a service may be active at once, and what all may cost."""
+        section = self.spec.sections.budget
+        return SubmissionBudget(section.tasks, self.spec.concurrent(provider), section.spend)

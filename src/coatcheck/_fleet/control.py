@@ -29,21 +29,20 @@ from .._model.fleets import (
     ItemState,
 )
 from .._runtime.config import suggestion
-from .._store.events import EventLog, StoredEvent
-from .._store.fleet_deliveries import DeliveryStore
 from .._store.fleet_planning import PlannedCandidate
 from .._store.fleet_work import FleetWork
 from .._store.fleet_workers import WorkerStore
 from .._store.fleets import FleetStore, move_item
 from .._values.value import JsonFields, Value
 from . import event_values
-from .planning import candidate_key
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
     from .._model.gates import Effect
     from .._protocol.effects import Clock
     from .._store.database import Database
+    from .._store.events import EventLog, StoredEvent
+    from .._store.fleet_deliveries import DeliveryStore
     from .._store.fleet_submissions import SubmissionStore
     from .item_gates import ItemGates
     from .wave_gates import WaveGates
@@ -82,8 +81,20 @@ class FleetControl:
         self._database, self._clock = database, clock
         self.store = FleetStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
-        self.deliveries = DeliveryStore(database, clock=clock)
-        self.log = EventLog(database, time=clock.time)
+
+    @cached_property
+    def deliveries(self) -> DeliveryStore:
+        """The deliveries of fleets."""
+        from .._store.fleet_deliveries import DeliveryStore
+
+        return DeliveryStore(self._database, clock=self._clock)
+
+    @cached_property
+    def log(self) -> EventLog:
+        """The events of fleets."""
+        from .._store.events import EventLog
+
+        return EventLog(self._database, time=self._clock.time)
 
     @cached_property
     def submissions(self) -> SubmissionStore:
@@ -279,6 +290,8 @@ class FleetControl:
 
     def _succeed(self, fleet: FleetRecord, item: FleetItem, former: Sequence[FleetCandidate]) -> None:
         """Add a candidate after *former* ones of the same service and item."""
+        from .planning import candidate_key
+
         last = max(former, key=lambda each: each.attempt)
         key = candidate_key(
             fleet=fleet.name,

@@ -104,8 +104,10 @@ class DueJobs:
     def _may_submit(self, provider: str) -> bool:
         """Whether the budget permits another task, and an account of the service is not parked."""
         context, now = self._context, self._context.clock.time()
-        tasks, limit = context.budget(provider)
+        tasks, limit, spend = context.budget(provider)
         if tasks is not None and context.fleet.submitted >= tasks:
+            return False
+        if spend is not None and (self.status.spent or 0.0) >= spend:
             return False
         if limit is not None:
             active = context.store.candidates(
@@ -190,6 +192,9 @@ class DueJobs:
         tasks = sections.budget.tasks
         if tasks is not None and context.fleet.submitted >= tasks and counts.get(CandidateState.PLANNED):
             return f"its budget of {tasks} tasks is used"
+        spend = sections.budget.spend
+        if spend is not None and (self.status.spent or 0.0) >= spend and counts.get(CandidateState.PLANNED):
+            return f"its budget of ${spend:.2f} is spent"
         limit = sections.rollout.stop_on_failure
         ended = sum(counts.get(state, 0) for state in _ENDED)
         failed = sum(counts.get(state, 0) for state in FAILED_CANDIDATES)

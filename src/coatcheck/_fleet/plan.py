@@ -83,7 +83,7 @@ class FleetPlan(Value, frozen=True, kw_only=True):
         "waves": "with how many items each wave ends",
         "items": "plan item objects",
         "estimates": "estimate objects, the limit that binds first",
-        "notes": "what else to know",
+        "notes": "further notes",
     }
 
     @property
@@ -303,4 +303,6 @@ def _notes(spec: FleetSpec) -> list[str]:
         notes.append("no required check: nothing is chosen or approved automatically")
     if sections.approve is None:
         notes.append("no [approve]: a person decides about each item")
+    if spec.sections.budget.spend is not None:
+        notes.append("budget.spend counts tasks whose services report what they cost, and no others")
     return notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from .._model.fleets import FleetStatus
 from .report_values import ReportData, ServiceReport, WaveReport
 
 MISSING = "-"
@@ -45,6 +46,8 @@ def facts(report: ReportData) -> Iterator[tuple[str, str]]:
     yield "Report", moment(report.made_at)
     yield ITEMS, counts(report.status.items)
     yield "Tasks", counts(report.status.candidates)
+    if report.status.spent is not None:
+        yield "Cost", cost(report.status)
 
 
 def counts(states: Mapping[str, int]) -> str:
@@ -77,3 +80,10 @@ def wave_row(wave: WaveReport) -> tuple[str, ...]:
 
 
 NO_COST = "What tasks cost is not shown: no service reports it."
+
+
+def cost(status: FleetStatus) -> str:
+    """Return what tasks have cost, and of how many that is unknown: "$1.20, unknown of 3 tasks"."""
+    count = status.unknown_costs
+    unknown = f", unknown of {count} task{'' if count == 1 else 's'}" if count else ""
+    return f"${status.spent or 0:.2f}{unknown}"

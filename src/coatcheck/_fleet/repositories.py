@@ -3,6 +3,8 @@
 Invariants:
 
 - a repository is a path on this machine, a URL, or OWNER/NAME, which the fleet file's `repositories` may map to either;
+- a repository is read with the user's own credentials of git; one of the forge that refuses these, with the token of the
+  forge, which git gets when it asks for a password (`git_token.py`);
 - a mirror of each remote repository is kept in a private folder; clones borrow its objects and are deleted after use.
 """
 
@@ -11,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
@@ -21,6 +23,7 @@ from .._patches.git import GitError, git
 from .._patches.revisions import find_commit
 from .._workspaces.mirror import object_format_of
 from .environments import is_path
+from .git_token import GitAccess, access_with_token
 
 GITHUB = "https://github.com"
 # How repositories are reached; `ext::` and the like would run commands (gitprotocol, "GIT_ALLOW_PROTOCOL" in git(1)).
@@ -30,7 +33,7 @@ REACHING = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
 class Repositories:
     """The repositories by name. *places* are of the fleet file, *checkouts* known checkouts by OWNER/NAME in lower case.
 
-    *site* is where other repositories named OWNER/NAME are.
+    *site* is where other repositories named OWNER/NAME are; *token* returns the token of that forge.
     """
 
     def __init__(
@@ -41,8 +44,12 @@ class Repositories:
         checkouts: Mapping[str, str],
         home: Path | None = None,
         site: str = GITHUB,
+        token: Callable[[], str] | None = None,
     ) -> None:
         self._folder, self._places, self._checkouts, self._home, self._site = folder, places, checkouts, home, site
+        self._token = token
+        # The places that the user's own credentials do not reach.
+        self._with_token: set[str] = set()
         self._locks: dict[str, Lock] = {}
         self._guard = Lock()
 
@@ -65,8 +72,13 @@ class Repositories:
         if not is_remote(place):
             return self._resolve_here(name, base)
         wanted = base or "HEAD"
-        listed = self._git(
-            name, "ls-remote", "--end-of-options", place, wanted, f"refs/heads/{wanted}", folder=self._root()
+        listed = self._remote(
+            name,
+            "ls-remote",
+            "--end-of-options",
+            place=place,
+            rest=(wanted, f"refs/heads/{wanted}"),
+            folder=self._root(),
         )
         commits = {ref: commit for commit, _, ref in (line.partition("\t") for line in listed.decode().splitlines())}
         for ref in (f"refs/heads/{wanted}", f"refs/tags/{wanted}^{{}}", f"refs/tags/{wanted}", "HEAD"):
@@ -106,9 +118,10 @@ class Repositories:
         if not mirror.is_dir():
             self._git(name, "init", "--quiet", "--bare", object_format_of(base or ""), str(mirror), folder=self._root())
         if base is None or not _has(mirror, base):
-            self._git(name, "fetch", "--quiet", "--prune", "--", place, "+refs/heads/*:refs/heads/*", folder=mirror)
+            arguments = ("fetch", "--quiet", "--prune", "--")
+            self._remote(name, *arguments, place=place, rest=("+refs/heads/*:refs/heads/*",), folder=mirror)
         if base is not None and not _has(mirror, base):
-            self._git(name, "fetch", "--quiet", "--", place, base, folder=mirror)
+            self._remote(name, "fetch", "--quiet", "--", place=place, rest=(base,), folder=mirror)
         return mirror
 
     def _resolve_here(self, name: str, base: str | None) -> str:
@@ -118,9 +131,43 @@ class Repositories:
                 return commit
         raise _no_base(name, base)
 
+    def _remote(self, name: str, *arguments: str, place: str, rest: Sequence[str], folder: Path) -> bytes:
+        """Run git with the place and *rest* after *arguments*."""
+
+        def run(access: GitAccess) -> bytes:
+            return git(
+                *arguments,
+                access.place,
+                *rest,
+                folder=folder,
+                environ=access.environ,
+                environment={**REACHING, **access.environment},
+                settings=access.settings,
+                descriptors=access.descriptors,
+            )
+
+        with self._readable(name):
+            if place not in self._with_token:
+                try:
+                    return run(GitAccess(place=place))
+                except GitError:
+                    if self._token is None or not place.startswith(f"{self._site}/"):
+                        raise
+            with suppress(errors.CredentialsError), access_with_token(place, self._token or str) as access:
+                result = run(access)
+                self._with_token.add(place)
+                return result
+            return run(GitAccess(place=place))  # without a login: the error of the user's own credentials
+
     def _git(self, name: str, *arguments: str, folder: Path, environment: Mapping[str, str] = REACHING) -> bytes:
-        try:
+        with self._readable(name):
             return git(*arguments, folder=folder, environment=environment)
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        """Raise `ConfigurationError` that names the repository for an error of git."""
+        try:
+            yield
         except GitError as error:
             line = next((each for each in error.stderr.splitlines() if each.strip()), str(error))
             raise errors.ConfigurationError(

@@ -113,11 +113,12 @@ class DeliverSection(Section, frozen=True, kw_only=True):
 
 
 class BudgetSection(Section, frozen=True, kw_only=True):
-    """Where the fleet stops: before the next submission that would exceed it."""
+    """Where the fleet stops: before the next submission that would exceed it. `spend` is in US dollars."""
 
     tasks: _Count | None = None
     concurrent: Annotated[int, msgspec.Meta(ge=1)] | Mapping[str, _Count] | None = None
     deadline: float | str | None = None
+    spend: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
 
 class RolloutSection(Section, frozen=True, kw_only=True):

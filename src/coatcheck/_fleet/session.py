@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -88,6 +88,7 @@ class FleetSession:
         self.config = settings.config or Config(environ=self.environ)
         self.clock: Clock = settings.clock or SystemClock()
         self._stack = ExitStack()
+        self._forge_client: ForgeClient | None = None
 
     @property
     def location(self) -> str:
@@ -146,8 +147,19 @@ class FleetSession:
             places=spec.sections.repositories,
             checkouts=self.settings.checkouts,
             home=spec.folder,
-            **({"site": github_forge(self.config).site} if spec.sections.deliver.to == "pull_request" else {}),
+            **self._of_forge() if spec.sections.deliver.to == "pull_request" else {},
         )
+
+    def _of_forge(self) -> dict[str, Any]:
+        """Return where repositories of the forge are, and what returns its token."""
+        return {"site": github_forge(self.config).site, "token": self._token}
+
+    def _token(self) -> str:
+        """Return the token of the forge; its client is opened once. Raises `CredentialsError` where there is no login."""
+        if self._forge_client is None:
+            self._forge_client = self.open_forge()[1]
+            self._stack.callback(self._forge_client.close)
+        return self._forge_client.tokens.get_token().access_token
 
     @asynccontextmanager
     async def services(self, *, is_plan: bool = False) -> AsyncIterator[Services]:

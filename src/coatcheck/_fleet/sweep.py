@@ -93,7 +93,7 @@ class Sweeper:
             state = CandidateState.EMPTY
         reason = None if patch is not None else _reason(task, state)
         base = task.outcome.base_commit if task.outcome else None
-        return self._end(candidate, state, patch, base, reason)
+        return self._end(candidate, state, patch, base, reason, cost=cost_of(task))
 
     def _refuse(self, candidate: FleetCandidate, error: errors.CoatcheckError) -> bool:
         return self._end(candidate, CandidateState.FAILED, None, None, str(error))
@@ -105,11 +105,13 @@ class Sweeper:
         patch: Patch | None,
         base: str | None,
         reason: str | None,
+        *,
+        cost: float | None = None,
     ) -> bool:
         context = self._context
         events = fleet_events.ended(context, candidate, state, reason)
         is_changed = context.submissions.record_end(
-            context.fleet.id, candidate, state, patch=patch, base_commit=base, error=reason, events=events
+            context.fleet.id, candidate, state, patch=patch, base_commit=base, error=reason, cost=cost, events=events
         )
         context.has_failed = context.has_failed or state in FAILED_CANDIDATES
         if context.work.is_settled(candidate.item):
@@ -120,6 +122,12 @@ class Sweeper:
         """Record that a task which needed input runs again."""
         if candidate.state is CandidateState.INPUT_REQUIRED:
             self._context.store.change_candidate(candidate.id, candidate.state, CandidateState.RUNNING, error=None)
+
+
+def cost_of(task: Task) -> float | None:
+    """Return what a task has cost in US dollars, None where its service does not report that."""
+    costs = [notice.cost for notice in task.notices if notice.kind == "usage" and notice.cost is not None]
+    return sum(costs) if costs else None
 
 
 def _patch_of(task: Task) -> Patch | None:

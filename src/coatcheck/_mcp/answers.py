@@ -4,7 +4,7 @@ Guarantees:
 - what an agent, a repository or a service wrote is only in the fields of `FromAgent`, in `text`, `files` and in titles
   of a list, each with `NOTICE`; never in our own sentences;
 - every text is valid Unicode, whatever the service sent;
-- a text that is cut says so, and which call returns all of it.
+- where a message is cut, `message_total` is its length, and `get_result` returns all of it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class PullRequestOut(Answer, kw_only=True, omit_defaults=True):
 class Waiting(Answer, kw_only=True, omit_defaults=True):
     """What a task waits for."""
 
-    kind: Annotated[str, Meta(description="plan, question or pause.")]
+    kind: Annotated[str, Meta(description="plan, question, permission or pause.")]
     gate: Annotated[str | None, Meta(description="The gate, for the tool decide.")] = None
     who: Annotated[str, Meta(description="Who can decide, and how.")]
 
@@ -91,7 +91,9 @@ class TaskOut(Answer, kw_only=True, omit_defaults=True):
     attempts: list[AttemptSize] = []
     pull_request: PullRequestOut | None = None
     waiting_for: Waiting | None = None
-    retry_in_seconds: Annotated[float | None, Meta(description="When the next look is worth a request.")] = None
+    retry_in_seconds: Annotated[
+        float | None, Meta(description="The pause before the next call of get_task, in seconds.")
+    ] = None
     from_agent: FromAgent | None = None
 
 
@@ -107,7 +109,9 @@ class Waited(Answer, kw_only=True, omit_defaults=True):
     attempts: list[AttemptSize] = []
     pull_request: PullRequestOut | None = None
     waiting_for: Waiting | None = None
-    retry_in_seconds: Annotated[float | None, Meta(description="When the next look is worth a request.")] = None
+    retry_in_seconds: Annotated[
+        float | None, Meta(description="The pause before the next call of get_task, in seconds.")
+    ] = None
     from_agent: FromAgent | None = None
     tasks: list[TaskOut] = []
 
@@ -259,7 +263,7 @@ def waited_for_all(tasks: list[TaskOut]) -> Waited:
 
 
 def summary_of(task: Task) -> str:
-    """Return a task's state and the size of its change in one sentence of ours."""
+    """Return a task's state and the size of its change in one sentence."""
     words = {TaskState.INPUT_REQUIRED: "needs input", TaskState.UNKNOWN: "in a state that is not known"}
     parts = [f"the task is {task.state.value}" if task.state not in words else f"the task {words[task.state]}"]
     if task.state.is_terminal:
@@ -284,7 +288,7 @@ def next_call(task: Task, gate: Gate | None, *, can_decide: bool) -> str:
             else 'get_result with what="message"; no change was made'
         )
     if task.state.is_interrupted:
-        return "tell the person what it waits for" + (
+        return "report to the person what it waits for" + (
             "; decide, if it is yours to decide" if gate and can_decide else ""
         )
     return "wait_for_task with this ref"
@@ -326,9 +330,9 @@ def _waiting(task: Task, gate: Gate | None, *, can_decide: bool) -> Waiting | No
     action = required_action(task)
     if action is None:
         return None
-    kind = {"approve": "plan", "answer": "question", "resume": "pause"}[action]
-    command = {"approve": "approve", "answer": "answer", "resume": "message"}[action]
-    who = f"a person: coatcheck {command} {task.ref}" + (" TEXT" if action != "approve" else "")
+    kind = {"approve": "plan", "answer": "question", "resume": "pause", "permit": "permission"}[action]
+    command = {"approve": "approve", "answer": "answer", "resume": "message", "permit": "approve"}[action]
+    who = f"a person: coatcheck {command} {task.ref}" + ("" if command == "approve" else " TEXT")
     if gate is not None and can_decide and gate.submitted_via != "mcp":
         who = f"you, by the tool decide, or {who}"
     return Waiting(kind=kind, gate=gate.address if gate else None, who=who)

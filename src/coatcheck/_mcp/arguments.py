@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -64,7 +65,7 @@ class SubmitTask(Arguments, kw_only=True, frozen=True):
     key: Annotated[
         Name | None,
         Meta(
-            description="A name of yours for this submission. A call with the same key returns the same task and sends"
+            description="A name that you choose for this submission. A call with the same key returns the same task and sends"
             " nothing. Give a new key to submit the same prompt again.",
         ),
     ] = None
@@ -109,7 +110,7 @@ class GetResult(Arguments, kw_only=True, frozen=True):
     what: Annotated[
         Literal["message", "files", "diff", "log"],
         Meta(
-            description='"message": what the agent says; "files": the files that it changed; "diff": the change as a'
+            description='"message": the message of the agent; "files": the files that it changed; "diff": the change as a'
             ' git diff; "log": what its environment printed.'
         ),
     ] = "message"
@@ -160,6 +161,7 @@ class ListProviders(Arguments, kw_only=True, frozen=True):
     """The arguments of `list_providers`: none."""
 
 
+@cache
 def schema_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
     """Return the JSON Schema of *struct* with its object at the root, as MCP requires, and without its title."""
     document = msgspec.json.schema(struct)

@@ -1,12 +1,11 @@
 """The server as an ASGI application at one path, with the streamable HTTP transport, for `coatcheck web`.
 
-The application that contains it checks hosts, origins and tokens, and runs its lifespan.
+The application that contains it checks hosts, origins and tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class McpApplication:
-    """An ASGI application; requests are served inside of `running`."""
+    """An ASGI application of one event loop. The first request starts the SDK's manager of sessions in that loop."""
 
     def __init__(self, session: TaskSession, options: ServerOptions) -> None:
         server = build_server(session, options)
@@ -28,13 +27,18 @@ class McpApplication:
         unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         self._manager = StreamableHTTPSessionManager(app=server, security_settings=unchecked)
         self._application = StreamableHTTPASGIApp(self._manager)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Serve until the context ends."""
-        async with self._manager.run():
-            yield
+        self._running: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one HTTP request."""
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        await self._started.wait()
         await self._application(scope, receive, send)
+
+    async def _run(self) -> None:
+        """Keep the manager until the loop ends, which cancels this task."""
+        async with self._manager.run():
+            self._started.set()
+            await asyncio.Event().wait()

@@ -10,7 +10,7 @@ Guarantees:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,11 +21,13 @@ import msgspec
 from mcp.server import CacheHint, Server, ServerRequestContext
 from mcp.server.extension import compose_tool_call_handler
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from .. import errors
 from .._version import __version__
 from . import answers
 from .arguments import schema_of
+from .elicitation import Forms, input_required
 from .resources import RESOURCE_TEMPLATES, list_resources, read_resource
 from .results import error_result, message_of, result_of
 from .task_extension import TasksExtension
@@ -61,6 +63,7 @@ class CoatcheckServer:
     ) -> None:
         self.tools, self._sleep = offered_tools(options), sleep
         self._threads = ToolThreads(session, options)
+        self._forms = Forms(self._threads)
         self.server: Server[None] = Server(
             "coatcheck",
             version=__version__,
@@ -77,10 +80,10 @@ class CoatcheckServer:
             on_list_prompts=self._list_prompts,
             on_get_prompt=self._get_prompt,
         )
-        self._add_extension(TasksExtension(self._threads))
+        self._add_extension(TasksExtension(self._threads, self._forms))
 
     def _add_extension(self, extension: TasksExtension) -> None:
-        """Add an extension, as the SDK's `MCPServer` does for its own tools."""
+        """Add an extension, as the SDK's `MCPServer` does."""
         for method in extension.methods():
             self.server.add_request_handler(method.method, method.params_type, method.handler)
         self.server.extensions[extension.identifier] = extension.settings()
@@ -98,12 +101,16 @@ class CoatcheckServer:
         del context, params
         return types.ListToolsResult(tools=[_tool(each) for each in self.tools.values()])
 
-    async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def _call_tool(
+        self, context: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
         entry = self.tool(params.name)
         try:
             given = msgspec.convert(params.arguments or {}, entry.arguments)
             if entry.name == "wait_for_task":
-                answer = await self._wait(context, entry, given)
+                answer = await self._wait_and_ask(context, entry, given, params.input_responses or {})
+                if isinstance(answer, types.InputRequiredResult):
+                    return answer
             else:
                 is_abandoned = entry.hints.is_read_only
                 answer = await self._threads.run(entry.perform, self._threads.call(), given, is_abandoned=is_abandoned)
@@ -116,6 +123,21 @@ class CoatcheckServer:
         if name not in self.tools:
             raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool: {name[:100]}")
         return self.tools[name]
+
+    async def _wait_and_ask(
+        self, context: Context, entry: ToolEntry, given: Any, responses: Mapping[str, Any]
+    ) -> answers.Answer | types.InputRequiredResult:
+        """Wait, and where the task waits for a decision show a form at the client, once in a call, as the era has it."""
+        await self._forms.use_all(responses)
+        answer = await self._wait(context, entry, given)
+        if responses or not isinstance(answer, answers.Waited):
+            return answer
+        form = await self._forms.form_for(context, answer)
+        if form is None:
+            return answer
+        if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            return input_required(form)
+        return await self._wait(context, entry, given) if await self._forms.show(context, form) else answer
 
     async def _wait(self, context: Context, entry: ToolEntry, given: Any) -> answers.Answer:
         """Run a wait in a thread, and report its progress while it lasts."""
@@ -212,7 +234,7 @@ def _outcome(perform: Callable[..., answers.Answer], *given: Any) -> answers.Ans
 
 
 class _Progress:
-    """The progress of one wait, in seconds; nothing is sent to a client that has not asked for progress."""
+    """The progress of one wait, in seconds; nothing is sent to a client that has not requested progress."""
 
     def __init__(self, context: Context, total: float) -> None:
         self._session, self._total = context.session, total

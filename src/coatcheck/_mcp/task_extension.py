@@ -20,6 +20,7 @@ from pydantic import Field
 from .. import errors
 from . import answers
 from .arguments import WaitForTask
+from .elicitation import input_request
 from .results import message_of, result_of
 from .tools import pause_of, task_out, wanted_refs
 
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
     from .._model.tasks import Task, TaskRef
+    from .elicitation import Forms
     from .tool_threads import ToolThreads
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
-# Refs that were cancelled are remembered for this many tasks.
+# So many tasks that were cancelled are remembered.
 MAX_CANCELLED = 1000
 
 
@@ -51,8 +53,8 @@ class TasksExtension(Extension):
 
     identifier = IDENTIFIER
 
-    def __init__(self, threads: ToolThreads) -> None:
-        self._threads = threads
+    def __init__(self, threads: ToolThreads, forms: Forms) -> None:
+        self._threads, self._forms = threads, forms
         self._cancelled: dict[TaskRef, None] = {}
 
     def methods(self) -> Sequence[MethodBinding]:
@@ -86,19 +88,23 @@ class TasksExtension(Extension):
     # --- methods ------------------------------------------------------------------------------------------------------
 
     async def _get(self, ctx: Any, params: TaskParams) -> Mapping[str, Any]:
-        del ctx
         ref = self._ref(params.task_id)
         task = await self._read(ref)
         if not task.state.ends_wait:
             return self._fields(task, "cancelled" if ref in self._cancelled else "working")
         out = await self._threads.run(task_out, self._threads.call(), task)
+        form = await self._forms.form_for(ctx, out)
+        if form is not None:
+            request = input_request(form).model_dump(by_alias=True, mode="json", exclude_none=True)
+            return {**self._fields(task, "input_required"), "inputRequests": {form.key: request}}
         result = result_of(answers.waited(out)).model_dump(by_alias=True, mode="json", exclude_none=True)
         return {**self._fields(task, "completed"), "result": result}
 
     async def _update(self, ctx: Any, params: TaskUpdateParams) -> Mapping[str, Any]:
-        """Acknowledge answers; none is asked for, and answers that nobody asked for are ignored (section "Task Update Requests")."""
+        """Carry out the answers to forms; after one that is declined the task is completed as it is."""
         del ctx
         self._ref(params.task_id)
+        await self._forms.use_all(params.input_responses)
         return {}
 
     async def _cancel(self, ctx: Any, params: TaskParams) -> Mapping[str, Any]:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 Toolset: TypeAlias = Literal["tasks", "apply", "cancel", "messages", "approvals"]
 TOOLSETS: tuple[Toolset, ...] = ("tasks", "apply", "cancel", "messages", "approvals")
 DEFAULT_TOOLSETS: frozenset[Toolset] = frozenset({"tasks"})
-# The seconds of delay that one look is worth, as for commands: somebody waits for the answer.
+# The seconds of delay that one poll is worth, as for commands: somebody waits for the answer.
 POLL_COST = 0.1
-# No pause between two looks at a task is shorter or longer (seconds).
+# The shortest and the longest pause between two polls of a task (seconds).
 SHORTEST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
 
 
@@ -112,7 +112,7 @@ def list_tasks(call: Call, given: arguments.ListTasks) -> answers.TaskListOut:
 
     client = call.session.client(given.provider)
     try:
-        *_, listed = list_tasks_of(
+        listed = list_tasks_of(
             client, filter=given.filter, environment=given.environment, limit=given.limit, cursor=given.cursor
         )
     finally:
@@ -281,8 +281,23 @@ def cancel_task(call: Call, given: arguments.CancelTask) -> answers.ActedOut:
         return answers.ActedOut(ref=str(ref), status="already_ended", summary=str(error), next="get_result")
     finally:
         call.session.history.save()
+    return answers.ActedOut(ref=str(ref), status="requested", summary="cancellation requested", next="wait_for_task")
+
+
+def decide(call: Call, given: arguments.Decide) -> answers.ActedOut:
+    """Decide the gate of a task, and carry out the decision."""
+    from .decisions import decide_gate
+
+    session = call.session
+    gate = session.gates.find(given.gate)
+    if gate.subject != str(session.ref(given.ref)):
+        raise errors.ConfigurationError(f"{gate.address} is not about {given.ref}", remedy="give the ref of its task")
+    decided = decide_gate(session, gate, given.decision, given.comment)
     return answers.ActedOut(
-        ref=str(ref), status="requested", summary="the service was asked to stop the task", next="wait_for_task"
+        ref=gate.subject,
+        status=given.decision + ("ed" if given.decision == "reject" else "d"),
+        summary=f"{gate.title}: {decided.outcome.replace('_', ' ')}",
+        next="wait_for_task with this ref",
     )
 
 
@@ -361,7 +376,7 @@ TOOLS: Sequence[ToolEntry] = (
     ToolEntry(
         "cancel_task",
         "Cancel a task",
-        "Ask the service to stop a task. What it has made so far may be lost.",
+        "Request that the service stops a task. What it has made so far may be lost.",
         arguments.CancelTask,
         answers.ActedOut,
         Hints(is_read_only=False, is_destructive=True),
@@ -377,6 +392,17 @@ TOOLS: Sequence[ToolEntry] = (
         Hints(is_read_only=False, is_idempotent=False),
         send_message,
         "messages",
+    ),
+    ToolEntry(
+        "decide",
+        "Decide a gate",
+        "Approve or reject what a task waits for, or answer its question with comment. What was submitted over MCP is"
+        " decided by a person.",
+        arguments.Decide,
+        answers.ActedOut,
+        Hints(is_read_only=False),
+        decide,
+        "approvals",
     ),
 )
 
@@ -397,11 +423,11 @@ def task_out(call: Call, task: Task) -> answers.TaskOut:
 
 
 def pause_of(session: TaskSession, task: Task) -> float:
-    """Return the seconds until a look at *task* is worth a request: the schedule of polls, or what its service says."""
+    """Return the pause before the next poll of *task* in seconds: by the schedule of polls, or as its service requires."""
     from .._engine.schedule import Schedule
 
     began = task.started_at or task.created_at
     age = session.clock.time() - began.timestamp() if began else 0.0
     schedule = Schedule(poll_cost=POLL_COST, shortest=SHORTEST_PAUSE, longest=LONGEST_PAUSE)
-    # A young task is looked at earlier than the schedule says: the task of a local cloud may take seconds.
+    # A young task is polled earlier than by the schedule: the task of a local cloud may take seconds.
     return max(task.retry_after or 0.0, min(schedule(max(0.0, age)), max(SHORTEST_PAUSE, age)))

@@ -182,6 +182,7 @@ class FleetCandidate(Value, frozen=True, kw_only=True):
     error: str | None = None
     round: int = 0
     follows: TaskRef | None = None
+    cost: float | None = None
 
     _json: ClassVar[JsonFields] = {
         "id": "its number in the store",
@@ -200,6 +201,7 @@ class FleetCandidate(Value, frozen=True, kw_only=True):
         "error": "why it has no change to choose",
         "round": "how often the change of the item had been sent back because of a conflict",
         "follows": "the task that it is a message to, where it is no new task",
+        "cost": "what its task has cost, in US dollars, where the service reports that",
     }
 
 
@@ -262,7 +264,8 @@ class FleetStatus(Value, frozen=True, kw_only=True):
     `waits_for_wave` means that the waves that have begun are finished and the next one waits for a decision.
     `deliveries_held` says why approved items are not delivered now: as many pull requests are open as allowed. `outage`
     says why no task that is under way could be polled for a quarter of an hour. `has_worker` is whether a process works
-    on the fleet, None where that was not asked.
+    on the fleet, None where that was not asked. `spent` is what tasks have cost in US dollars, None where no service has
+    reported a cost, and `unknown_costs` how many ended tasks have none then.
     """
 
     fleet: FleetRecord
@@ -273,6 +276,8 @@ class FleetStatus(Value, frozen=True, kw_only=True):
     deliveries_held: str = ""
     outage: str = ""
     has_worker: bool | None = None
+    spent: float | None = None
+    unknown_costs: int = 0
 
     _json: ClassVar[JsonFields] = {
         "fleet": "fleet object",
@@ -283,6 +288,8 @@ class FleetStatus(Value, frozen=True, kw_only=True):
         "waits_for_wave": "whether the next wave waits for a decision",
         "deliveries_held": "why approved items are not delivered now, after a run",
         "outage": "why no task could be polled for 15 minutes, after a run",
+        "spent": "what its tasks have cost, in US dollars; null where no service has reported a cost",
+        "unknown_costs": "how many ended tasks have no cost, where others have one",
         "has_worker": "whether a process works on it; null where that does not matter",
     }
 

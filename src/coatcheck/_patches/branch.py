@@ -64,6 +64,8 @@ def _check_name(place: Checkout, branch: str) -> None:
 def _commit_at(place: Checkout, start: str) -> str:
     commit = find_commit(place.root, start)
     if commit is None:
+        if start == "HEAD":
+            raise GitError("the repository has no commit yet", remedy="make the first commit, and apply it again")
         raise GitError(f"there is no commit {start} to start the branch at", remedy="name one that git log shows")
     return commit
 

@@ -14,6 +14,7 @@ from .git import GitError, damaged, git
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_NO_REPOSITORY = re.compile("not a git repository|dubious ownership")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -37,7 +38,7 @@ def _parsed(folder: str | os.PathLike[str], revision: str, environ: Mapping[str,
     try:  # 1: there is no such revision; 128: nothing of that name is a commit, or there is no repository
         output = git(*command, folder=folder, environ=environ, accept=(0, 1))
     except GitError as error:
-        if "fatal: " not in error.stderr or "not a git repository" in error.stderr:
+        if "fatal: " not in error.stderr or _NO_REPOSITORY.search(error.stderr):
             raise
         return None
     return output.decode("ascii", "replace").strip() or None

@@ -29,6 +29,7 @@ from .._protocol.task_recorder import TaskRecorder
 from .._protocol.wake_source import WakeSource
 from .config import Config, config_dir, state_dir
 from .duration_file import DurationFile
+from .host_record import running_host
 from .provider_lookup import provider_of
 from .server_record import LOCAL, running_server, server_at
 from .setting_names import check_names
@@ -162,7 +163,7 @@ def origins_of_client(options: Options) -> tuple[str, ...]:
 def _located(options: Options, config: Config) -> Options:
     """Return *options* with the address and the token of the local cloud that runs, where they are not given."""
     if options.provider != LOCAL:
-        return options
+        return _at_host(options, config)
     url = options.base_url or config.get(f"{LOCAL}.base_url")
     if url is None:
         record = running_server(config.environ, environments=filter(None, [config.get("environment")]))
@@ -178,6 +179,17 @@ def _located(options: Options, config: Config) -> Options:
         token=options.token or record.token,
         account_id=options.account_id or record.account_id,
     )
+
+
+def _at_host(options: Options, config: Config) -> Options:
+    """Return *options* with the address and the token of a host that runs, where no address is given."""
+    name = options.provider
+    if not isinstance(name, str) or options.base_url is not None or config.get(f"{name}.base_url") is not None:
+        return options
+    record = running_host(config.environ, name)
+    if record is None:
+        return options
+    return msgspec.structs.replace(options, base_url=record.url, token=options.token or record.read_token())
 
 
 def _provider(options: Options, config: Config) -> Provider:

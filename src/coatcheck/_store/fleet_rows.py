@@ -18,7 +18,7 @@ ITEM_COLUMNS = (
 )
 CANDIDATE_COLUMNS = (
     "id, item, candidate_key, provider, account, environment, attempt, state, task, patch, base_commit,"
-    " submitted_at, ended_at, error, round, follows"
+    " submitted_at, ended_at, error, round, follows, cost"
 )
 
 
@@ -60,7 +60,7 @@ def item_of(row: Row) -> FleetItem:
 def candidate_of(row: Row) -> FleetCandidate:
     """Return the candidate of a row."""
     id, item, key, provider, account, environment, attempt, state, task, patch, base, *rest = row
-    submitted_at, ended_at, error, round, follows = rest
+    submitted_at, ended_at, error, round, follows, cost = rest
     return FleetCandidate(
         id=id,
         item=item,
@@ -78,6 +78,7 @@ def candidate_of(row: Row) -> FleetCandidate:
         error=error,
         round=round,
         follows=TaskRef(provider, follows) if follows else None,
+        cost=cost,
     )
 
 

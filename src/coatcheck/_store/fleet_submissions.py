@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from .._model.fleets import ACTIVE_CANDIDATES, CandidateState, FleetCandidate, FleetState
 from .fleet_planning import keep_text
-from .fleets import move_candidate
+from .fleets import move_candidate, spent_on
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
@@ -33,10 +33,14 @@ _ACTIVE = ", ".join(f"'{state.value}'" for state in sorted(ACTIVE_CANDIDATES))
 
 
 class SubmissionBudget(NamedTuple):
-    """How many tasks a fleet may submit, and how many of one service may be active at once; None for no limit."""
+    """How many tasks a fleet may submit, how many of one service may be active at once, and what all may cost.
+
+    `spend` is in US dollars, and counts what services have reported. None is no limit.
+    """
 
     tasks: int | None = None
     concurrent: int | None = None
+    spend: float | None = None
 
 
 class SubmissionStore:
@@ -56,7 +60,9 @@ class SubmissionStore:
             if counted is None:
                 return "stopped"
             result: Claim = "claimed"
-            if budget.tasks is not None and counted[0] > budget.tasks:
+            if (budget.tasks is not None and counted[0] > budget.tasks) or (
+                budget.spend is not None and (spent_on(transaction, fleet) or 0.0) >= budget.spend
+            ):
                 result = "budget"
             elif (
                 budget.concurrent is not None and _active(transaction, fleet, candidate) >= budget.concurrent
@@ -120,9 +126,10 @@ class SubmissionStore:
         patch: Patch | None = None,
         base_commit: str | None = None,
         error: str | None = None,
+        cost: float | None = None,
         events: Iterable[AnyEvent] = (),
     ) -> bool:
-        """Record that the task of a candidate has ended, with its patch."""
+        """Record that the task of a candidate has ended, with its patch and its cost in US dollars."""
         with self._database.writing(is_durable=False) as transaction:
             transaction.lock_events()
             return move_candidate(
@@ -136,6 +143,7 @@ class SubmissionStore:
                 patch=None if patch is None else _keep_patch(transaction, fleet, patch),
                 base_commit=base_commit or candidate.base_commit,
                 error=error,
+                cost=cost,
             )
 
     def patch(self, digest: str) -> bytes:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._model.fleets import SWEPT_CANDIDATES, CandidateState, FleetCandidate, ItemState
-from .._patches.changed_lines import ChangedLines
 from .blobs import get_blob
 from .fleet_planning import keep_text
 from .fleet_rows import CANDIDATE_COLUMNS, candidate_of
@@ -15,6 +14,7 @@ from .fleets import move_candidate, move_item
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
+    from .._patches.changed_lines import ChangedLines
     from .._protocol.effects import Clock
     from .database import Database
 
@@ -109,6 +109,8 @@ class FleetWork:
         self, fleet: int, states: Iterable[ItemState]
     ) -> Mapping[int, tuple[int, Sequence[ChangedLines]]]:
         """Return by item how many lines its chosen patch changes, and which of the base; for items in *states*."""
+        from .._patches.changed_lines import ChangedLines  # the parser of patches, which a status does not need
+
         names = [state.value for state in states]
         query = (
             "SELECT fleet_item.id, insertions + deletions, hunks FROM fleet_item"  # noqa: S608 - marks

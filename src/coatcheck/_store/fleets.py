@@ -118,12 +118,15 @@ class FleetStore:
         """Return how many items and candidates are in each state, and the accounts of the services."""
         with self.database.reading() as transaction:
             record = self._find(transaction, fleet.name) or fleet
+            spent = spent_on(transaction, fleet.id)
             return FleetStatus(
                 fleet=record,
                 items=_counts(transaction, "fleet_item", fleet.id),
                 candidates=_counts(transaction, "fleet_candidate", fleet.id),
                 accounts=accounts_of(transaction, fleet.id),
                 waits_for_wave=_waits_for_wave(transaction, record),
+                spent=spent,
+                unknown_costs=0 if spent is None else _unknown_costs(transaction, fleet.id),
             )
 
     # --- items --------------------------------------------------------------------------------------------------------
@@ -291,6 +294,21 @@ def _change(
     if is_changed:
         append_events(transaction, events, at=at)
     return is_changed
+
+
+def spent_on(transaction: Transaction, fleet: int) -> float | None:
+    """Return what the tasks of a fleet have cost in US dollars, None where no service has reported a cost."""
+    query = "SELECT sum(cost) FROM fleet_candidate WHERE fleet = ? AND cost IS NOT NULL"
+    cost: float | None = transaction.rows(query, (fleet,))[0][0]
+    return cost
+
+
+def _unknown_costs(transaction: Transaction, fleet: int) -> int:
+    query = (
+        "SELECT count(*) FROM fleet_candidate WHERE fleet = ? AND task IS NOT NULL AND ended_at IS NOT NULL"
+        " AND cost IS NULL"
+    )
+    return int(transaction.rows(query, (fleet,))[0][0])
 
 
 def _waits_for_wave(transaction: Transaction, fleet: FleetRecord) -> bool:

@@ -238,10 +238,18 @@ SUBMISSION_KEYS = Migration(
         "CREATE INDEX submission_key_submission ON submission_key (submission)",
     )
 )
+FLEET_COSTS = Migration(
+    statements=(
+        # What the task of a candidate has cost, in US dollars, where its service reports that.
+        "ALTER TABLE fleet_candidate ADD COLUMN cost DOUBLE PRECISION",
+        "CREATE INDEX fleet_candidate_cost ON fleet_candidate (fleet, cost) WHERE cost IS NOT NULL",
+    )
+)
 MIGRATIONS: Sequence[Migration] = (
     *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
     FLEET_WORKERS,
+    FLEET_COSTS,
 )
 
 

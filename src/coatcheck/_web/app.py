@@ -31,6 +31,7 @@ from .middleware import NO_LOGIN, SESSION, RequireSession, SameOrigin, SecurityH
 from .page_errors import PageNotFoundError
 from .page_request import PageRequest
 from .poller import Poller
+from .routing import merged
 from .views import VIEWS
 
 if TYPE_CHECKING:
@@ -67,15 +68,17 @@ class WebApp:
     def _application(self, token: str | None, extra: Sequence[BaseRoute]) -> App:
         views = [register(self.site) for view in (*VIEWS, api) for register in view.ROUTES]
         application = Starlette(
-            routes=[
-                Route("/health", health, methods=["GET"]),
-                *assets.ROUTES,
-                *links.routes(self.sessions),
-                Route("/events", self.live, methods=["GET"]),
-                Route(f"{PREFIX}/events/stream", self.live, methods=["GET"]),
-                *views,
-                *extra,
-            ],
+            routes=merged(
+                [
+                    Route("/health", health, methods=["GET"]),
+                    *assets.ROUTES,
+                    *links.routes(self.sessions),
+                    Route("/events", self.live, methods=["GET"]),
+                    Route(f"{PREFIX}/events/stream", self.live, methods=["GET"]),
+                    *views,
+                    *extra,
+                ]
+            ),
             exception_handlers={HTTPException: self._http_error, Exception: self._bug},
         )
         application.router.redirect_slashes = False
@@ -93,10 +96,13 @@ class WebApp:
 
     def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
-        if request.url.path.startswith(API) or error.status_code != 404:
+        if request.url.path.startswith(API) or "text/html" not in request.headers.get("accept", ""):
             return to_starlette(problem(error.status_code, error.detail, headers=error.headers))
-        missing = PageNotFoundError("no page has this address", remedy="begin at the list of tasks")
-        return error_page(self._bare(request), missing)
+        text = "no page has this address" if error.status_code == 404 else f"the page cannot be used so: {error.detail}"
+        answer = error_page(self._bare(request), PageNotFoundError(text, remedy="begin at the list of tasks"))
+        answer.status_code = error.status_code
+        answer.headers.update(error.headers or {})
+        return answer
 
     def _bug(self, request: Request, error: Exception) -> Response:
         """Answer for an error of ours; Starlette raises it again, and the server logs it."""

@@ -70,6 +70,13 @@ class CandidateSet(NamedTuple):
     root: str | None
     review: StoredReview | None = None
 
+    @property
+    def subject(self) -> str:
+        """What an action about them is recorded for: the review, or the task."""
+        if self.review is not None:
+            return f"review:{self.review.name}"
+        return next((str(each.task.ref) for each in self.shown if each.task), self.path)
+
     def at(self, number: int) -> Shown:
         """Return candidate *number*. Raises `ConfigurationError` where there is none."""
         if not 1 <= number <= len(self.shown):

@@ -10,7 +10,6 @@ from .. import errors
 from .._patches.checkout import Checkout
 from .._patches.git import GitError
 from .candidate_sets import Cache, CandidateSet, CandidateSets, Shown
-from .check_jobs import CheckJobs
 from .diffs.base_files import BaseReader, CommitFiles, ResultFiles
 from .diffs.candidate_files import CandidateFiles, candidate_files
 from .diffs.file_rows import UNIFIED, VIEWS
@@ -33,7 +32,6 @@ class Comparisons:
     def __init__(self, site: Site) -> None:
         self.sets = CandidateSets(site)
         self.diffs = Cache(KEPT)
-        self.jobs = CheckJobs()
 
 
 _COMPARISONS: WeakKeyDictionary[Site, Comparisons] = WeakKeyDictionary()
@@ -135,7 +133,7 @@ def _reader(root: str | None, base: str | None) -> BaseReader | None:
     if root is None:
         return None
     try:
-        return CommitFiles(Checkout.at(root), base or "HEAD")
+        return CommitFiles(Checkout.at(root), base)
     except GitError:
         return None
 

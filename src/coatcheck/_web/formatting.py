@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -25,13 +26,15 @@ STATES: Mapping[TaskState, tuple[str, str]] = {
 }
 
 
+# What follows is built from names, numbers and times of ours, without `Markup.format`: a list has hundreds of them.
+
+
+@functools.cache
 def state(value: TaskState | str) -> Markup:
     """Return a state as a badge: a sign and words."""
     known = TaskState(value) if isinstance(value, str) else value
     text, sign = STATES[known]
-    return Markup('<span class="state state-{}"><span aria-hidden="true">{}</span> {}</span>').format(
-        known.value, sign, text
-    )
+    return Markup(f'<span class="state state-{known.value}"><span aria-hidden="true">{sign}</span> {text}</span>')  # noqa: S704
 
 
 def time(value: datetime | float | None, *, is_short: bool = False) -> Markup:
@@ -39,10 +42,9 @@ def time(value: datetime | float | None, *, is_short: bool = False) -> Markup:
     if value is None:
         return Markup("")
     moment = datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else value.astimezone(UTC)
-    exact = moment.isoformat(timespec="seconds").replace("+00:00", "Z")
-    shown = moment.strftime("%H:%M:%S" if is_short else "%Y-%m-%d %H:%M")
-    kind = "clock" if is_short else "moment"
-    return Markup('<time datetime="{}" data-format="{}">{}</time>').format(exact, kind, shown)
+    exact = moment.isoformat(" ", "seconds")[:19]
+    shown, kind = (exact[11:], "clock") if is_short else (exact[:16], "moment")
+    return Markup(f'<time datetime="{exact[:10]}T{exact[11:]}Z" data-format="{kind}">{shown}</time>')  # noqa: S704
 
 
 def duration(seconds: float | None) -> str:
@@ -76,9 +78,11 @@ def stats(value: Any) -> Markup:
     """Return the size of a change: files, added and removed lines; nothing for None."""
     if value is None:
         return Markup("")
-    return Markup(
-        '<span class="stats">{} <span class="added">+{}</span> <span class="removed">-{}</span></span>'
-    ).format(plural(value.files or 0, "file"), value.added or 0, value.removed or 0)
+    files, added, removed = (int(each or 0) for each in (value.files, value.added, value.removed))
+    return Markup(  # noqa: S704 - numbers
+        f'<span class="stats">{plural(files, "file")} <span class="added">+{added}</span>'
+        f' <span class="removed">-{removed}</span></span>'
+    )
 
 
 # The sparkline: bars of this width with one unit between, on this height.
@@ -113,7 +117,7 @@ MEANINGS: Mapping[str, str] = {
     "permission": "Approve: the agent may do this. Reject: it may not, and goes on without it.",
     "question": "Your answer is sent to the task, which goes on. Reject: no answer is sent.",
     "submission": "Approve: the task is submitted once, and may cost money. Reject: it is never sent.",
-    "apply": "Approve: the patch is applied to the checkout that it was meant for. Reject: nothing is changed.",
+    "apply": "Approve: the patch is applied to the checkout that was chosen with it. Reject: nothing is changed.",
     "wave": "Approve: the next items of the fleet are submitted by the running fleet. Reject: they are not.",
     "delivery": "Approve: the running fleet delivers this item, which may start automation of the repository. Reject: it does not.",
 }

@@ -4,13 +4,15 @@ Guarantees:
 
 - raw HTML in it is text; links lead to http, https and mailto alone; there are no images, so no request is sent;
 - hidden characters are shown as escapes;
-- its headings come below those of the page;
-- a text longer than `LONGEST` is cut, and a sentence after it says so.
+- its headings come below those of the page, and skip no level;
+- a text longer than `LONGEST` is cut, and a sentence after it names the cut;
+- nested deeper than `NESTING` it is shown as it was written.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -19,10 +21,13 @@ from .._patches.hidden_characters import escape_lines
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 LONGEST = 100_000
+# markdown-it leaves out what is nested deeper: such a text is shown as it was written.
+NESTING = 50
 # Headings of a message begin at this level.
-FIRST_LEVEL = 4
+FIRST_LEVEL = 3
 TAGS = frozenset(
     (
         "a",
@@ -31,6 +36,7 @@ TAGS = frozenset(
         "code",
         "del",
         "em",
+        "h3",
         "h4",
         "h5",
         "h6",
@@ -58,7 +64,11 @@ SCHEMES = frozenset({"http", "https", "mailto"})
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    return (
+        MarkdownIt("commonmark", {"html": False, "maxNesting": NESTING})
+        .enable(["table", "strikethrough"])
+        .disable("image")
+    )
 
 
 def markdown(text: str | None) -> Markup:
@@ -68,9 +78,9 @@ def markdown(text: str | None) -> Markup:
     whole = text or ""
     parser = _parser()
     tokens = parser.parse(escape_lines(whole[:LONGEST].replace("\r\n", "\n")))
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1:]) + FIRST_LEVEL - 1)}"
+    if any(token.level >= NESTING - 1 for token in tokens):
+        return Markup("<pre>{}</pre>").format(escape_lines(whole[:LONGEST])) + _cut_note(len(whole))
+    _fit_headings(tokens)
     html = nh3.clean(
         parser.renderer.render(tokens, parser.options, {}),
         tags=set(TAGS),
@@ -79,6 +89,17 @@ def markdown(text: str | None) -> Markup:
         link_rel="noopener noreferrer nofollow",
     )
     return Markup(html) + _cut_note(len(whole))  # noqa: S704 - nh3 has sanitized it
+
+
+def _fit_headings(tokens: Sequence[Token]) -> None:
+    """Change the levels of headings: they begin at `FIRST_LEVEL`, and none is skipped (WCAG 2.2, technique H42)."""
+    headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
+    ranks = {tag: rank for rank, tag in enumerate(sorted({token.tag for token in headings}))}
+    level = FIRST_LEVEL - 1
+    for token in headings:
+        if token.type == "heading_open":
+            level = min(FIRST_LEVEL + ranks[token.tag], level + 1, 6)
+        token.tag = f"h{level}"
 
 
 def _cut_note(length: int) -> Markup:

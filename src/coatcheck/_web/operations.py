@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
@@ -24,6 +25,7 @@ from .._app.gate_decisions import Decided, GateDecider
 from .._app.gates import TASK_KINDS
 from .._app.held_work import HeldTask, hold_submission, journal_with_template
 from .._app.outcomes import ChosenPatch, choose_patch
+from .._app.repeatable_submission import RepeatableRequest, submit_once
 from .._app.submit import SubmitOptions, prepare_submission
 from .._app.workspace import Workspace
 from .._model.gates import digest_of
@@ -48,7 +50,10 @@ LOGGED = 200
 
 
 class Submission(NamedTuple):
-    """What a form or a program submits; a template makes the prompt from *arguments*."""
+    """What a form or a program submits; a template makes the prompt from *arguments*.
+
+    Calls with the same *key* in a day submit one task.
+    """
 
     prompt: str
     options: SubmitOptions
@@ -56,14 +61,19 @@ class Submission(NamedTuple):
     template: str | None = None
     arguments: Mapping[str, str] = {}
     is_held: bool = False
+    key: str | None = None
 
 
 class Submitted(NamedTuple):
-    """The task that was submitted, or the gate that holds it; a warning about local work that the agent will not see."""
+    """The task that was submitted, or the gate that holds it; a warning about local work that the agent will not see.
+
+    `is_repeated` is whether an earlier call with the same key has submitted the task.
+    """
 
     task: Task | None
     gate: Gate | None
     warning: str | None
+    is_repeated: bool = False
 
 
 def submit(site: Site, submission: Submission, *, via: Channel) -> Submitted:
@@ -74,6 +84,8 @@ def submit(site: Site, submission: Submission, *, via: Channel) -> Submitted:
     workspace = Workspace(folder, config=site.config, environ=site.workspace.environ, provider=provider)
     options = submission.options
     template = (rendered.template, rendered.digest) if rendered else None
+    if submission.key is not None:
+        return _submit_once(site, workspace, submission, template, via=via)
     journal = journal_with_template(site.config, template) if template else None
     target = options.environment or options.repository
     with site.client(provider, environment=target, journal=journal) as client:
@@ -86,6 +98,29 @@ def submit(site: Site, submission: Submission, *, via: Channel) -> Submitted:
         task = client.create_task(spec)
     _record(site, "submit", str(task.ref), via, spec.prompt)
     return Submitted(task, None, warning)
+
+
+def _submit_once(
+    site: Site, workspace: Workspace, submission: Submission, template: tuple[str, str] | None, *, via: Channel
+) -> Submitted:
+    """Submit a task unless a call with the same key has; a key that was used for something else is a conflict."""
+    if submission.is_held:
+        raise errors.ConfigurationError("a key and is_held cannot be combined", remedy="leave out one of them")
+    request = RepeatableRequest(
+        submission.prompt, submission.options, workspace.provider, key=submission.key, template=template
+    )
+    with closing(site.task_session(workspace)) as session:
+        submitted = submit_once(session, request, via="web")
+    if submitted.is_other_content:
+        raise errors.ConflictError(
+            f"the key {submission.key!r} was used for another prompt or place: {submitted.ref}",
+            status=409,
+            remedy="use another key",
+        )
+    if submitted.task is None:
+        return Submitted(_task_of(site, submitted.ref), None, None, is_repeated=True)
+    _record(site, "submit", str(submitted.ref), via, submission.prompt)
+    return Submitted(submitted.task, None, submitted.warning)
 
 
 def _rendered(site: Site, submission: Submission) -> tuple[Submission, Any]:
@@ -237,12 +272,12 @@ def _current(site: Site, gate: Gate) -> Gate:
 def _apply_held(
     site: Site, held: HeldApplication, options: ApplyOptions, check: Callable[[Patch], None]
 ) -> ApplyReport:
-    """Apply what a gate holds, if it is meant for the checkout of this page."""
+    """Apply what a gate holds, if it is for the checkout of this page."""
     from .._app.patch_files import PatchOptions, commit_message, read_patch_file
 
     if site.checkout is None or os.path.realpath(held.root) != os.path.realpath(site.checkout):
         raise errors.ConfigurationError(
-            f"the decision is recorded, and the patch is meant for {held.root}, which is not the checkout of this page",
+            f"the decision is recorded, and the patch is for {held.root}, which is not the checkout of this page",
             remedy="carry it out in a terminal: coatcheck approve GATE",
         )
     if os.path.isabs(held.task):

@@ -25,10 +25,12 @@ class Fields:
         self.pairs = pairs
 
     @classmethod
-    def parse(cls, text: str) -> Fields:
-        """Read ``application/x-www-form-urlencoded``. Raises `ConfigurationError` for what has too many fields."""
+    def parse(cls, data: bytes) -> Fields:
+        """Read ``application/x-www-form-urlencoded``. Raises `ConfigurationError` for too many fields, or no UTF-8."""
         try:
-            return cls(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS))
+            return cls(parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+        except UnicodeDecodeError:
+            raise errors.ConfigurationError("the request is not UTF-8 text", remedy="send it in UTF-8") from None
         except ValueError:
             raise errors.ConfigurationError(
                 f"the request has more than {MAX_FIELDS} fields", remedy="send fewer"

@@ -83,7 +83,7 @@ class Poller:
 def poll_task(site: Site, ref: TaskRef) -> Task | None:
     """Request a task from its service, which records it, and open the gate of what it waits for.
 
-    None where the service cannot be asked for one task.
+    None where the service does not report single tasks.
     """
     with site.client(ref.provider, refs=[ref]) as client:
         if Verb.GET_TASK not in client.capabilities.verbs:

@@ -57,6 +57,29 @@ def _registration(path: str, view: View, methods: Sequence[str]) -> Registration
     return register
 
 
+def merged(routes: Sequence[BaseRoute]) -> list[BaseRoute]:
+    """Return *routes* with one route for each path, so that a 405 lists every method of it (RFC 9110, 15.5.6)."""
+    by_path: dict[str, list[Route]] = {}
+    others = []
+    for route in routes:
+        if isinstance(route, Route) and route.methods:
+            by_path.setdefault(route.path, []).append(route)
+        else:
+            others.append(route)
+    return [*(each[0] if len(each) == 1 else _with_methods(each) for each in by_path.values()), *others]
+
+
+def _with_methods(routes: Sequence[Route]) -> Route:
+    """Return one route that has the methods of all."""
+    endpoints = {method: route.endpoint for route in routes for method in route.methods or ()}
+
+    async def endpoint(request: Request) -> Response:
+        answer: Response = await endpoints[request.method](request)
+        return answer
+
+    return Route(routes[0].path, endpoint, methods=list(endpoints))
+
+
 def _answer(site: Site, view: View, request: Request, body: bytes) -> Response:
     origin = f"http://{request.headers.get('host', '')}"
     bare = PageRequest(site, request.scope.get(SESSION), request.url.path, request.path_params, origin=origin)
@@ -70,9 +93,9 @@ def _answer(site: Site, view: View, request: Request, body: bytes) -> Response:
 def read_request(bare: PageRequest, request: Request, body: bytes) -> PageRequest:
     """Return the whole request. Raises `PermissionDeniedError` for a change without the session's token."""
     is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM_TYPE
-    form = Fields.parse(body.decode("utf-8", "replace")) if is_form else Fields()
+    form = Fields.parse(body) if is_form else Fields()
     if request.method == "POST" and bare.session is not None:
         token = form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
         if not bare.session.is_csrf(token):
             raise WRONG_CSRF
-    return bare._replace(query=Fields.parse(request.url.query), form=form, body=body)
+    return bare._replace(query=Fields.parse(request.scope["query_string"]), form=form, body=body)

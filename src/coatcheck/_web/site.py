@@ -18,8 +18,10 @@ from .._app.clients import ClientFactory
 from .._app.gates import Gates
 from .._app.stored_reviews import open_reviews
 from .._app.task_history import level_of, open_history
+from .._app.task_session import TaskSession
 from .._app.templates import folders_of
 from .._engine.backoff import RetryPolicy
+from .check_jobs import CheckJobs
 from .sessions import Sessions
 from .troubles import Troubles
 
@@ -43,13 +45,24 @@ class Site:
     """One page of one user. Methods and what they return block; views run in threads."""
 
     def __init__(
-        self, workspace: Workspace, *, clock: Clock, checkout: str | None = None, transport: Transport | None = None
+        self,
+        workspace: Workspace,
+        *,
+        clock: Clock,
+        checkout: str | None = None,
+        transport: Transport | None = None,
+        base_url: str | None = None,
     ) -> None:
-        """*checkout* is the root of the checkout that patches are applied to, None for none."""
+        """*checkout* is the root of the checkout that patches are applied to, None for none.
+
+        *base_url* is the address of the service of the workspace's provider.
+        """
+        self._base_url = base_url
         self.workspace, self.clock, self.checkout = workspace, clock, checkout
         self._transport = transport
         self.sessions, self.troubles = Sessions(), Troubles()
         self.acted_at: dict[TaskRef, float] = {}
+        self.check_jobs = CheckJobs()
 
     @property
     def config(self) -> Config:
@@ -63,7 +76,7 @@ class Site:
 
     @property
     def is_recording(self) -> bool:
-        """Whether the setting ``history`` lets anything be recorded."""
+        """Whether the setting ``history`` permits recording."""
         return level_of(self.config) != "off"
 
     @property
@@ -94,7 +107,14 @@ class Site:
     @functools.cached_property
     def _clients(self) -> ClientFactory:
         store = self.history if self.is_recording else None
-        return ClientFactory(self.workspace, store=store, clock=self.clock, transport=self._transport, retry=RETRY)
+        return ClientFactory(
+            self.workspace,
+            store=store,
+            clock=self.clock,
+            transport=self._transport,
+            retry=RETRY,
+            base_url=self._base_url,
+        )
 
     def client(self, provider: str | None = None, **options: Any) -> AbstractContextManager[Client]:
         """Open a client of a service, as `ClientFactory.open` does."""
@@ -107,6 +127,14 @@ class Site:
     def new_link(self, origin: str, path: str = "/") -> str:
         """Return a link that opens the page at *path* in one browser, once, on the server at *origin*."""
         return f"{origin}/open?token={self.sessions.new_link(path)}"
+
+    def task_session(self, workspace: Workspace) -> TaskSession:
+        """Return a session for submissions that are repeatable, in *workspace*; close it."""
+        transport = self._transport
+        url = self._base_url if workspace.provider == self.workspace.provider else None
+        return TaskSession(
+            workspace, base_url=url, transport=(lambda: transport) if transport else None, clock=self.clock
+        )
 
     def verbs(self, provider: str) -> frozenset[str]:
         """Return what a service can do, nothing where it cannot be used."""
@@ -126,7 +154,8 @@ class Site:
         return self.checkout
 
     def close(self) -> None:
-        """Close the store."""
+        """Stop the checks, and close the store."""
+        self.check_jobs.stop()
         for name in ("history", "gates", "reviews"):
             if name in self.__dict__:
                 getattr(self, name).close()

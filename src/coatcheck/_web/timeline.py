@@ -55,15 +55,20 @@ def _entry(stored: StoredEvent) -> Entry:
     return Entry(
         stored.id,
         event.at or stored.recorded_at,
-        event.type.partition(".")[2].replace("_", " ") or event.type,
+        event.action if isinstance(event, ActionPerformed) else _kind(event.type),
         shown,
         getattr(event, "attempt", None),
         isinstance(event, TaskLog | TaskTool),
     )
 
 
+def _kind(type: str) -> str:
+    """Return the type of an event in words, without its family: ``task.needs_input`` is needs input."""
+    return type.rpartition(".")[2].replace("_", " ")
+
+
 def text_of(event: AnyEvent) -> str:
-    """Return what happened in words, "" where the kind of the event says all."""
+    """Return what happened in words, "" where the kind of the event is enough."""
     words = next((write for kind, write in WORDS if isinstance(event, kind)), None)
     return (words(event) if words else "") or event.text or ""
 
@@ -94,9 +99,6 @@ WORDS: Sequence[tuple[type[Event], Callable[[Any], str | None]]] = (
     (TaskFailed, lambda event: str(event.error) if event.error else None),
     (GateDecided, lambda event: " ".join(filter(None, [f"{event.effect} by {event.by} ({event.via})", event.why]))),
     (GateEvent, lambda event: event.text or event.concerns),
-    (
-        ActionPerformed,
-        lambda event: f"{event.action} by {event.by} ({event.via}){f': {event.text}' if event.text else ''}",
-    ),
+    (ActionPerformed, lambda event: ": ".join(filter(None, [f"by {event.by} ({event.via})", event.text]))),
     (UnknownEvent, lambda event: event.text or event.kind),
 )

@@ -9,7 +9,7 @@ Invariants, when `CommandProcess.run` returns:
 from __future__ import annotations
 
 import contextlib
-import json
+import marshal
 import os
 import re
 import select
@@ -167,7 +167,7 @@ class Supervised:
         self._is_unusable = False
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
-        data = json.dumps(order).encode()
+        data = marshal.dumps(dict(order))
         self._send(len(data).to_bytes(LENGTH_BYTES, "big") + data)
 
     @staticmethod

@@ -15,7 +15,7 @@ ACP = "acp:"
 
 
 class AgentCommand(Value, frozen=True, kw_only=True):
-    """The command of an agent, and whether it speaks ACP. `hint` is what a better one needs."""
+    """The command of an agent, and whether it is an ACP agent. `hint` is what the ACP agent needs, where it is not used."""
 
     command: tuple[str, ...]
     is_acp: bool = False
@@ -61,15 +61,15 @@ def find_agent(name: str, *, path: str | None, has_acp: bool) -> AgentCommand:
     """
     preset = PRESETS[name]
     is_installed: Callable[[Sequence[str]], bool] = lambda command: shutil.which(command[0], path=path) is not None  # noqa: E731 - used twice
-    spoken = next(filter(is_installed, preset.acp), None)
-    if spoken is not None and has_acp:
-        return AgentCommand(command=spoken, is_acp=True)
-    hint = _hint(preset, is_adapter_missing=spoken is None)
+    found = next(filter(is_installed, preset.acp), None)
+    if found is not None and has_acp:
+        return AgentCommand(command=found, is_acp=True)
+    hint = _hint(preset, is_adapter_missing=found is None)
     if preset.command is not None and is_installed(preset.command):
         return AgentCommand(command=preset.command, hint=hint)
-    if spoken is not None:
+    if found is not None:
         raise errors.ConfigurationError(
-            f"{spoken[0]} speaks ACP, which needs the Python package agent-client-protocol",
+            f"{found[0]} is an ACP agent, which needs the Python package agent-client-protocol",
             remedy="install it: pip install 'coatcheck[acp]'",
         )
     programs = [*(command[0] for command in preset.acp), *(preset.command or ())[:1]]

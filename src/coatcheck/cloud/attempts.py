@@ -36,7 +36,7 @@ class AgentEnding(Value, frozen=True, kw_only=True):
     """How an agent ended: its message, what it wrote (names and texts), and why it failed.
 
     With `is_message_shown` the message was an event while the agent ran. `is_timeout` and `is_cancelled` are whether the
-    server ended it. `session` is what a follow-up can continue; `usage` is what the agent says that it has used.
+    server ended it. `session` is what a follow-up can continue; `usage` is what the agent reports that it has used.
     """
 
     message: str = ""

@@ -242,7 +242,7 @@ def _problem_with(asked: Form) -> str | None:
         or asked.get("code_challenge_method") != "S256"
         or not asked.get("code_challenge")
     ):
-        return "Only response_type=code with code_challenge_method=S256 is spoken here."
+        return "Only response_type=code with code_challenge_method=S256 is supported."
     address = asked.get("redirect_uri", "")
     if not address.isascii() or not address.isprintable() or " " in address:  # it becomes a response header
         return "redirect_uri is not a URL."

@@ -156,10 +156,20 @@ def _round(round_: CloudRound) -> Iterable[str]:
         yield from _attempt(attempt)
 
 
+def _activity(attempt: CloudAttempt) -> Iterable[str]:
+    """Yield what an agent that reports it does now, what it waits for, and what it has used."""
+    yield from _titled("Now", attempt.progress or "")
+    for request in attempt.requests:
+        words = (str(request.get("title")), str(request.get("detail") or ""), "coatcheck gates lists the permission")
+        yield from _titled("Waits for a permission", "\n".join(filter(None, words)))
+    yield from _titled("Usage", attempt.usage or "")
+
+
 def _attempt(attempt: CloudAttempt) -> Iterable[str]:
     yield f"<h2>Attempt {attempt.placement + 1}: {visible(attempt.state)}</h2>"
     if attempt.error:
         yield _block(_reason(attempt.error))
+    yield from _activity(attempt)
     if result := attempt.result:
         yield from map(_block, result.messages)
         yield from _titled("Pull request", "\n\n".join(filter(None, (result.title, result.body))))

@@ -42,7 +42,7 @@ class UnknownRequestError(Exception):
 
 
 class DecidedError(Exception):
-    """The request was decided otherwise; the text says how."""
+    """The request was decided otherwise; the text has the first decision."""
 
 
 class _Pending:
@@ -220,7 +220,7 @@ class PermissionRequests:
                 self._follow(gates, pending, gates.store.get(pending.gate.id))
 
     def _follow(self, gates: Gates, pending: _Pending, gate: Gate) -> None:
-        """Do what the gate in the store says: nothing while it is open."""
+        """Carry out the decision of a gate in the store; nothing is done while it is open."""
         if gate.state == "open":
             return
         self._settle(pending.request.id, gate.decision.option if gate.decision is not None else None)

@@ -81,7 +81,7 @@ class FakeAgent:
         }
 
     def open_session(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Begin a session, or load one and repeat what was said in it."""
+        """Begin a session, or load one and repeat its history."""
         self.session = parameters.get("sessionId") or "session-1"
         if "sessionId" in parameters:
             self.say("what was said before")

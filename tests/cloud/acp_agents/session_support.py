@@ -71,7 +71,7 @@ def prompt(
 
 
 class Script(NamedTuple):
-    """What a test wants of a turn."""
+    """A turn as a test describes it."""
 
     job: Job
     folder: Path

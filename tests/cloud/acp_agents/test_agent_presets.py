@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from coatcheck import errors
 from coatcheck._cli.commands.serve import read_agent
 from coatcheck.cloud.agent_presets import PRESETS, find_agent
+from coatcheck.cloud.launcher import require_acp
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_a_name_chooses_the_best_command(
         (("codex", "codex-acp"), False, "pip install 'coatcheck[acp]'"),
     ],
 )
-def test_what_acp_needs_is_said(programs: Path, installed: tuple[str, ...], has_acp: bool, hint: str) -> None:
+def test_what_acp_needs_is_named(programs: Path, installed: tuple[str, ...], has_acp: bool, hint: str) -> None:
     """Where the program's own command is used, and an ACP agent would be better."""
     install(programs, *installed)
 
@@ -91,7 +93,7 @@ def test_what_is_missing_is_named(
         ("codex exec {prompt}", ("codex", "exec", "{prompt}"), False),
     ],
 )
-def test_an_agent_is_a_command_or_speaks_acp(
+def test_an_agent_is_a_command_or_supports_acp(
     programs: Path, agent: str, command: tuple[str, ...], is_acp: bool
 ) -> None:
     """The prefix makes it an ACP agent; only a whole name is a preset."""
@@ -107,3 +109,12 @@ def test_an_acp_agent_needs_a_command(programs: Path, agent: str) -> None:
         read_agent(agent, folder=str(programs), path=str(programs))
 
     assert "--agent" in str(caught.value.remedy)
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it, before a server starts."""
+    monkeypatch.setitem(sys.modules, "acp.connection", None)
+    with pytest.raises(errors.ConfigurationError, match="agent-client-protocol") as caught:
+        require_acp()
+
+    assert "pip install 'coatcheck[acp]'" in str(caught.value.remedy)

@@ -50,6 +50,13 @@ def test_a_line_that_is_no_message_is_text(line: bytes) -> None:
     assert ([{"method": "m"}], [line.decode("utf-8", "replace")]) == (messages, texts)
 
 
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    """An agent in JavaScript sends one where it has cut a text between the halves."""
+    messages, texts = read(b'{"method": "m", "params": {"text": "a\\ud83d"}}\n')
+
+    assert ([{"method": "m", "params": {"text": "a\ufffd"}}], []) == (messages, texts)
+
+
 def test_a_line_that_is_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of it is kept, and what follows it is read; the last line needs no end."""
     monkeypatch.setattr(lines, "MAX_LINE", 50_000)

@@ -44,7 +44,7 @@ def test_events_have_plans_and_changes(tmp_path: Path) -> None:
 
 
 def test_the_message_is_the_last_one_of_the_agent(tmp_path: Path) -> None:
-    """What it said before a tool call is in the record, which has the tool call as well."""
+    """An earlier message, before a tool call, is in the record, with the tool call."""
     turn = prompt("say Begin", "edit a.txt", "say All done.", folder=tmp_path)
 
     assert ("All done.", "Begin\n> Write a.txt\n> Write a.txt\nAll done.\n") == (
@@ -62,10 +62,10 @@ def test_the_message_is_the_last_one_of_the_agent(tmp_path: Path) -> None:
         ("none", ["in.txt: no", "/etc/passwd: no", "make: no"], []),
     ],
 )
-def test_permissions_decide_what_is_asked(
+def test_permissions_decide_what_a_person_decides(
     tmp_path: Path, permissions: Permissions, answers: list[str], asked: list[str]
 ) -> None:
-    """Each setting allows, rejects or asks; an option that lasts is never chosen."""
+    """Each setting allows, rejects or leaves it to a person; an option that lasts is never chosen."""
     lines = ("ask edit in.txt", "ask edit /etc/passwd", "ask execute make")
     turn = prompt(*lines, folder=tmp_path, permissions=permissions, decide=lambda _: "no")
     said = [event.text for event in turn.events if event.type == "task.message"]
@@ -136,7 +136,7 @@ def test_a_login_that_is_needed_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cancel_at", ["before", "execute make"])
 def test_a_cancelled_turn_ends(tmp_path: Path, cancel_at: str) -> None:
-    """The agent is told, and a permission that it waits for is answered as cancelled."""
+    """The agent gets the cancellation, and a permission that it waits for is answered as cancelled."""
     turn = prompt("think before", "ask execute make", "hang", folder=tmp_path, cancel_at=cancel_at)
 
     assert ("cancelled", "make: cancelled") == (turn.failure and turn.failure.code, turn.updates.message)
@@ -165,7 +165,7 @@ def test_what_is_no_message_is_output(tmp_path: Path) -> None:
 
 
 def test_a_session_is_continued_where_it_can_be(tmp_path: Path) -> None:
-    """Its history is no event of the new turn; an agent that cannot load sessions begins one, which is said."""
+    """Its history is no event of the new turn; an agent that cannot load sessions begins one, with a notice."""
     session = AgentSession(id="s7", workspace="a0")
     turns = [
         prompt("say more", folder=tmp_path, session=session, workspace="a0", flags=flags) for flags in (("load",), ())
@@ -174,12 +174,12 @@ def test_a_session_is_continued_where_it_can_be(tmp_path: Path) -> None:
 
     assert [
         ("s7", "message more"),
-        ("session-1", "notice the agent cannot continue a session: it does not know the earlier messages"),
+        ("session-1", "notice the agent cannot continue a session: it starts without the earlier messages"),
     ] == ids
 
 
 @pytest.mark.parametrize(("model", "notes"), [("large", 0), ("huge", 1)])
-def test_a_model_that_is_not_offered_is_said(tmp_path: Path, model: str, notes: int) -> None:
+def test_a_model_that_is_not_offered_is_noted(tmp_path: Path, model: str, notes: int) -> None:
     """The note has the models of the agent."""
     turn = prompt("say hi", folder=tmp_path, model=model)
 

@@ -13,7 +13,7 @@ from coatcheck.testing import FakeClock
 from coatcheck.testing.emulators.codex_app_server import CodexAppServerEmulator
 
 URL = "ws://127.0.0.1:9"
-SPEC = TaskSpec(prompt="Say hello\nto the world", environment="/work/repo", branch="main")
+SPEC = TaskSpec(prompt="Say hello\nto the world", environment="/srv/repo", branch="main")
 
 
 def provider(**settings: Any) -> CodexAppServerProvider:

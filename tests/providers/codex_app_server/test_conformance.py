@@ -20,7 +20,7 @@ THREAD = {
     "status": {"type": "idle"},
     "name": "Say hello (coatcheck k)",
     "preview": "Say hello\nto the world",
-    "cwd": "/work/checkout",
+    "cwd": "/srv/checkout",
     "model": "gpt-test",
     "createdAt": 1795875635,
     "updatedAt": 1795875636,
@@ -34,7 +34,7 @@ ITEMS = [
         "clientId": "k",
         "content": [{"type": "text", "text": "Say hello\nto the world"}],
     },
-    {"type": "fileChange", "id": "2", "changes": [{"path": "/work/checkout/a", "diff": "x"}], "status": "declined"},
+    {"type": "fileChange", "id": "2", "changes": [{"path": "/srv/checkout/a", "diff": "x"}], "status": "declined"},
     {"type": "agentMessage", "id": "3", "text": "Done", "phase": None},
 ]
 TURN = {

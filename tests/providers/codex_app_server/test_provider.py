@@ -49,7 +49,7 @@ def test_a_task_is_a_checkout_a_named_thread_and_a_turn(variant: str) -> None:
     } == sent["thread/start"]
     assert "A title (coatcheck k-1)" == sent["thread/name/set"]["name"]
     assert ("k-1", SPEC.prompt) == (sent["turn/start"]["clientUserMessageId"], sent["turn/start"]["input"][0]["text"])
-    assert ["/home/codex/.codex/coatcheck", "k-1", "/work/repo", "", "main"] == made["command"][4:]
+    assert ["/home/codex/.codex/coatcheck", "k-1", "/srv/repo", "", "main"] == made["command"][4:]
     assert ({"type": "dangerFullAccess"}, {"type": "workspaceWrite"}) == (made["sandboxPolicy"], read["sandboxPolicy"])
     assert (TaskState.SUCCEEDED, "A title", "All done.", CHANGE, BASE, ()) == (
         ended.state,
@@ -105,7 +105,7 @@ def waiting(*steps: Step) -> Any:
 
 def test_an_approval_is_given_by_another_client(variant: str) -> None:
     """A turn that waits for an approval is a plan, which any client approves; the task then goes on."""
-    pause = Pause(COMMAND, command="make deploy", cwd="/work", reason="it writes", item=edit())
+    pause = Pause(COMMAND, command="make deploy", cwd="/srv", reason="it writes", item=edit())
     client, _ = connected(variant, waiting(pause), settings={"approval_policy": "on-request"})
     task = client.poll_task(client.create_task(SPEC).ref)
     plan = task.plan
@@ -113,7 +113,7 @@ def test_an_approval_is_given_by_another_client(variant: str) -> None:
     ended = client.poll_task(task.ref)
 
     assert (TaskState.INPUT_REQUIRED, "waitingOnApproval") == (task.state, task.raw_state)
-    assert ("run make deploy", "it writes; /work", False) == (
+    assert ("run make deploy", "it writes; /srv", False) == (
         plan.steps[0].title,
         plan.steps[0].description,
         plan.is_approved,
@@ -226,7 +226,7 @@ def test_events_are_emitted_as_they_happen_and_can_be_continued(variant: str) ->
     streamed = list(client.stream_task(ref))
     rest = list(client.stream_task(ref, after=streamed[1].id))
 
-    assert ["task.started", "task.message", "unknown", "task.tool", "task.message", "task.succeeded"] == [
+    assert ["task.started", "task.message", "unknown", "task.tool", "task.message", "task.diff", "task.succeeded"] == [
         event.type for event in watched
     ]
     assert (["1", "2", "3", "4"], ["3", "4"]) == ([event.id for event in streamed], [event.id for event in rest])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from tests.web.diffs.diff_support import diff
 
 from coatcheck._patches.parse import Patch
@@ -35,7 +37,7 @@ def test_a_file_says_who_else_changes_it() -> None:
         "different in 1 and 3",
         "",
     ] == [
-        note_html(row, number).partition(">")[2].partition("<")[0]
+        re.sub("<[^>]*>", "", note_html(row, number))
         for row, number in (
             (rows["alone"], 1),
             (rows["same"], 2),
@@ -52,6 +54,7 @@ def test_candidates_with_the_same_changes_are_found() -> None:
 
     assert [(), (2,), (1,), (), ()] == [table.same_as(position) for position in range(5)]
     assert [(3, 3, 3), (2, 2, 2), (0, 0, 0)] == [table.size_of(position) for position in (0, 1, 3)]
+    assert ({1: 4 / 6, 2: 4 / 6}, 1.0) == (table.shares[0], table.shares[1][2])
     assert (1, [4], (0, 1, 2)) == (table.alone(0), list(table.unreadable), table.rows[0].compared)
 
 

@@ -47,7 +47,7 @@ def test_renames_name_both_paths() -> None:
 
 HOSTILE = [
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "javascript:alert(1)", "\u202eevil", "\x1b[2J", "a\nb",
-    "&lt;", "\udcff", "../../etc/passwd", "'onclick='x", "\u2028", " ",
+    "&lt;", "\udcff", "a" + "\u0301" * 40, "../../etc/passwd", "'onclick='x", "\u2028", " ",
 ]  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_hostile_names_and_lines_are_text(name: str) -> None:
 
     assert [] == foreign(html)
     assert html == html.encode().decode()
-    assert not any(each in html for each in ("\u202e", "\x1b", "\u2028"))
+    assert not any(each in html for each in ("\u202e", "\x1b", "\u2028", "\u0301" * 4))
 
 
 def test_a_hunk_that_cannot_be_read_is_shown_as_text() -> None:

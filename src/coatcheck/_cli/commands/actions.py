@@ -37,17 +37,32 @@ def _act_on_each(
     then: str,
 ) -> ExitCode:
     """Act on every task, also if it fails for some; return the exit code of the first error."""
-    from ..several_tasks import answer_each, for_each, refs_of
+    from ..several_tasks import Result, answer_each, for_each, printed_when_interrupted, refs_of
+
+    refs = refs_of(run, tasks)
+    results: list[Result[TaskRef]] = []
 
     def perform(client: Client, ref: TaskRef) -> TaskRef:
+        done = {ref for ref, _ in results}
+        again = run.hint(action, *(str(each) for each in refs if each not in done))
+        run.process_env.interruption.expect(f"repeat it with: {again}", ref=ref)
         act(client, ref)
         run.console.remedy = _sentence(run, then, ref)
         return ref
 
-    results = list(for_each(run, refs_of(run, tasks), perform))
-    return answer_each(
-        run, results, lambda ref: {"ref": str(ref), "action": action}, lambda ref: [_sentence(run, then, ref)]
-    )
+    def answer() -> ExitCode:
+        return answer_each(
+            run,
+            results,
+            lambda ref: {"ref": str(ref), "action": action},
+            lambda ref: [_sentence(run, then, ref)],
+            is_one=len(refs) == 1,
+        )
+
+    with printed_when_interrupted(run, results, answer):
+        for result in for_each(run, refs, perform):
+            results.append(result)  # noqa: PERF402 - what was done is known when the loop is interrupted
+    return answer()
 
 
 def _sentence(run: CommandContext, then: str, ref: TaskRef) -> str:

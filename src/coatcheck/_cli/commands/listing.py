@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..._app.listing import TaskFilter, TaskList, filtered, list_tasks
+from ..._app.listing import TaskFilter, TaskList, filtered, list_pages
 from ..._model.states import TaskState
 from ..console import Line
 from ..context import CommandContext, command
@@ -78,7 +78,7 @@ def list_command(
     listed = TaskList([], cursor)
     try:
         with run.client(environment=environment) as client:
-            for listed in list_tasks(
+            for listed in list_pages(
                 client,
                 filter=which,
                 environment=environment,

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
-from ..._mcp.tools import DEFAULT_TOOLSETS, TOOLSETS, ServerOptions
+from ..._mcp.tools import TOOLSETS
 from ..command_group import CommandGroup
 from ..context import CommandContext
+from ..mcp_server import open_session, require_sdk, server_options
 
 if TYPE_CHECKING:
     from ..._app.mcp_clients import Scope
-    from ..._app.task_session import TaskSession
-    from ..._mcp.tools import Toolset
     from ..console import Line
 
 mcp_command = CommandGroup(
@@ -95,7 +94,7 @@ coatcheck mcp install --client vscode --scope project --tools apply --write
     "--scope",
     type=click.Choice(["user", "project"]),
     default="user",
-    help="For all projects of yours, or for this project (default: user).",
+    help="For all your projects, or for this project (default: user).",
 )
 @click.option("--write", "is_written", is_flag=True, help="Write it into the program's file, and keep what is there.")
 @tools_option
@@ -137,51 +136,3 @@ def install_client(
         run.note(f"{title} starts `coatcheck mcp` from its next start on.")
     else:
         run.note(f"{title} has this entry already.")
-
-
-def server_options(
-    run: CommandContext, toolsets: str | None, *, is_read_only: bool, folders: tuple[str, ...]
-) -> ServerOptions:
-    """Return what the options allow. Raises `ConfigurationError`."""
-    chosen = _toolsets(toolsets)
-    paths = [os.path.join(run.process_env.folder, os.path.expanduser(each)) for each in folders]
-    for path, name in zip(paths, folders, strict=True):
-        if not os.path.isdir(path):
-            raise errors.ConfigurationError(f"--folder {name} is no folder", remedy="name a folder that exists")
-    allowed = tuple(map(os.path.realpath, paths)) or (os.path.realpath(run.process_env.folder),)
-    return ServerOptions(toolsets=chosen, is_read_only=is_read_only, folders=allowed)
-
-
-def _toolsets(text: str | None) -> frozenset[Toolset]:
-    names = {name.strip() for name in (text or "").split(",")} - {""}
-    if "all" in names:
-        names = (names - {"all"}) | set(TOOLSETS)
-    if unknown := sorted(names.difference(TOOLSETS)):
-        raise errors.ConfigurationError(
-            f"--tools has no toolset {unknown[0]!r}", remedy=f"toolsets: {', '.join(TOOLSETS)}, all"
-        )
-    return DEFAULT_TOOLSETS | frozenset(each for each in TOOLSETS if each in names)
-
-
-def require_sdk() -> None:
-    """Raise `ConfigurationError` where the package ``mcp`` is missing."""
-    try:
-        import mcp.server  # noqa: F401 - whether it is there, and of a version that we can use
-    except ImportError as error:
-        raise errors.ConfigurationError(
-            f"`coatcheck mcp` needs the package mcp, which is not usable here: {error}",
-            remedy="pip install 'coatcheck[mcp]'",
-        ) from None
-
-
-def open_session(run: CommandContext) -> TaskSession:
-    """Return the session of a server with the settings of *run*; close it."""
-    from ..._app.task_session import TaskSession
-
-    transport = run.process_env.transport
-    return TaskSession(
-        run.workspace,
-        base_url=run.base_url,
-        transport=(lambda: transport) if transport else None,
-        clock=run.process_env.clock,
-    )

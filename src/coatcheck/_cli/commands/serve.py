@@ -49,13 +49,13 @@ coatcheck serve -e owner/repo=. --agent ./my-agent.sh --codex-home ./codex-home 
     required=True,
     metavar="COMMAND",
     help="Command of the agent; {prompt} becomes one argument, without it the prompt is on standard input. 'acp: COMMAND' "
-    "is an agent that speaks ACP; codex, claude, gemini, opencode and aider name what is installed.",
+    "is an agent that supports ACP; codex, claude, gemini, opencode and aider name what is installed.",
 )
 @click.option(
     "--permissions",
     type=click.Choice(["edits", "ask", "all", "none"]),
-    help="What an ACP agent may do without asking: edits in its clone (the default), nothing (ask), everything (all); "
-    "none rejects what it asks for.",
+    help="What an ACP agent may do without a decision of yours: edits in its clone (the default), nothing (ask), "
+    "everything (all); none rejects every request.",
 )
 @click.option(
     "--permission-timeout",

@@ -279,9 +279,11 @@ def run_command(
         approve = plan_decision(client, run.provider, approve_plan, lambda task: ask_about_plan(run, task))
         approve = gates.plan_decision(client, run.provider, approve_plan, approve)
         options["requires_approval"] = approve_plan in ("ask", "never") or None
-        task = _submit(run, client, options)
-        task = wait_for_task(client, task.ref, wait, approve=approve, on_change=run.start_progress(task.ref).update)
-        gate = gates.observe(task)
+        ref = _submit(run, client, options).ref
+        update = run.start_progress(ref).update
+        task, gate = gates.wait(
+            client, wait, lambda options: wait_for_task(client, ref, options, approve=approve, on_change=update)
+        )
     outcome_of(task, attempt)  # raises where there is no such attempt
     report = _apply(run, root, task, attempt) if root is not None and task.state is TaskState.SUCCEEDED else None
     run.answer(

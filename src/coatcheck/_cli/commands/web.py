@@ -13,6 +13,10 @@ from ..context import CommandContext, command
 from ..process_env import can_browse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import BaseRoute
+
     from ..._web.site import Site
 
 
@@ -38,34 +42,52 @@ coatcheck web --no-open --token-file ./token --json
     metavar="FILE",
     help="The bearer token of programs, created if it is missing (default: in the user's state folder).",
 )
-def web_command(run: CommandContext, *, port: int, no_open: bool, checkout: str | None, token_file: str | None) -> None:
+@click.option(
+    "--mcp-tools", metavar="NAMES", help="Toolsets of the MCP server at /mcp, as `coatcheck mcp --tools` takes them."
+)
+def web_command(
+    run: CommandContext,
+    *,
+    port: int,
+    no_open: bool,
+    checkout: str | None,
+    token_file: str | None,
+    mcp_tools: str | None,
+) -> None:
     """Serve a page that shows, compares, decides and applies what the store has.
 
     It listens on loopback only. The link that is printed opens the page in one browser, once; the page itself makes
-    further ones. Patches are applied to --checkout and to no other folder. Programs use the JSON API below /api/v1
-    with the token of --token-file. Ctrl-C ends it.
+    further ones. Patches are applied to --checkout and to no other folder. Programs use the JSON API below /api/v1, and
+    agents the MCP server at /mcp, with the token of --token-file. Ctrl-C ends it.
     """
     from ..._web.rendering import require_extra
 
     require_extra()
+    from starlette.routing import Route
+
     from ..._app.checkout import find_root
     from ..._runtime.config import state_dir
     from ..._runtime.system_clock import SystemClock
     from ..._web.site import Site
     from ..._web.tokens import read_or_create
+    from ..mcp_endpoint import PATH, mcp_endpoint
+    from ..mcp_server import server_options
 
     root = find_root(os.path.abspath(os.path.join(run.process_env.folder, checkout))) if checkout else run.root
     if checkout and root is None:
         raise errors.ConfigurationError(
             f"{checkout} is not in a git checkout", remedy="pass --checkout FOLDER with a clone of the repository"
         )
+    options = server_options(run, mcp_tools, is_read_only=False, folders=(root,) if root else ())
     path = token_file or os.path.join(state_dir(run.process_env.environ), "web-token")
     path = os.path.join(run.process_env.folder, os.path.expanduser(path))
     token = read_or_create(path)
     clock = run.process_env.clock or SystemClock()
-    site = Site(run.workspace, clock=clock, checkout=root, transport=run.process_env.transport)
+    site = Site(run.workspace, clock=clock, checkout=root, transport=run.process_env.transport, base_url=run.base_url)
     try:
-        serve(run, site, token=token, token_file=path, port=port, opens=not no_open)
+        with mcp_endpoint(run, options) as endpoint:
+            extra = [Route(PATH, endpoint=endpoint)]
+            serve(run, site, token=token, token_file=path, port=port, opens=not no_open, extra=extra)
     finally:
         site.close()
 
@@ -79,13 +101,17 @@ def serve(
     port: int = 0,
     opens: bool = True,
     path: str = "/",
+    extra: Sequence[BaseRoute] = (),
 ) -> None:
-    """Serve the page of *site* until SIGINT, SIGTERM or SIGHUP; a browser is opened at *path* where one is visible."""
+    """Serve the page of *site* until SIGINT, SIGTERM or SIGHUP; a browser is opened at *path* where one is visible.
+
+    *extra* are further routes behind the same checks.
+    """
     from ..._server.http_protocol import limits_here
     from ..._server.listener import serving_app, stop_signal
     from ..._web.app import WebApp
 
-    app = WebApp(site, token=token)
+    app = WebApp(site, token=token, extra=extra)
     with (
         stop_signal() as wait,
         app.running(),
@@ -102,6 +128,8 @@ def serve(
 
 def _announce(run: CommandContext, origin: str, link: str, *, token_file: str | None) -> None:
     """Print the link; it works once."""
+    from ..mcp_endpoint import PATH
+
     if run.is_json:
         from ..json_output import dump_line
 
@@ -110,5 +138,5 @@ def _announce(run: CommandContext, origin: str, link: str, *, token_file: str | 
     run.console.show(f"Serving {origin}")
     run.console.show(f"Open once: {link}")
     if token_file is not None:
-        run.note(f"Programs: {origin}/api/v1, with the token in {token_file}")
+        run.note(f"Programs: {origin}/api/v1, agents: {origin}{PATH} (MCP), with the token in {token_file}")
     run.note("Ctrl-C ends it.")

@@ -20,7 +20,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class NewTask(Body, frozen=True, kw_only=True):
-    """A task to submit: a prompt, or a template with its arguments. With `is_held` it waits for a decision first."""
+    """A task to submit: a prompt, or a template with its arguments. With `is_held` it waits for a decision first.
+
+    Requests with the same `key` in a day submit one task: send one, and repeat a request whose answer was lost.
+    """
 
     prompt: Text = ""
     template: Short | None = None
@@ -37,6 +40,7 @@ class NewTask(Body, frozen=True, kw_only=True):
     requires_approval: bool | None = None
     open_pull_request: bool | None = None
     is_held: bool = False
+    key: Short | None = None
 
 
 class NewMessage(Body, frozen=True, kw_only=True):

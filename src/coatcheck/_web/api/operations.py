@@ -32,7 +32,7 @@ def list_tasks(call: Call) -> Any:
 
 
 def _entry(entry: HistoryEntry, *, is_summary: bool = False) -> dict[str, object]:
-    """Return a stored task with what the store knows about it."""
+    """Return a stored task with when it was recorded, and whether that is current."""
     task = to_object(entry.task, is_summary=is_summary)
     return {**task, "recorded_at": jsonable(entry.recorded_at), "is_current": entry.is_current}
 
@@ -54,13 +54,14 @@ def create_task(call: Call) -> Any:
         open_pull_request=body.open_pull_request,
     )
     submission = operations.Submission(
-        body.prompt, options, body.provider, body.template, body.arguments, is_held=body.is_held
+        body.prompt, options, body.provider, body.template, body.arguments, is_held=body.is_held, key=body.key
     )
     submitted = operations.submit(call.request.site, submission, via="api")
     return {
         "task": submitted.task and to_object(submitted.task, is_summary=True),
         "gate": submitted.gate and to_object(submitted.gate),
         "warning": submitted.warning,
+        "is_repeated": submitted.is_repeated,
     }
 
 
@@ -77,7 +78,7 @@ def refresh_task(call: Call) -> Any:
 
 
 def get_patch(call: Call) -> Any:
-    """Return the diff of an attempt, its own bytes."""
+    """Return the bytes of the diff of an attempt."""
     task = require_entry(call.request).task
     return bytes(choose_patch(task, task.attempts, call.query.attempt).outcome.patch or b"")
 
@@ -236,7 +237,9 @@ CHECKOUT: Schema = fields(
         ),
     },
 )
-SUBMITTED: Schema = fields(task=maybe(ref("Task")), gate=maybe(ref("Gate")), warning=TEXT_OR_NULL)
+SUBMITTED: Schema = fields(
+    task=maybe(ref("Task")), gate=maybe(ref("Gate")), warning=TEXT_OR_NULL, is_repeated={"type": "boolean"}
+)
 OUTCOMES: Schema = {
     "enum": [
         "recorded",

@@ -31,7 +31,7 @@ class BaseReader(Protocol):
 
 
 class CommitFiles:
-    """The blobs of a repository, and the files of one of its commits. Files are read once."""
+    """The blobs of a repository, and the files of one of its commits, else of HEAD. Files are read once."""
 
     def __init__(self, checkout: Checkout, commit: str | None) -> None:
         """*commit* is a revision; one that git would take for an option or several is ignored."""
@@ -47,8 +47,8 @@ class CommitFiles:
 
     def _read(self, path: str, blob: str | None) -> bytes | None:
         names = [blob] if blob and blob.strip("0") else []
-        if self._commit is not None and "\n" not in path:
-            names.append(f"{self._commit}:{path}")
+        if "\n" not in path:
+            names += [f"{commit}:{path}" for commit in dict.fromkeys([self._commit, "HEAD"]) if commit]
         request = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
         answers = self._checkout.git("cat-file", "--batch-check", stdin=request).split(b"\n") if names else []
         for name, answer in zip(names, answers, strict=False):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 from ..._patches.file_change import FileChange
 from ..._patches.parse import Patch
 from ...errors import PatchError
-from .change_digest import change_digest
+from .change_digest import change_digest, changed_content
 from .file_section import anchor_of
 
 
@@ -51,10 +53,14 @@ class FileRow(NamedTuple):
 
 
 class CandidateFiles(NamedTuple):
-    """The files of all candidates. `unreadable` are the positions of those whose diff cannot be read, with the reason."""
+    """The files of all candidates. `unreadable` are the positions of those whose diff cannot be read, with the reason.
+
+    `shares` has for two positions the number of changed lines in both over those in either, 1.0 for the same lines.
+    """
 
     rows: tuple[FileRow, ...]
     unreadable: dict[int, str]
+    shares: Mapping[int, Mapping[int, float]]
 
     @property
     def same(self) -> tuple[FileRow, ...]:
@@ -97,7 +103,26 @@ def candidate_files(patches: Sequence[Patch | None]) -> CandidateFiles:
     rows = (
         FileRow(path, anchor_of(path), _cells([each.get(path, []) for each in changes]), compared) for path in paths
     )
-    return CandidateFiles(tuple(rows), unreadable)
+    return CandidateFiles(tuple(rows), unreadable, _shares([changes[position] for position in compared], compared))
+
+
+def _shares(candidates: Sequence[dict[str, list[FileChange]]], positions: Sequence[int]) -> dict[int, dict[int, float]]:
+    """Return what every two candidates share; a file that changes without lines counts as one."""
+    lines = [
+        Counter(
+            (path, line)
+            for path, changes in files.items()
+            for each in changes
+            for line in changed_content(each) or [b""]
+        )
+        for files in candidates
+    ]
+    shares: dict[int, dict[int, float]] = {position: {} for position in positions}
+    for (left, one), (right, other) in combinations(zip(positions, lines, strict=True), 2):
+        either = (one | other).total()
+        share = (one & other).total() / either if either else 1.0
+        shares[left][right] = shares[right][left] = share
+    return {position: dict(sorted(others.items())) for position, others in shares.items()}
 
 
 def _by_path(patch: Patch | None) -> dict[str, list[FileChange]]:

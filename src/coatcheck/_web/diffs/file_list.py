@@ -33,16 +33,22 @@ def file_list(
     number: int = 1,
     anchor: str | None = None,
     part: int = 0,
-    notes_of: Callable[[DiffFile], str] = lambda _: "",
+    notes_of: Callable[[DiffFile], tuple[str, str]] = lambda _: ("", ""),
 ) -> FileList:
-    """Return page *number*, or the one with the file *anchor*, which is shown from its part *part* on."""
+    """Return page *number*, or the one with the file *anchor*, which is shown from its part *part* on.
+
+    *notes_of* returns the note and the links of a file.
+    """
     at = next((position for position, file in enumerate(files) if file.anchor == anchor), None)
     pages = max(-(-len(files) // PAGE), 1)
     number = at // PAGE + 1 if at is not None else min(max(number, 1), pages)
     shown = files[(number - 1) * PAGE : number * PAGE]
     bodies = _bodies(shown, view, anchor, part)
-    html = "".join(section_html(file, view, body=bodies.get(file.anchor), notes=notes_of(file)) for file in shown)
-    return FileList(html, number, pages, len(files))
+    sections = []
+    for file in shown:
+        note, links = notes_of(file)
+        sections.append(section_html(file, view, body=bodies.get(file.anchor), note=note, links=links))
+    return FileList("".join(sections), number, pages, len(files))
 
 
 def _bodies(files: Sequence[DiffFile], view: FileView, anchor: str | None, part: int) -> dict[str, str]:

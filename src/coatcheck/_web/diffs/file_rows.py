@@ -30,8 +30,8 @@ MOST_BYTES = 60_000
 EXPANDED_LINES = 20
 # A gap of more lines than this is not shown as a whole.
 MOST_EXPANDED = 1_000
-# Tables of more rows than this are laid out when they come into view.
-_DEFERRED_ROWS = 100
+# Parts of more rows than the first are laid out when they come into view; the second is for a better guess of the height.
+_DEFERRED_ROWS, _MANY_ROWS = 40, 200
 
 
 class Slice(NamedTuple):
@@ -83,7 +83,7 @@ class FileRows:
             html.append(self._last_gap())
         else:
             html.append(self._link_to_part(number + 1))
-        return "".join(html)
+        return _deferred("".join(html), sum(each.last - each.first for each in self._parts[number]))
 
     def lines(self, gap: Gap, side: str) -> str:
         """Return rows for lines of a gap, and for what remains of it. Empty where the base is not known."""
@@ -106,16 +106,15 @@ class FileRows:
         lines = every[part.first : part.last]
         rows = "".join(self._rows(lines))
         head = self._gap(self._gaps[part.hunk], hunk) if part.first == 0 else ""
-        return self._in_table(head + rows, len(lines))
+        return self._in_table(head + rows)
 
-    def _in_table(self, rows: str, count: int) -> str:
+    def _in_table(self, rows: str) -> str:
         columns = (
             '<col class="cn"><col class="cx">' * 2
             if self._view == SPLIT
             else '<col class="cn"><col class="cn"><col class="cx">'
         )
-        css = f"d {self._view}" + (" defer" if count > _DEFERRED_ROWS else "")
-        return f'<div class="{css}"><table><colgroup>{columns}</colgroup><tbody>{rows}</tbody></table></div>'
+        return f'<div class="d {self._view}"><table><colgroup>{columns}</colgroup><tbody>{rows}</tbody></table></div>'
 
     def _rows(self, lines: Sequence[NumberedLine]) -> Iterator[str]:
         old = iter(classify_lines([line.text for line in lines if line.kind == "-"], self._lexer_of_old(lines)))
@@ -217,7 +216,7 @@ class FileRows:
         gap = self._gaps[-1]
         if gap.is_empty or gap.last is None:
             return ""
-        return self._in_table(self._gap(gap), 1)
+        return self._in_table(self._gap(gap))
 
     def _link_to_part(self, number: int) -> str:
         lines = sum(each.last - each.first for part in self._parts[number:] for each in part)
@@ -229,6 +228,14 @@ class FileRows:
 _CLASSES = {" ": "", "+": "a", "-": "r"}
 _ROW_CLASSES = {" ": "", "+": ' class="a"', "-": ' class="r"'}
 _EMPTY_HALF = '<td class="n e"><td class="x e">'
+
+
+def _deferred(html: str, rows: int) -> str:
+    """Return a part as an element that browsers lay out when it comes into view (CSS Containment 2, section 4)."""
+    if rows <= _DEFERRED_ROWS:
+        return html
+    css = "rows rows-4" if rows > _MANY_ROWS else "rows"
+    return f'<div class="{css}">{html}</div>'
 
 
 def _number(number: int | None) -> str:

@@ -103,11 +103,15 @@ def rows_of(file: DiffFile, view: FileView) -> FileRows:
     )
 
 
-def section_html(file: DiffFile, view: FileView, *, body: str | None = None, notes: str = "") -> str:
-    """Return the section of a file. *body* is its content, without it a link; *notes* are behind the heading."""
+def section_html(file: DiffFile, view: FileView, *, body: str | None = None, note: str = "", links: str = "") -> str:
+    """Return the section of a file. *body* is its content, without it a link to it.
+
+    *note* is behind the heading, and *links* are before those to the section and to the text of the diff.
+    """
     content = lazy_html(file, view) if body is None else body
     return (
-        f'<details class="file" id="{file.anchor}" open><summary>{_heading(file)}{notes}</summary>'
+        f'<details class="file" id="{file.anchor}" open><summary>{_heading(file)}{note}</summary>'
+        f'<p class="about">{links}<a href="#{file.anchor}">Link</a> <a href="{to_attribute(view.links.raw(file.anchor))}">Text</a></p>'
         f'<div class="body">{content}</div></details>'
     )
 
@@ -156,8 +160,7 @@ def _heading(file: DiffFile) -> str:
     facts = "".join(f'<span class="fact">{to_html(fact)}</span>' for fact in (facts_of(change) if change else ()))
     counts = "" if change is None or change.is_binary else counts_html(change.added, change.removed)
     note = f'<span class="fact">{to_html(file.note)}</span>' if file.note else ""
-    path = f'<a href="#{file.anchor}">{moved}<bdi>{to_html(file.path)}</bdi></a>'
-    return f'<h3>{path}</h3><span class="about">{counts}{facts}{note}</span>'
+    return f'<h3>{moved}<bdi>{to_html(file.path)}</bdi></h3><span class="about">{counts}{facts}{note}</span>'
 
 
 def _two_diffs(file: DiffFile, raw_url: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .candidate_files import FileRow
+from .links import DiffLinks
+from .visible_text import to_attribute
 
 
 def note_html(row: FileRow | None, number: int) -> str:
@@ -13,10 +15,21 @@ def note_html(row: FileRow | None, number: int) -> str:
         return ""
     if row.only == number - 1:
         return f'<span class="alone">only candidate {number} changes this file</span>'
-    return f'<span class="fact">{note_text(row, number)}</span>'
+    return f'<span class="fact">{_note(row, number)}</span>'
 
 
-def note_text(row: FileRow, number: int) -> str:
+def links_html(row: FileRow | None, number: int, links: DiffLinks) -> str:
+    """Return links to the differences from the candidates that change the file in another way."""
+    if row is None or number - 1 not in row.compared or row.is_same or row.only is not None:
+        return ""
+    own = row.cells[number - 1]
+    others = [at for at, cell in enumerate(row.cells, 1) if cell and own and cell.version != own.version]
+    urls = ((at, f"{links.page(against=str(at), only=None)}#{row.anchor}") for at in others)
+    html = " ".join(f'<a href="{to_attribute(url)}">Difference from {at}</a>' for at, url in urls)
+    return f"<span data-swap>{html}</span> " if html else ""
+
+
+def _note(row: FileRow, number: int) -> str:
     """Return in words how the other candidates change the file."""
     own = row.cells[number - 1]
     if row.is_same:

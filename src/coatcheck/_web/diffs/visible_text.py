@@ -6,11 +6,15 @@ UTF-8; the tab is kept.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from ..._patches.hidden_characters import name_of, split_harmful, visible_form
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
+# Combining marks after the third on one letter: no language writes as many, and together they cover other lines.
+_MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_STACKED = re.compile(f"(?<=[{_MARKS}]{{3}})([{_MARKS}]+)")
 # Most parts of lines are tokens that occur often.
 _CACHED = 4096
 
@@ -35,7 +39,19 @@ def _html(text: str) -> str:
     if text.isascii() and text.replace("\t", " ").isprintable():
         return text.translate(_ESCAPES)
     parts = split_harmful(text)
-    return "".join(_mark(part) if at % 2 else part.translate(_ESCAPES) for at, part in enumerate(parts))
+    return "".join(_mark(part) if at % 2 else _escape(part) for at, part in enumerate(parts))
+
+
+def _escape(text: str) -> str:
+    """Return *text* escaped; marks that would be drawn over other lines are written as escapes."""
+    if text.isascii():
+        return text.translate(_ESCAPES)
+    parts = _STACKED.split(text)
+    return "".join(_marks(part) if at % 2 else part.translate(_ESCAPES) for at, part in enumerate(parts))
+
+
+def _marks(characters: str) -> str:
+    return "".join(map(_mark, characters))
 
 
 def _mark(character: str) -> str:

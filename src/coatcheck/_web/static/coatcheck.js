@@ -56,15 +56,30 @@ async function load() {
   }
 }
 
-// An element with data-live and an id is replaced as a whole; with data-live="rows" only its rows of the same key are,
-// and a link offers to load the list again where other rows came: nothing moves under the reader's pointer.
-function replaceParts(fresh) {
+// data-live="": replaced at once; its size stays, or nothing follows it. "rows": its rows of the same key are replaced.
+// "held": it would move what the reader sees, so a button shows it, unless it is below the window.
+// New rows and held parts wait in `pending` for the button: nothing moves under the reader's pointer.
+let pending = null;
+
+function replaceParts(fresh, isAsked = false) {
+  let isWaiting = false;
   for (const old of all("[data-live][id]")) {
     const next = fresh.getElementById(old.id);
     if (!next || isInUse(old)) continue;
-    if (old.dataset.live === "rows") replaceRows(old, next);
-    else if (withoutTimes(old) !== withoutTimes(next)) replaceOne(old, next);
+    const isSame = withoutTimes(old) === withoutTimes(next);
+    if (isSame) continue;
+    const isBelow = old.getBoundingClientRect().top > innerHeight;
+    if (isAsked || old.dataset.live === "" || isBelow) replaceOne(old, next);
+    else if (old.dataset.live === "rows") isWaiting = replaceRows(old, next) || isWaiting;
+    else isWaiting = true;
   }
+  pending = isWaiting ? fresh : null;
+  document.getElementById("changed").hidden = !isWaiting;
+}
+
+function showPending() {
+  if (pending) replaceParts(pending, true);
+  document.getElementById("main").focus({ preventScroll: true });
 }
 
 const isInUse = (element) => element.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
@@ -97,30 +112,51 @@ function replaceRows(old, next) {
     if (fresh && withoutTimes(row) !== withoutTimes(fresh)) replaceOne(row, fresh.cloneNode(true));
     rows.delete(row.dataset.key);
   }
-  const changed = document.getElementById("changed");
-  if (changed) changed.hidden = rows.size === 0;
+  return rows.size > 0;
+}
+
+// --- events: one stream for all pages of the browser, which open at most six connections to a server --------------------
+
+const CHANNEL = "coatcheck events";
+let lastEvent = meta("newest-event");
+
+function receive({ id, data, status }) {
+  if (status !== undefined) {
+    const connection = document.getElementById("connection");
+    if (connection.textContent && !status) schedule();
+    connection.textContent = status;
+    return;
+  }
+  lastEvent = id;
+  const { type, subject } = JSON.parse(data);
+  const wanted = document.body.dataset.subject;
+  if (!wanted || subject === wanted || type.startsWith("gate.")) schedule();
+}
+
+// Returns a promise that is kept when the stream has ended for good: another page may then open one.
+function stream(send) {
+  return new Promise((end) => {
+    const source = new EventSource(`/events?after=${lastEvent}`);
+    source.addEventListener("open", () => send({ status: "" }));
+    source.addEventListener("change", ({ lastEventId, data }) => send({ id: lastEventId, data }));
+    source.addEventListener("error", () => {
+      const isOver = source.readyState === EventSource.CLOSED;
+      send({ status: isOver ? "Not live: load the page again" : "Not live: the server does not answer" });
+      if (isOver) end();
+    });
+    addEventListener("pagehide", () => source.close());
+  });
 }
 
 function listen() {
-  const connection = document.getElementById("connection");
-  const source = new EventSource(`/events?after=${meta("newest-event")}`);
-  let hasFailed = false;
-  source.addEventListener("open", () => {
-    connection.textContent = "";
-    if (hasFailed) schedule();
-    hasFailed = false;
-  });
-  source.addEventListener("change", (event) => {
-    const { type, subject } = JSON.parse(event.data);
-    const wanted = document.body.dataset.subject;
-    if (!wanted || subject === wanted || type.startsWith("gate.")) schedule();
-  });
-  source.addEventListener("error", () => {
-    hasFailed = true;
-    connection.textContent = source.readyState === EventSource.CLOSED
-      ? "Not live: load the page again" : "Not live: the server does not answer";
-  });
-  addEventListener("pagehide", () => source.close());
+  if (!navigator.locks) return stream(receive);
+  const channel = new BroadcastChannel(CHANNEL);
+  channel.addEventListener("message", ({ data }) => receive(data));
+  const send = (message) => {
+    receive(message);
+    channel.postMessage(message);
+  };
+  return navigator.locks.request(CHANNEL, () => stream(send));
 }
 
 addEventListener("pageshow", (event) => {
@@ -178,11 +214,13 @@ function onKey(event) {
   else if (key === "/") document.getElementById("search")?.focus();
   else if (key === "u") document.querySelector("[data-up]")?.click();
   else if (key === "a" || key === "r") press(key);
+  else if (key === ".") showPending();
   else if (key !== "g") return void (isGoing = false);
   isGoing = key === "g" && !isGoing;
   event.preventDefault();
 }
 
 addEventListener("keydown", onKey);
+document.getElementById("show-changes")?.addEventListener("click", showPending);
 showTimes(document);
 if (meta("newest-event")) listen();

@@ -91,9 +91,11 @@ function move(step) {
 }
 
 function moveHunk(step) {
-  const rows = [...document.querySelectorAll(".d tr.a, .d tr.r, .d tr:has(> .a, > .r)")].filter(
-    (row) => !row.previousElementSibling?.matches(".a, .r, :has(> .a, > .r)"));
-  const top = 150;
+  const all = files(), top = 150;
+  const at = Math.max(all.indexOf(currentFile()), 0);
+  const isChange = (row) => row?.matches(".a, .r") || row?.querySelector(":scope > .a, :scope > .r");
+  const rows = all.slice(Math.max(at - 1, 0), at + 2).flatMap((file) => [...file.querySelectorAll(".d tr")])
+    .filter((row) => isChange(row) && !isChange(row.previousElementSibling));
   const next = step > 0 ? rows.find((row) => row.getBoundingClientRect().top > top + 60)
     : rows.findLast((row) => row.getBoundingClientRect().top < top - 5);
   if (next) scrollBy({ top: next.getBoundingClientRect().top - top });

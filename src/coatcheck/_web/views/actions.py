@@ -29,7 +29,7 @@ def send_message(request: PageRequest) -> Response:
 def cancel(request: PageRequest) -> Response:
     """Request that the task stops."""
     operations.cancel(request.site, request.ref, via="web")
-    text = f"The service was asked to stop {request.ref}; this takes some seconds."
+    text = f"Requested the cancellation of {request.ref}; it takes some seconds."
     return done(request, Notice(text), task_url(request.ref))
 
 

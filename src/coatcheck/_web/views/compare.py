@@ -12,15 +12,15 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from ... import errors
 from ..candidate_sets import CandidateSet
 from ..check_jobs import CheckJob
-from ..comparison import comparisons, select, table_of
+from ..comparison import Selection, comparisons, select, table_of
 from ..diffs.candidate_files import FileRow
 from ..diffs.file_lines import Gap
 from ..diffs.file_list import file_list
 from ..diffs.file_section import body_html, rows_of
-from ..diffs.version_notes import note_html
+from ..diffs.version_notes import links_html, note_html
 from ..page_request import PageRequest
 from ..rendering import redirect, render
-from ..review_checks import begin_checks, commands_of
+from ..review_actions import begin_checks, commands_of, record_choice
 from ..routing import action, page
 from ..sessions import Notice
 
@@ -64,9 +64,9 @@ def show(request: PageRequest, find: Find) -> Response:
         number=query.number("page") or 1,
         anchor=query.get("file") or None,
         part=(query.number("part") or 1) - 1,
-        notes_of=lambda file: note_html(rows.get(file.anchor), selected.shown.number),
+        notes_of=lambda file: _notes(selected, rows.get(file.anchor)),
     )
-    job = comparisons(request.site).jobs.get(candidates.path)
+    job = request.site.check_jobs.get(candidates.path)
     return render(
         request,
         "compare.html",
@@ -78,6 +78,11 @@ def show(request: PageRequest, find: Find) -> Response:
         sections=Markup(files.html),  # noqa: S704 - made of escaped parts by `_web.diffs`
         **_checks(candidates, job),
     )
+
+
+def _notes(selected: Selection, row: FileRow | None) -> tuple[str, str]:
+    number = selected.shown.number
+    return note_html(row, number), links_html(row, number, selected.links)
 
 
 def _rows_page(rows: tuple[FileRow, ...], number: int) -> dict[str, Any]:
@@ -103,7 +108,7 @@ def _checks(candidates: CandidateSet, job: CheckJob | None) -> dict[str, Any]:
 def show_checks(request: PageRequest, find: Find) -> Response:
     """Return the cards and the state of the checks alone: what the script loads while they run."""
     candidates = find(request)
-    job = comparisons(request.site).jobs.get(candidates.path)
+    job = request.site.check_jobs.get(candidates.path)
     selected = select(request, candidates)
     table = table_of(request.site, candidates)
     checks = _checks(candidates, job)
@@ -139,16 +144,26 @@ def show_text(request: PageRequest, find: Find) -> Response:
 def check(request: PageRequest, find: Find) -> Response:
     """Run the commands of the form on the base and on every candidate."""
     candidates = find(request)
-    is_started = begin_checks(request, candidates, comparisons(request.site).jobs)
+    is_started = begin_checks(request, candidates)
     if request.session and not is_started:
         request.session.notify(Notice("The checks are running already.", is_error=True))
     return _to_checks(request, candidates)
 
 
+def choose(request: PageRequest, find: Find) -> Response:
+    """Record which candidate of a review a person has chosen; nothing is applied."""
+    candidates = find(request)
+    chosen = candidates.at(request.form.number("candidate") or 0)
+    record_choice(request.site, candidates, chosen, via="web")
+    if request.session:
+        request.session.notify(Notice(f"{chosen.label} is recorded as the choice; nothing was applied."))
+    return redirect(f"{candidates.path}?candidate={chosen.number}")
+
+
 def stop(request: PageRequest, find: Find) -> Response:
     """Stop the checks."""
     candidates = find(request)
-    job = comparisons(request.site).jobs.get(candidates.path)
+    job = request.site.check_jobs.get(candidates.path)
     if job is not None:
         job.scope.cancel()
     return _to_checks(request, candidates)
@@ -161,7 +176,7 @@ def _to_checks(request: PageRequest, candidates: CandidateSet) -> Response:
 
 
 _PAGES = {"": show, "/cards": show_checks, "/part": show_part, "/lines": show_lines, "/raw": show_text}
-_ACTIONS = {"/check": check, "/stop": stop}
+_ACTIONS = {"/check": check, "/stop": stop, "/choose": choose}
 
 
 def _bound(view: Callable[[PageRequest, Find], Response], find: Find) -> Callable[[PageRequest], Response]:

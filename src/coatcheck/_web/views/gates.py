@@ -36,7 +36,7 @@ def show_gate(request: PageRequest) -> Response:
 
 
 def decide(request: PageRequest) -> Response:
-    """Decide a gate as the button of the form says."""
+    """Decide a gate by the button of the form."""
     form, gate = request.form, operations.find_gate(request.site, request.parameters["id"])
     choice = operations.Choice(
         form.get("option"), form.get("why") or None, form.text("answer") or None, form.get("digest") or None

@@ -67,6 +67,8 @@ def submit(request: PageRequest) -> Response:
     """Submit what the form has."""
     form, session = request.form, request.session
     once = form.get("once")
+    if not once:
+        raise errors.ConfigurationError("this is not the whole form", remedy="load the page, and fill in its form")
     if session is not None and not session.begin(once):
         text = "This form was sent before; the task is in the list."
         return done(request, Notice(text), session.result_of(once) or "/")

@@ -24,7 +24,7 @@ from ..timeline import Entry, entries
 if TYPE_CHECKING:
     from ..._model.gates import Gate
     from ..._model.outcome import Outcome
-    from ..._model.tasks import TaskRef
+    from ..._model.tasks import Task, TaskRef
     from ..site import Site
 
 # Entries of the timeline on the task's page; the page of the timeline has all.
@@ -50,6 +50,7 @@ def show_task(request: PageRequest) -> Response:
         timeline=[each for each in shown if not each.is_log],
         log=_log(shown, outcome),
         gates=_gates(request.site, task.ref),
+        usage=_usage(shown, task),
         verbs=request.site.verbs(task.ref.provider),
         has_more_events=len(shown) == LAST_EVENTS,
     )
@@ -103,6 +104,12 @@ def _log(shown: Sequence[Entry], outcome: Outcome | None) -> str:
     return "\n".join(text.rstrip("\n") for text in [*printed, *worklog])
 
 
+def _usage(shown: Sequence[Entry], task: Task) -> str | None:
+    """Return what the task has used, in the words of its service; None where it reports nothing."""
+    reported = [notice.text for notice in task.notices if notice.kind == "usage"]
+    return next(iter(reported), None) or next((each.text for each in reversed(shown) if each.kind == "usage"), None)
+
+
 def _gates(site: Site, ref: TaskRef) -> Sequence[Gate]:
     return [gate for gate in site.gates.list(subject=str(ref)) if gate.kind in (*TASK_KINDS, "permission", "apply")]
 
@@ -112,7 +119,7 @@ def refresh(request: PageRequest) -> Response:
     ref = request.ref
     task = poll_task(request.site, ref)
     if request.session is not None:
-        text = f"{ref} was read from its service" if task else f"{ref.provider} cannot be asked for one task"
+        text = f"{ref} was read from its service" if task else f"{ref.provider} does not report single tasks"
         request.session.notify(Notice(text, is_error=task is None))
     return redirect(task_url(ref))
 
@@ -147,6 +154,13 @@ def show_prompt(request: PageRequest) -> Response:
     return PlainTextResponse(escape_lines(require_entry(request).task.prompt or ""))
 
 
+def show_messages(request: PageRequest) -> Response:
+    """Send every message whole, hidden characters as escapes."""
+    outcome = outcome_of(require_entry(request).task, request.query.number("attempt"))
+    texts = [f"{each.role}:\n\n{each.text}" for each in (outcome.messages if outcome else ())]
+    return PlainTextResponse(escape_lines("\n\n---\n\n".join(texts)))
+
+
 def show_timeline(request: PageRequest) -> Response:
     """Show every event of a task by pages, the oldest first."""
     entry = require_entry(request)
@@ -161,6 +175,7 @@ ROUTES = (
     page("/tasks/{ref}/patch", show_patch),
     page("/tasks/{ref}/file", show_file),
     page("/tasks/{ref}/prompt", show_prompt),
+    page("/tasks/{ref}/messages", show_messages),
     page("/tasks/{ref}/timeline", show_timeline),
     action("/tasks/{ref}/refresh", refresh),
 )

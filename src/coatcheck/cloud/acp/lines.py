@@ -3,6 +3,7 @@
 Guarantees:
 - a line that is no JSON-RPC message (a greeting, a warning of a library) is output of the agent: it is passed on as such
   and ends nothing;
+- half of a surrogate pair, which is no Unicode, is U+FFFD: agents in JavaScript send it where a text was cut;
 - a line longer than `MAX_LINE` is left out without being kept;
 - an agent that does not read its standard input blocks nothing but the messages for it.
 
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
+from ..._protocol.decode import UNREADABLE, decode_json
 
 # A result of a tool, an image included, is smaller than this (bytes); what is longer is left out.
 MAX_LINE = 16 * 1024 * 1024
@@ -42,9 +45,6 @@ class _Message(msgspec.Struct, omit_defaults=True):
     def is_complete(self) -> bool:
         is_response = self.id is not msgspec.UNSET and (self.result, self.error) != (msgspec.UNSET, msgspec.UNSET)
         return self.method is not msgspec.UNSET or is_response
-
-
-_decoder = msgspec.json.Decoder(_Message)
 
 
 class LineTransport:
@@ -92,9 +92,9 @@ class LineTransport:
 
     def _read(self, line: bytes) -> dict[str, Any] | None:
         try:
-            message = _decoder.decode(line)
+            message = decode_json(line, _Message)
             document: dict[str, Any] = msgspec.to_builtins(message) if message.is_complete else {}
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             document = {}
         if not document:
             self._on_text(line.decode("utf-8", "replace"))

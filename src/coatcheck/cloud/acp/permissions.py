@@ -3,7 +3,7 @@
 Guarantees:
 - an option that lasts ("always allow") is never chosen here: it outlives the task;
 - "edits" allows reading and editing of files whose paths, with links resolved, are inside the agent's clone and outside
-  its ``.git``; what names no file, and anything else, is asked about.
+  its ``.git``; what names no file, and anything else, is decided by a person.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EFFECTS: Mapping[str, tuple[Effect, bool]] = {
 }
 # The kinds of tool calls that read and change files and do nothing else.
 EDITS = frozenset(["read", "edit", "delete", "move", "search"])
-# So much of what an agent wants to do is shown to the person who decides (characters), and so many options.
+# So much of what an agent requests is shown to the person who decides (characters), and so many options.
 MAX_DETAIL, MAX_OPTIONS = 20_000, 20
 
 
@@ -68,7 +68,10 @@ def named_paths(paths: Iterable[str], folder: Path) -> tuple[str, ...]:
 def _named(path: str, root: Path) -> str:
     try:
         resolved = (root / path).resolve()
+        is_loop = any(each.is_symlink() for each in (resolved, *resolved.parents))  # no error since Python 3.13
     except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links
+        is_loop = True
+    if is_loop:
         return f"/{path}"
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else str(resolved)
 

@@ -1,7 +1,7 @@
 """One prompt in a session of an agent: start or continue the session, send the prompt, answer what the agent requests.
 
 Guarantees:
-- files and terminals of this machine are not offered: the agent works in its clone with its own tools, and a request for
+- files and terminals of this machine are not offered: the agent uses the tools that it has, in its clone, and a request for
   one is answered with JSON-RPC's error "Method not found";
 - every permission request is answered: by the permissions that were chosen, by a person, or, when the turn is cancelled,
   with ``cancelled`` (https://agentclientprotocol.com/protocol/v1/prompt-turn);
@@ -129,12 +129,13 @@ class PromptTurn:
         except TimeoutError:
             raise SessionError(
                 "no_acp_agent",
-                f"the agent did not answer `initialize` within {HANDSHAKE_TIMEOUT:g} s: does it speak ACP?",
+                f"the agent did not answer `initialize` within {HANDSHAKE_TIMEOUT:g} s: does it support ACP?",
             ) from None
         version = wire.fields(answer).get("protocolVersion")
         if version != PROTOCOL_VERSION:
             raise SessionError(
-                "protocol_version", f"the agent speaks version {version!r} of ACP, and this program {PROTOCOL_VERSION}"
+                "protocol_version",
+                f"the agent supports version {version!r} of ACP, and this server version {PROTOCOL_VERSION}",
             )
         self._capabilities = wire.read_capabilities(answer)
 
@@ -155,7 +156,7 @@ class PromptTurn:
         """Return the session of the previous turn, None where the agent cannot continue it."""
         known, method = self._options.job.session, wire.RESUME_SESSION
         if known is None or not (self._capabilities.can_resume or self._capabilities.can_load):
-            self._options.note("the agent cannot continue a session: it does not know the earlier messages")
+            self._options.note("the agent cannot continue a session: it starts without the earlier messages")
             return None
         if not self._capabilities.can_resume:
             method = wire.LOAD_SESSION
@@ -165,7 +166,9 @@ class PromptTurn:
         except SessionError as error:
             if error.code != "agent_error":
                 raise
-            self._options.note(f"the session could not be continued, so the agent does not know it: {error}")
+            self._options.note(
+                f"the session could not be continued, so the agent starts without the earlier messages: {error}"
+            )
             return None
         finally:
             self._updates.is_silent = False
@@ -220,9 +223,13 @@ class PromptTurn:
         detail = wire.fields(error.data).get("details") or wire.fields(error.data).get("message")
         words = ": ".join(str(each) for each in (error, detail) if each)[:MAX_ERROR]
         if error.code != wire.AUTH_REQUIRED:
-            return "agent_error", f"the agent refused `{method}`: {words}"
+            hint = ": does it support ACP?" if method == wire.INITIALIZE else ""
+            return "agent_error", f"the agent refused `{method}`: {words}{hint}"
         logins = f" ({', '.join(self._capabilities.logins)})" if self._capabilities.logins else ""
-        return "login_required", f"the agent needs a login{logins}: log in with its own program, then submit again"
+        return (
+            "login_required",
+            f"the agent needs a login{logins}: log in with the program of the agent, then submit again",
+        )
 
     # --- the requests of the agent ------------------------------------------------------------------------------------
 
@@ -246,11 +253,12 @@ class PromptTurn:
         call = self._updates.call(wire.fields(parameters.get("toolCall")))
         chosen = decided_option(self._options.permissions, call, options, self._options.folder)
         if chosen is None:
+            job = self._options.job
             request = permission_request(
-                self._updates.title_of(call),
+                self._updates.title_of(call) + (f" (attempt {job.number})" if job.total > 1 else ""),
                 call,
                 options,
-                attempt=self._options.job.number,
+                attempt=job.number,
                 folder=self._options.folder,
                 change=self._updates.change_of(call),
             )

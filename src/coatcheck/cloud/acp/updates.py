@@ -1,4 +1,4 @@
-"""The updates of a session as events of its task, and what they say as a whole: the message, the record, the usage.
+"""The updates of a session as events of its task, and their sum: the message, the record, the usage.
 
 Guarantees:
 - text is passed on paragraph by paragraph, also where it arrives word by word, and in order with the other events;
@@ -27,7 +27,7 @@ from .wire import Change, ToolCall, UsageCount, block_text, fields, items, one_l
 MAX_MESSAGE, MAX_OUTPUT, MAX_CHANGE = 64 * 1024, 20_000, 100_000
 # So many tool calls are remembered, and so much of the record of a session (characters).
 MAX_CALLS, MAX_RECORD = 1000, 512 * 1024
-# Updates that say nothing to the reader of a task.
+# Updates that do not concern the reader of a task.
 SILENT = frozenset(
     [
         "available_commands_update",
@@ -69,7 +69,7 @@ class SessionUpdates:
         }
         self.is_silent = False  # while a session is loaded, its history arrives as updates
 
-    # --- what the session says as a whole -----------------------------------------------------------------------------
+    # --- the session as a whole -----------------------------------------------------------------------------------
 
     @property
     def message(self) -> str:

@@ -132,7 +132,7 @@ class ToolCall(msgspec.Struct):
         return self.status in ("completed", "failed")
 
     def update(self, document: Mapping[str, Any]) -> None:
-        """Add what an update, or a permission request, says of it; what it leaves out stays."""
+        """Add the members of an update, or of a permission request; what it leaves out stays."""
         self.title = one_line(text(document.get("title"))) or self.title
         self.kind = text(document.get("kind")) or self.kind
         self.status = text(document.get("status")) or self.status

@@ -66,7 +66,8 @@ git -C "$1/$2" rev-parse --verify {BASE_REF}
 _READ_CHANGE = (
     "set -eu; "
     + _GIT
-    + f"""cd "$(git rev-parse --show-toplevel)"
+    + f"""top=$(git rev-parse --show-toplevel)
+cd "$top"
 base=$(git rev-parse --verify --quiet '{BASE_REF}^{{commit}}') || base=$1
 [ -n "$base" ] || exit 0
 t=$(mktemp -d); trap 'rm -rf "$t"' EXIT

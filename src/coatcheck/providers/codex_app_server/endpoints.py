@@ -112,7 +112,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 def _checked_url(text: str | None) -> str:
     if text is None:
         raise errors.ConfigurationError("no Codex host is known", remedy=REMEDY)
-    url = text.strip()
+    url = re.sub("^http(?=s?://)", "ws", text.strip(), flags=re.IGNORECASE)  # the handshake is HTTP
     if url.lower().rstrip("/") == STDIO:
         return STDIO
     if _SOCKET.fullmatch(url):

@@ -102,7 +102,7 @@ def task(
     plan: Plan | None = None,
     question: str | None = None,
 ) -> Task:
-    """Return a thread with its last turn as a task."""
+    """Return a thread with its last turn as a task; it has an outcome where its *change* was read."""
     thread, turn = read.thread, turn_of(read)
     state, word = state_of(thread, turn)
     git = thread.gitInfo or wire.GitInfo()
@@ -122,7 +122,8 @@ def task(
         model=thread.model,
         plan=plan,
         progress=question,
-        outcome=outcome(turn, change) if turn and has_ended else None,
+        stats=count_diff(change.patch) if change else None,
+        outcome=outcome(turn, change) if turn and has_ended and change else None,
         error=failure(turn),
         notices=notices(thread, turn, change),
         raw=raw,
@@ -182,9 +183,8 @@ def has_key(turns: wire.TurnPage, key: str) -> bool:
     return any(item.get("type") == "userMessage" and item.get("clientId") == key for item in every)
 
 
-def outcome(turn: wire.Turn, change: Change | None) -> Outcome:
+def outcome(turn: wire.Turn, change: Change) -> Outcome:
     """Return what a turn has made."""
-    change = change or Change()
     state = PatchState.PRESENT if change.patch else PatchState.OFFLOADED if change.size else PatchState.NONE
     return Outcome(
         messages=messages(turn.items or ()),

@@ -169,7 +169,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - a task is one document
         """Read a saved document; the change of the task is on the host."""
-        return extract.task(extract.read_document(response), self.service, raw=response)
+        return extract.task(extract.read_document(response), self.service, raw=response, change=checkouts.Change())
 
     def list_tasks(
         self,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from .codex_app_server import CodexAppServerEmulator, EmulatedConnection
+    from ..._protocol.effects import Clock
 
 BASE = "425cedbf6d95f522673de1a1e6449d7f25f83895"
 CHANGE = b"""diff --git a/hello.txt b/hello.txt
@@ -18,6 +18,26 @@ index 0000000000000000000000000000000000000000..ce013625030ba8dba906f756967f9e9c
 @@ -0,0 +1 @@
 +hello
 """
+
+
+class Connection(Protocol):
+    """A connection of a client."""
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Send a message to the client."""
+        ...
+
+
+class Server(Protocol):
+    """What threads need of their server."""
+
+    clock: Clock
+    step_seconds: float
+    life: Life
+
+    def ask(self, thread: Thread, pause: Pause) -> None:
+        """Send a request of the server to the connections of a thread."""
+        ...
 
 
 class Item:
@@ -126,14 +146,14 @@ class Turn:
 class Thread:
     """A thread of the emulator."""
 
-    def __init__(self, number: int, server: CodexAppServerEmulator, params: Mapping[str, Any]) -> None:
+    def __init__(self, number: int, server: Server, params: Mapping[str, Any]) -> None:
         self.id = f"01a22287-{number:04x}-7a11-8a76-637ef3000000"
         self.server, self.params = server, params
-        self.cwd: str = params.get("cwd") or "/work"
+        self.cwd: str = params.get("cwd") or "/srv"
         self.created_at = self.updated_at = server.clock.time()
         self.name: str | None = None
         self.turns: list[Turn] = []
-        self.subscribers: set[EmulatedConnection] = set()
+        self.subscribers: set[Connection] = set()
         self.pending: Pause | None = None
         self.is_loaded, self.is_archived, self.is_broken = True, False, False
         self.next_at: float | None = None

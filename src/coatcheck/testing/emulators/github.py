@@ -26,6 +26,7 @@ from ..fake_clock import FakeClock
 from . import github_documents as documents, github_login, github_rest as rest
 from .github_agents import Agents
 from .github_git import GitServer
+from .github_graphql import pull_request_data
 from .github_pulls import PullService
 from .github_runs import LIFE, Act, Definition, EmulatedRun, Files, made
 
@@ -402,18 +403,9 @@ class GithubEmulator:
         return rest.reply([])
 
     def _graphql(self, request: Request) -> Response:
-        """Return the pull request of a node, or that no pull request belongs to a run."""
-        arguments = rest.read_body(request)
-        id = (arguments.get("variables") or {}).get("id")
-        if id is None:
-            return rest.reply({"data": {"repository": {"pullRequests": {"nodes": []}}}})
-        pull = next((pull for pull in self.pulls.values() if pull["node_id"] == id), None)
-        if pull is None:
-            return rest.reply({"data": {"node": None}, "errors": [{"type": "NOT_FOUND", "message": "no such node"}]})
-        names = {"number": "number", "title": "title", "body": "body", "url": "html_url", "isDraft": "draft"}
-        node = {theirs: pull[ours] for theirs, ours in names.items()}
-        ends = {f"{end}RefName": rest.end_of(pull, end) for end in ("head", "base")}
-        return rest.reply({"data": {"node": {**node, **ends, "state": "OPEN", "merged": False}}})
+        """Return what a query asks about pull requests."""
+        variables = rest.read_body(request).get("variables") or {}
+        return rest.reply(pull_request_data(self.pulls.values(), variables))
 
     # -- the coding agent --------------------------------------------------------------------------------------------
 

@@ -22,10 +22,11 @@ _PATH = re.compile(r"/([\w.-]+/[\w.-]+?)(?:\.git)?(/info/refs|/git-upload-pack|/
 
 
 class GitServer:
-    """Bare repositories in *root*/OWNER/NAME.git. *accepts* says whether a token is valid."""
+    """Bare repositories in *root*/OWNER/NAME.git. *accepts* says whether a token is valid; `private` are read with one."""
 
     def __init__(self, root: Path, *, accepts: Callable[[str], bool], read_only: Collection[str]) -> None:
         self.root, self._accepts, self._read_only = root, accepts, read_only
+        self.private = set[str]()
         self.pushes = 0
 
     def folder(self, repository: str) -> Path:
@@ -54,7 +55,8 @@ class GitServer:
         if match is None:
             return None
         repository, service = match[1], dict(request.query).get("service", match[2].removeprefix("/"))
-        if service == "git-receive-pack" and (refusal := self._refusal(request, repository)):
+        is_push = service == "git-receive-pack"
+        if (is_push or repository in self.private) and (refusal := self._refusal(request, repository, is_push=is_push)):
             return refusal
         if not self.folder(repository).is_dir():
             return _text(404, "Repository not found.")
@@ -62,11 +64,11 @@ class GitServer:
             self.pushes += 1
         return self._run(request, repository, match[2])
 
-    def _refusal(self, request: Request, repository: str) -> Response | None:
+    def _refusal(self, request: Request, repository: str, *, is_push: bool) -> Response | None:
         if not self._accepts(_password(dict(request.headers).get("authorization", ""))):
             challenge = {"www-authenticate": 'Basic realm="GitHub"'}
             return Response(401, headers=challenge, body=b"Invalid username or token.")
-        if repository in self._read_only:
+        if is_push and repository in self._read_only:
             return _text(403, f"Permission to {repository}.git denied to octocat.")
         return None
 

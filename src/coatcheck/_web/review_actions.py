@@ -1,4 +1,4 @@
-"""Start the checks of a comparison: the commands of a form, or those that a review was begun with."""
+"""Change what is known about candidates: start checks of them, and record which one a person has chosen."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 
 from .. import errors
 from .._app.apply import ApplyOptions
+from .._app.audit import record_action
 from .._app.candidate_reviews import review_tools
 from .._patches.revisions import find_commit
 from .._review.review import ReviewRequest, checks_of, review_candidates
 from .._review.review_file import ReviewFile
-from .check_jobs import CheckJob, CheckJobs
+from .check_jobs import CheckJob
 
 if TYPE_CHECKING:
+    from .._app.audit import Channel
     from .._review.ranking import Ranking
     from .._review.verification_results import CheckProgress
     from .._workspaces.cancellation import CancelScope
-    from .candidate_sets import CandidateSet
+    from .candidate_sets import CandidateSet, Shown
     from .check_jobs import Review
     from .page_request import PageRequest
+    from .site import Site
 
 
 def file_of(candidates: CandidateSet) -> ReviewFile:
@@ -34,7 +37,7 @@ def commands_of(candidates: CandidateSet) -> str:
     return "\n".join(check.run for check in file_of(candidates).verification.checks if check.required)
 
 
-def begin_checks(request: PageRequest, candidates: CandidateSet, jobs: CheckJobs) -> bool:
+def begin_checks(request: PageRequest, candidates: CandidateSet) -> bool:
     """Start the checks; False where they are running. Raises `ConfigurationError` for commands that cannot be run."""
     from msgspec.structs import replace
 
@@ -59,7 +62,25 @@ def begin_checks(request: PageRequest, candidates: CandidateSet, jobs: CheckJobs
         scorer=file.scorer,
         workers=file.workers or 2,
     )
-    return jobs.start(candidates.path, CheckJob("\n".join(commands), candidates.key), _run(request, review))
+    job = CheckJob("\n".join(commands), candidates.key)
+    is_started = request.site.check_jobs.start(candidates.path, job, _run(request, review))
+    if is_started:
+        record_action(
+            request.site.events, request.site.clock, "check", candidates.subject, via="web", text=job.commands
+        )
+    return is_started
+
+
+def record_choice(site: Site, candidates: CandidateSet, chosen: Shown, *, via: Channel) -> None:
+    """Record the choice of a person. Raises `ConfigurationError` where there is no review, or nothing to choose."""
+    review = candidates.review
+    if review is None or chosen.candidate.patch is None:
+        reason = "only a review records a choice" if review is None else f"{chosen.label} has no diff"
+        raise errors.ConfigurationError(reason, remedy="apply a candidate instead")
+    is_final = all(each.task is None or each.task.state.is_terminal for each in candidates.shown)
+    count = len(candidates.shown)
+    site.reviews.record_ranking(review.name, chosen.candidate.name, candidates=count, is_final=is_final)
+    record_action(site.events, site.clock, "choose", candidates.subject, via=via, text=chosen.candidate.name)
 
 
 def _base(candidates: CandidateSet, repository: Path) -> str | None:

@@ -1,0 +1,70 @@
+"""Open pages in Chromium, and print when their first file was visible and which tasks were long: run by `diff_page.py`.
+
+Arguments: the browser, a link that opens a session, the number of rounds, and paths, of which the last one is scrolled through.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, sync_playwright
+
+# The time of the first frame in which a line of a file can be seen, and tasks of more than 50 ms (Long Tasks API).
+WATCH = """
+new PerformanceObserver((list) => (window.tasks ??= []).push(...list.getEntries().map((each) => each.duration)))
+  .observe({ type: "longtask" });
+const look = () => {
+  if (document.querySelector("details.file .d tr")) requestAnimationFrame(() => { window.first = performance.now(); });
+  else requestAnimationFrame(look);
+};
+requestAnimationFrame(look);
+"""
+STEP, PAUSE = 700, 40  # pixels, and milliseconds between two steps of the wheel
+MOST_STEPS = 4_000
+
+
+def first_visible(page: Page, url: str) -> float:
+    """Return the milliseconds from the beginning of the navigation until the first file was visible."""
+    page.goto("about:blank")
+    page.goto(url, wait_until="commit")
+    while not (first := page.evaluate("window.first")):
+        page.wait_for_timeout(20)
+    return float(first)
+
+
+def scroll(page: Page) -> None:
+    """Turn the wheel until the end of the page is reached and nothing is loaded any more."""
+    page.mouse.move(400, 400)
+    for _ in range(MOST_STEPS):
+        page.mouse.wheel(0, STEP)
+        page.wait_for_timeout(PAUSE)
+        if page.evaluate("scrollY + innerHeight >= document.body.scrollHeight - 2 && !document.querySelector('.lazy')"):
+            return
+
+
+def measure(browser: str, link: str, rounds: int, paths: list[str]) -> dict[str, object]:
+    """Return the times of each path, and the long tasks while the last one was scrolled."""
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(link))
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        page.add_init_script(WATCH)
+        page.goto(link)
+        for path in paths:  # the first time a store's page is read from the disk
+            first_visible(page, origin + path)
+        first: dict[str, list[float]] = {path: [] for path in paths}
+        for _ in range(rounds):
+            for path in paths:
+                first[path].append(first_visible(page, origin + path))
+        page.evaluate("window.tasks = []")
+        scroll(page)
+        tasks, files, rows = page.evaluate(
+            "[window.tasks, document.querySelectorAll('details.file').length, document.querySelectorAll('.d tr').length]"
+        )
+        chromium.close()
+    return {"first": first, "tasks": tasks, "files": files, "rows": rows}
+
+
+print(json.dumps(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:])))
