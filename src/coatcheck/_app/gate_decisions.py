@@ -290,7 +290,7 @@ class GateDecider:
                 raise errors.ConflictError(
                     f"the patch of {held.task} has changed since {gate.address} was opened",
                     status=409,
-                    remedy=f"open another gate with: coatcheck apply {held.task} --gate",
+                    remedy=f"open another gate with: coatcheck apply --gate {held.task}",
                 )
 
         report = self._apply_held(held, _options_of(held), check)

@@ -94,12 +94,13 @@ def write_entry(entry: ClientEntry, command: Sequence[str]) -> bool:
             os.chmod(target, mode)
     except OSError as error:
         raise errors.ConfigurationError(
-            f"{entry.path} cannot be written: {error.strerror}", remedy="add what is printed without --write by hand"
+            f"{entry.path} cannot be written: {error.strerror}",
+            remedy="add by hand what this prints: coatcheck mcp install",
         ) from None
     except (ValueError, TypeError, RecursionError) as error:
         raise errors.ConfigurationError(
             f"{entry.path} was not changed, because as {_format(program)} it cannot be: {error}",
-            remedy="correct it, or add what is printed without --write by hand",
+            remedy="correct it, or add by hand what this prints: coatcheck mcp install",
         ) from None
     return True
 

@@ -103,10 +103,11 @@ class AcpProcess:
                 return False
             if prompting.done():
                 return False
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GRACE):
-                    await self._turn.cancel()
-                    await asyncio.wait((prompting,))
+            if self._turn.session is not None:  # without a session there is nothing to cancel
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GRACE):
+                        await self._turn.cancel()
+                        await asyncio.wait((prompting,))
             return not stopped.done()
         finally:
             stopped.cancel()
