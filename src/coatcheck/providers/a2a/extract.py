@@ -59,7 +59,7 @@ def task(found: wire.Task, service: Service, *, raw: bytes = b"", at: str = "$")
             f"the agent's response is a task without an id at {at}.id", path=f"{at}.id"
         )
     status, made = found.status or NO_STATUS, collect(found.artifacts or ())
-    state = STATES.get(status.state or "", TaskState.UNKNOWN)
+    state = state_of(status)
     result = _outcome(found, status, state, made)
     return Task(
         ref=service.ref(found.id),
@@ -107,10 +107,16 @@ def sent(response: Response, spec: TaskSpec, service: Service) -> Task:
 
 
 def page(response: Response, service: Service) -> Page:
-    """Return a page of the list. Its tasks have no `raw`; the page has."""
+    """Return a page of the list. Its tasks have no outcome, since a list has no artifacts, and no `raw`; the page has."""
     found = read_result(response, wire.TaskPage)
-    tasks = tuple(task(each, service, at=f"$.tasks[{place}]") for place, each in enumerate(found.tasks or ()))
+    whole = (task(each, service, at=f"$.tasks[{place}]") for place, each in enumerate(found.tasks or ()))
+    tasks = tuple(msgspec.structs.replace(each, outcome=None, stats=None) for each in whole)
     return Page(items=tasks, cursor=found.next_page_token or None, raw=response.body)
+
+
+def state_of(status: wire.TaskStatus) -> TaskState:
+    """Return the state of a task."""
+    return STATES.get(status.state or "", TaskState.UNKNOWN)
 
 
 def prompt_of(history: Iterable[wire.Message]) -> str | None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ...provider import TaskSpec, TaskState
+from ...provider import TaskRef, TaskSpec, errors, fields
 from . import wire
 from .bindings import Call
-from .extract import STATES, USER, has_message
+from .extract import NO_STATUS, USER, has_message, state_of
 from .service import Service
 
 # Without it an agent may hold the response until the task has ended (A2A 1.0, section 3.2.2).
@@ -43,12 +43,27 @@ def follow_up(task: wire.Task, text: str) -> Call:
     }
     if task.context_id:
         message["contextId"] = task.context_id
-    state = STATES.get((task.status.state if task.status else None) or "", TaskState.UNKNOWN)
-    if state.is_terminal:
+    if state_of(task.status or NO_STATUS).is_terminal:
         message["referenceTaskIds"] = [task.id]
     else:
         message["taskId"] = task.id
     return _send(message)
+
+
+def id_of(call: Call) -> str:
+    """Return the id of the message in *call*."""
+    return str(fields(call.parameters["message"])["messageId"])
+
+
+def not_sent_again(error: errors.CoatcheckError, ref: TaskRef) -> errors.CoatcheckError:
+    """Return the error for a message whose response was lost, and which no task of the agent shows."""
+    if not getattr(error, "request_sent", True):
+        return error
+    return errors.TaskError(
+        f"the response to the message was lost, and it was not sent again: {error}",
+        ref=ref,
+        remedy=f"look whether the agent has it with: coatcheck list --provider {ref.provider}",
+    )
 
 
 def created_by(tasks: Sequence[wire.Task], id: str) -> wire.Task | None:

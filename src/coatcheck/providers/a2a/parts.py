@@ -149,10 +149,12 @@ def _file(path: str, content: str) -> FileSnapshot:
 def _pull_request(described: object) -> PullRequest:
     values = fields(described)
     return PullRequest(
-        **{
-            name: text(values.get(name))
-            for name in ("title", "body", "branch", "base", "url", "state", "commit_message")
-        },
+        title=text(values.get("title")),
+        body=text(values.get("body")),
+        branch=text(values.get("branch")),
+        base=text(values.get("base")),
+        url=text(values.get("url")),
         number=whole(values.get("number")),
         draft=flag(values.get("draft")),
+        commit_message=text(values.get("commit_message")),
     )

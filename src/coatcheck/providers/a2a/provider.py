@@ -18,6 +18,7 @@ import msgspec
 
 from ...provider import (
     Capabilities,
+    Emit,
     Exchange,
     ProviderSetting,
     Request,
@@ -39,12 +40,14 @@ from .bindings import HEADERS, Call, Interface, check_response, read_result, to_
 from .service import AUTH, BASE_URL, BINDING, CONTEXT, LOGIN, NAME, Service, native_id
 
 if TYPE_CHECKING:
-    from ...provider import Intent, Login, Page, Secret, Task, TaskRef
+    from ...provider import Events, Intent, Login, Page, Secret, Task, TaskRef
 
 # The largest page (A2A 1.0, section 3.1.4).
 PAGE_SIZE = 100
 # How far an agent's clock may differ from ours when a lost task is searched (seconds).
 CLOCK_SKEW = 7200.0
+# After these a message may have been received.
+LOST = (errors.TransportError, errors.ProviderUnavailableError, errors.UnreadableResponseError)
 
 CAPABILITIES = Capabilities(
     verbs=dict.fromkeys(
@@ -57,6 +60,7 @@ CAPABILITIES = Capabilities(
             Verb.GET_STATUS_PAGE,
             Verb.CANCEL_TASK,
             Verb.SEND_MESSAGE,
+            Verb.STREAM_EVENTS,
         ),
         Support.DOCUMENTED,
     ),
@@ -72,7 +76,6 @@ CAPABILITIES = Capabilities(
         Verb.LIST_ATTEMPTS: "a task is one attempt",
         Verb.LIST_ENVIRONMENTS: "A2A has no environments",
         Verb.LIST_MODELS: "the agent chooses the model",
-        Verb.STREAM_EVENTS: "the events of A2A have no ids; waits poll",
     },
     options=frozenset({"instructions", "key", "starting_diff"}),
     needs_environment=False,
@@ -136,8 +139,23 @@ class A2AProvider(msgspec.Struct, frozen=True):
         response = yield from self._call(_get_call(_required_id(ref)), interface)
         before = read_result(response, wire.Task)
         call = messages.follow_up(before, text)
-        response = yield from self._call(call, interface)
-        return extract.sent(response, TaskSpec(prompt=text), self.service)
+        try:
+            response = yield from self._call(call, interface)
+            return extract.sent(response, TaskSpec(prompt=text), self.service)
+        except LOST as error:
+            task = yield from self._received(before, messages.id_of(call), interface)
+            if task is None:
+                raise messages.not_sent_again(error, ref) from error
+            return task
+
+    def _received(self, before: wire.Task, id: str, interface: Interface) -> Exchange[Task | None]:
+        """Return the task that received the message *id*, whose response was lost; None where the agent shows none."""
+        try:
+            inside = yield from self._tasks(interface, contextId=before.context_id or "")
+        except errors.CoatcheckError:
+            return None
+        found = next((task for task in inside if extract.has_message(task, id)), None)
+        return None if found is None else (yield from self._get(found.id or "", interface))
 
     # -- polling -----------------------------------------------------------------------------------------------------
 
@@ -171,6 +189,30 @@ class A2AProvider(msgspec.Struct, frozen=True):
         """Return the body of the response for a task, unchanged."""
         response = yield from self._fetch_task(ref)
         return response.body
+
+    def stream_events(self, ref: TaskRef) -> Events:
+        """Emit the events of a task until the agent ends the stream; of one that does not work, what it has made.
+
+        Raises `UnsupportedError` where the agent does not stream.
+        """
+        from . import stream  # waits poll
+
+        interface = yield from self._interface()
+        task = yield from self._get(_required_id(ref), interface)
+        if not task.state.ends_wait:
+            if not interface.is_streaming:
+                raise errors.UnsupportedError(
+                    f"the agent of {ref} does not stream", remedy=f"poll it with: coatcheck watch {ref}"
+                )
+            call = Call("SubscribeToTask", "POST", "/tasks/{id}:subscribe", {}, id=native_id(ref), is_stream=True)
+            try:
+                return (yield from stream.stream(self._authorized(to_request(call, interface)), ref, self.service))
+            except errors.InvalidRequestError:  # it may have ended meanwhile
+                task = yield from self._get(native_id(ref), interface)
+                if not task.state.ends_wait:
+                    raise
+        for event in stream.events_of(task):
+            yield Emit(event)
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - one answer is whole
         """Read a saved or live response of either binding."""
@@ -276,6 +318,7 @@ def _required_id(ref: TaskRef) -> str:
     """Return the agent's id of a task; raises `UnsupportedError` for an answer that was no task."""
     if ref.id.startswith(extract.MESSAGE_ONLY):
         raise errors.UnsupportedError(
-            f"{ref} is no task: the agent answered with a message, which came with the submission and only there"
+            f"{ref} is no task: the agent answered with a message, which came with the submission and only there",
+            remedy=f"print it with: coatcheck show {ref}",
         )
     return native_id(ref)

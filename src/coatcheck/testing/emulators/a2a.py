@@ -4,6 +4,7 @@ Invariants:
 
 - a task takes its next state each time it is requested, and waits in a state that needs input for a message;
 - a task that has ended takes no message, and another message to its context is another task;
+- a stream takes a task to its end, or to where it needs input;
 - both bindings do the same and report the same errors, as A2A 1.0, sections 5.3 and 5.4 map them;
 - every request but that of the card needs the header *authorization*, by default a bearer token.
 """
@@ -54,8 +55,10 @@ CALLS: tuple[tuple[str, str, re.Pattern[str], str], ...] = tuple(
         ("GetTask", "GET", r"/tasks/([^/:]+)", "get_task"),
         ("ListTasks", "GET", r"/tasks", "list_tasks"),
         ("CancelTask", "POST", r"/tasks/([^/:]+):cancel", "cancel_task"),
+        ("SubscribeToTask", "POST", r"/tasks/([^/:]+):subscribe", "stream_task"),
     )
 )
+STREAM = "SubscribeToTask"
 VERBS = {name: verb for name, _, _, verb in CALLS}
 Document = dict[str, Any]
 
@@ -99,11 +102,12 @@ class A2AEmulator:
         contexts: Literal["keep", "replace", "refuse"] = "keep",
         at_once: bool = False,
         parts: Sequence[Document] | None = None,
+        is_streaming: bool = True,
         authorization: str = f"Bearer {TOKEN}",
     ) -> None:
         self.life, self.clock, self.bindings = tuple(life), clock or FakeClock(), tuple(bindings)
         self.contexts, self.at_once, self.parts, self.authorization = contexts, at_once, parts, authorization
-        self.token = TOKEN
+        self.is_streaming, self.token = is_streaming, TOKEN
         self.faults, self.requests = list(faults), list[Request]()
         self._tasks: dict[str, AgentTask] = {}
         self._lock = threading.RLock()
@@ -147,7 +151,7 @@ class A2AEmulator:
                 {"url": urls[binding], "protocolBinding": binding, "protocolVersion": "1.0"}
                 for binding in self.bindings
             ],
-            "capabilities": {"streaming": False, "pushNotifications": False},
+            "capabilities": {"streaming": self.is_streaming, "pushNotifications": False},
             "defaultInputModes": ["text/plain"],
             "defaultOutputModes": ["text/plain", "text/x-diff"],
             "skills": [{"id": "code", "name": "Code", "description": "It changes code.", "tags": ["code"]}],
@@ -159,6 +163,8 @@ class A2AEmulator:
         name, ids = _http_call(request)
         body = msgspec.json.decode(request.body) if request.body else {}
         try:
+            if name == STREAM:
+                return _event_stream(self._subscribe(ids))
             return json_reply(self._perform(name, {**body, **dict(request.query), **ids}))
         except A2ARefusal as refusal:
             return _http_error(str(refusal))
@@ -167,6 +173,8 @@ class A2AEmulator:
         call = msgspec.json.decode(request.body)
         envelope: Document = {"jsonrpc": "2.0", "id": call["id"]}
         try:
+            if call["method"] == STREAM:
+                return _event_stream({**envelope, "result": event} for event in self._subscribe(call["params"]))
             return json_reply({**envelope, "result": self._perform(call["method"], call["params"])})
         except A2ARefusal as refusal:
             reason = str(refusal)
@@ -231,6 +239,20 @@ class A2AEmulator:
         task.life, task.state, task.changed = [], "CANCELED", self.clock.time()
         return self._document(task)
 
+    def _subscribe(self, parameters: Document) -> list[Document]:
+        """Return the events of a task: it goes on to its end, or to where it needs input."""
+        task = self._find(parameters["id"])
+        if not self.is_streaming or task.state in ENDS:
+            raise A2ARefusal("UNSUPPORTED_OPERATION")
+        ids = {"taskId": task.id, "contextId": task.context}
+        events: list[Document] = [{"task": self._document(task)}]
+        while task.life and task.state not in ENDS | PAUSES:
+            task.advance(self.clock.time())
+            document = self._document(task)
+            events += [{"artifactUpdate": {**ids, "artifact": each}} for each in document.get("artifacts", ())]
+            events.append({"statusUpdate": {**ids, "status": document["status"]}})
+        return events
+
     def _list(self, parameters: Document) -> Document:
         context = parameters.get("contextId")
         tasks = [task for task in reversed(self._tasks.values()) if context in (None, task.context)]
@@ -267,6 +289,11 @@ def _parts_of(task: AgentTask) -> list[Document]:
         {"text": "hello\n", "filename": "hello.txt"},
         {"data": {"pull_request": {"title": "Say hello", "url": "https://git.example/pull/1", "number": 1}}},
     ]
+
+
+def _event_stream(events: Iterable[Document]) -> Response:
+    body = b"".join(b"data: %s\n\n" % msgspec.json.encode(event) for event in events)
+    return Response(200, {"content-type": "text/event-stream"}, body)
 
 
 def _is_rpc(request: Request) -> bool:
