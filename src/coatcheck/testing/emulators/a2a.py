@@ -52,13 +52,14 @@ CALLS: tuple[tuple[str, str, re.Pattern[str], str], ...] = tuple(
     (name, method, re.compile(path), verb)
     for name, method, path, verb in (
         ("SendMessage", "POST", r"/message:send", "create_task"),
+        ("SendStreamingMessage", "POST", r"/message:stream", "create_task"),
         ("GetTask", "GET", r"/tasks/([^/:]+)", "get_task"),
         ("ListTasks", "GET", r"/tasks", "list_tasks"),
         ("CancelTask", "POST", r"/tasks/([^/:]+):cancel", "cancel_task"),
         ("SubscribeToTask", "POST", r"/tasks/([^/:]+):subscribe", "stream_task"),
     )
 )
-STREAM = "SubscribeToTask"
+STREAMS = frozenset({"SubscribeToTask", "SendStreamingMessage"})
 VERBS = {name: verb for name, _, _, verb in CALLS}
 Document = dict[str, Any]
 
@@ -163,8 +164,8 @@ class A2AEmulator:
         name, ids = _http_call(request)
         body = msgspec.json.decode(request.body) if request.body else {}
         try:
-            if name == STREAM:
-                return _event_stream(self._subscribe(ids))
+            if name in STREAMS:
+                return _event_stream(self._stream(name, {**body, **ids}))
             return json_reply(self._perform(name, {**body, **dict(request.query), **ids}))
         except A2ARefusal as refusal:
             return _http_error(str(refusal))
@@ -173,8 +174,9 @@ class A2AEmulator:
         call = msgspec.json.decode(request.body)
         envelope: Document = {"jsonrpc": "2.0", "id": call["id"]}
         try:
-            if call["method"] == STREAM:
-                return _event_stream({**envelope, "result": event} for event in self._subscribe(call["params"]))
+            if call["method"] in STREAMS:
+                events = self._stream(call["method"], call["params"])
+                return _event_stream({**envelope, "result": event} for event in events)
             return json_reply({**envelope, "result": self._perform(call["method"], call["params"])})
         except A2ARefusal as refusal:
             reason = str(refusal)
@@ -239,8 +241,11 @@ class A2AEmulator:
         task.life, task.state, task.changed = [], "CANCELED", self.clock.time()
         return self._document(task)
 
-    def _subscribe(self, parameters: Document) -> list[Document]:
+    def _stream(self, name: str, parameters: Document) -> list[Document]:
         """Return the events of a task: it goes on to its end, or to where it needs input."""
+        if name == "SendStreamingMessage":
+            answer = self._send(parameters)
+            parameters = {"id": answer["task"]["id"]}
         task = self._find(parameters["id"])
         if not self.is_streaming or task.state in ENDS:
             raise A2ARefusal("UNSUPPORTED_OPERATION")
