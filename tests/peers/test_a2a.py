@@ -113,7 +113,7 @@ def test_a_lost_answer_of_the_sdks_agent_is_found(binding: str) -> None:
         journal = MemoryJournal()
         for number in range(3):
             key = f"key-{number}"
-            journal.begin(Intent(id=key, provider="a2a", digest="", at=SystemClock().time(), summary=""))
+            journal.begin(Intent(id=key, provider="a2a", digest="", at=SystemClock().time(), summary="", pid=2**31 - 1))
         with Client(provider(url, auth="none"), journal=journal) as later:
             found = [each.task and each.task.ref for each in later.resume_submissions()]
 
