@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import llm
+
 from coatcheck import Client, TaskRef, TaskSpec, errors
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Coatcheck(llm.Toolbox):  # type: ignore[misc]  # llm has no types for it
 
 def described(task: Task) -> Mapping[str, Any]:
     """Return a task as the tools return it."""
-    sizes = {"files": task.stats.files, "added": task.stats.added, "deleted": task.stats.deleted} if task.stats else {}
+    sizes = {"files": task.stats.files, "added": task.stats.added, "removed": task.stats.removed} if task.stats else {}
     return {
         "ref": str(task.ref),
         "state": task.state.value,
@@ -111,7 +112,7 @@ def text_of(outcome: Outcome, what: str) -> str:
     """Return a part of a result."""
     match what:
         case "diff":
-            return outcome.diff or ""
+            return diff_of(outcome)
         case "files":
             return "\n".join(file.path for file in outcome.patch.files) if outcome.patch else ""
         case "message":
@@ -119,15 +120,22 @@ def text_of(outcome: Outcome, what: str) -> str:
     raise ValueError(f"there is no {what!r}; use message, files or diff")
 
 
+def diff_of(outcome: Outcome) -> str:
+    """Return the change as a git diff, with bytes that are not UTF-8 as escapes."""
+    return bytes(outcome.patch or b"").decode("utf-8", "backslashreplace")
+
+
 def load_fragment(ref: str) -> llm.Fragment:
     """Return the message and the diff of a task."""
     with Client(TaskRef.parse(ref).provider) as client:
         task = client.get_task(ref)
     outcome = task.outcome
-    parts = [outcome.text, outcome.diff] if outcome else []
+    parts = [outcome.text, diff_of(outcome)] if outcome else []
     text = "\n\n".join(part for part in parts if part)
     if not text:
-        raise ValueError(f"{task.ref} is {task.state.value} and has no result; wait for it with: coatcheck wait {task.ref}")
+        raise ValueError(
+            f"{task.ref} is {task.state.value} and has no result; wait for it with: coatcheck wait {task.ref}"
+        )
     return llm.Fragment(text, source=f"coatcheck:{task.ref}")
 
 
