@@ -152,11 +152,12 @@ install_check_jsonschema() {
     "$peers/python/bin/python" -m pip install --quiet check-jsonschema==0.39.0
 }
 
-# `llm` with the plug-in of this repository, in a virtual environment of its own.
-install_llm() {
+# `llm` with the plug-in of this repository, LangGraph and OpenAI's Agents SDK, in a virtual environment of their own.
+install_agent_frameworks() {
     [ -x "$peers/llm/bin/llm" ] && return
     "$venv/bin/python" -m venv "$peers/llm"
-    "$peers/llm/bin/python" -m pip install --quiet llm==0.36 --editable . --editable src/llm-coatcheck
+    "$peers/llm/bin/python" -m pip install --quiet llm==0.36 langgraph==1.2.24 langchain-core==1.8.3 openai-agents==0.24.0 \
+        --editable . --editable src/llm-coatcheck
 }
 
 # Schemathesis sends requests to the routes that an OpenAPI document describes; in a virtual environment of its own.
@@ -237,7 +238,7 @@ install_stream_clients
 install_playwright
 install_schemathesis
 install_check_jsonschema
-install_llm
+install_agent_frameworks
 install_acp_agents
 install_durable_runner
 install_gh
