@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from ..._app.apply import ApplyOptions
+from ..._app.gate_decisions import Outcome
 from ..._app.outcomes import choose_patch
 from ..._app.setting_list import descriptions_of, resolve_setting
 from ..._app.submit import SubmitOptions
@@ -241,19 +242,7 @@ CHECKOUT: Schema = fields(
 SUBMITTED: Schema = fields(
     task=maybe(ref("Task")), gate=maybe(ref("Gate")), warning=TEXT_OR_NULL, is_repeated={"type": "boolean"}
 )
-OUTCOMES: Schema = {
-    "enum": [
-        "recorded",
-        "done_before",
-        "plan_approved",
-        "plan_claimed",
-        "permitted",
-        "submitted",
-        "answered",
-        "rejected",
-        "applied",
-    ]
-}
+OUTCOMES: Schema = {"enum": list(get_args(Outcome))}
 DECIDED: Schema = fields(
     gate=maybe(ref("Gate")), outcome=OUTCOMES, ref=TEXT_OR_NULL, applied=maybe(ref("AppliedPatch"))
 )

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from .. import errors
+from .._app import json_text, toml_tables
 from .._files.private import replace_file
-from . import json_text, toml_tables
 
 Scope: TypeAlias = Literal["user", "project"]
 NAME = "coatcheck"
@@ -95,12 +95,12 @@ def write_entry(entry: ClientEntry, command: Sequence[str]) -> bool:
     except OSError as error:
         raise errors.ConfigurationError(
             f"{entry.path} cannot be written: {error.strerror}",
-            remedy="add by hand what this prints: coatcheck mcp install",
+            remedy=f"add by hand what this prints: coatcheck mcp install --client {entry.client}",
         ) from None
     except (ValueError, TypeError, RecursionError) as error:
         raise errors.ConfigurationError(
             f"{entry.path} was not changed, because as {_format(program)} it cannot be: {error}",
-            remedy="correct it, or add by hand what this prints: coatcheck mcp install",
+            remedy=f"correct it, or add by hand what this prints: coatcheck mcp install --client {entry.client}",
         ) from None
     return True
 
