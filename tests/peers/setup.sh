@@ -210,7 +210,7 @@ install_mcp_clients() {
 install_node
 # The newest that accepts a loopback server for `codex cloud` (0.152 refuses it), and the newest of all.
 install_codex codex 0.151.0 xcVyY1FtwvVYhh2JBmz8fX8CQqFAxO/lxJ2IXsh8x5uwxZVHVl5fZHFHf8JdRaOGG0vpkYmu/DKKVoLd56/DDQ==
-install_codex codex-newest 0.169.0 o05NyAOCDygSPRo1yinzxvkRSdmsZyBD9E7mbpmjRanSfM8lypqWtQgEo4XfNkwhuCR2aFu8mlGOsQGFXVbVww==
+install_codex codex-newest 0.171.0 l66NZkQgdk2C3pbcfULDz42yEUB581MVA6I+Y43Wp4OIqEy73HCdmZ0GTjeAHY2ycuH4N00d9VsLrwT1jxshTw==
 install_patchutils
 install_keyring
 install_jules_clients

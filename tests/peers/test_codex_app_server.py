@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -91,10 +92,10 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    """A host that runs."""
-    with ScriptedModel() as model:
-        started = Host(tmp_path, model)
+def host() -> Iterator[Host]:
+    """A host that runs. Its folder is on a disk: Codex's sandbox has a /dev of its own, which hides /dev/shm."""
+    with ScriptedModel() as model, tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        started = Host(Path(folder), model)
         started.start()
         try:
             yield started
@@ -177,24 +178,27 @@ APPROVE = """
 import sys
 from coatcheck import Client
 with Client("codex_app_server") as client:
-    client.approve_plan(sys.argv[1])
+    task = client.get_task(sys.argv[1])
+    client.decide_permission(task.ref, task.permission_requests[0].id, "accept")
 """
 
 
 def test_an_approval_comes_from_another_process(host: Host) -> None:
-    """A command that needs approval waits for it, whoever asks; another process approves it, and a message declines."""
+    """A command that needs approval waits for it; another process accepts it, and an edit is declined."""
     options = host.options(approval_policy="untrusted")
     with Client(**options) as client:
-        ref = client.create_task(host.spec("touch approved.txt", EDIT, "say Ended.")).ref
+        ref = client.create_task(host.spec("touch approved.txt", "touch declined.txt", EDIT, "say Ended.")).ref
         first = client.poll_task(ref, timeout=240)
         subprocess.run([sys.executable, "-c", APPROVE, str(ref)], env=options["environ"], check=True)
+        declined = client.poll_task(ref, timeout=240)
+        client.decide_permission(ref, declined.permission_requests[0].id, "decline")
         second = client.poll_task(ref, timeout=240)
-        client.send_message(ref, "leave a.txt alone")
+        client.decide_permission(ref, second.permission_requests[0].id, "decline")
         ended = client.poll_task(ref, timeout=240)
 
     assert [TaskState.INPUT_REQUIRED] * 2 == [first.state, second.state]
     assert ["run /bin/bash -lc 'touch approved.txt'", "change files"] == [
-        task.plan.steps[0].title for task in (first, second) if task.plan
+        task.permission_requests[0].title for task in (first, second)
     ]
     assert (TaskState.SUCCEEDED, ["approved.txt"], "a.txt (declined)") == (
         ended.state,

@@ -86,6 +86,7 @@ def _decider(run: CommandContext, gates: Gates, subject: dict[str, Any]) -> Gate
         now=lambda: run.now,
         on_submitted=lambda task: print_ref(run, task),
         on_unsent=note_unsent,
+        hint=run.hint,
     )
 
 

@@ -385,9 +385,10 @@ class Operations:
         self._require(Verb.LIST_ENVIRONMENTS)
         return self.run(self.provider.list_environments(repository=repository))
 
-    def list_models(self) -> tuple[Model, ...]:
+    def list_models(self) -> Script[tuple[Model, ...]]:
         self._require(Verb.LIST_MODELS)
-        return self.provider.list_models()
+        models = self.provider.list_models()
+        return models if isinstance(models, tuple) else (yield from self.run(models))
 
     def _change(self, ref: TaskRef | str, act: Callable[[TaskRef], Exchange[T]]) -> Script[T]:
         """Perform a verb that may change the task *ref*."""

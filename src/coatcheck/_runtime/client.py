@@ -310,8 +310,8 @@ class Client(BaseClient[Transport]):
         return self._do(self._session.verbs.list_environments(repository=repository), "while listing environments")
 
     def list_models(self) -> tuple[Model, ...]:
-        """Return the known models, newest first. Sends no request: `Model.as_of` dates each entry."""
-        return self._session.verbs.list_models()
+        """Return the models, newest first: those that are known, dated by `Model.as_of`, or those that the service lists."""
+        return self._do(self._session.verbs.list_models(), "while listing models")
 
     def cancel_task(self, ref: TaskRef | str) -> None:
         """Request that the service stops a task; `poll_task` returns when it has."""

@@ -103,41 +103,54 @@ def waiting(*steps: Step) -> Any:
     return life
 
 
-def test_an_approval_is_given_by_another_client(variant: str) -> None:
-    """A turn that waits for an approval is a plan, which any client approves; the task then goes on."""
+def test_a_permission_is_decided_by_another_client(variant: str) -> None:
+    """A turn that waits for an approval is a permission request, which any client decides; the task then goes on."""
     pause = Pause(COMMAND, command="make deploy", cwd="/srv", reason="it writes", item=edit())
     client, _ = connected(variant, waiting(pause), settings={"approval_policy": "on-request"})
     task = client.poll_task(client.create_task(SPEC).ref)
-    plan = task.plan
-    client.approve_plan(task.ref)
+    (request,) = task.permission_requests
+    with pytest.raises(errors.ConfigurationError, match="there is no option 'yes'"):
+        client.decide_permission(task.ref, request.id, "yes")
+    client.decide_permission(task.ref, request.id, "accept")
     ended = client.poll_task(task.ref)
 
     assert (TaskState.INPUT_REQUIRED, "waitingOnApproval") == (task.state, task.raw_state)
-    assert ("run make deploy", "it writes; /srv", False) == (
-        plan.steps[0].title,
-        plan.steps[0].description,
-        plan.is_approved,
-    )
+    assert ("run make deploy", "execute", "it writes; /srv") == (request.title, request.kind, request.detail)
     assert ({"decision": "accept"}, TaskState.SUCCEEDED) == (pause.answer, ended.state)
 
 
-def test_a_message_declines_and_explains(variant: str) -> None:
-    """A message to a turn that waits for an approval declines it and is added to the turn; the edit is reported."""
+def test_a_declined_edit_is_reported(variant: str) -> None:
+    """A message does not decide a permission; a rejected edit is a notice; the same decision again is no error."""
     pause = Pause(FILES, item=edit())
     client, emulator = connected(variant, waiting(pause))
-    ref = client.poll_task(client.create_task(SPEC).ref).ref
-    client.send_message(ref, "use another file")
-    ended = client.poll_task(ref)
-    steered = calls(emulator, "turn/steer")
+    task = client.poll_task(client.create_task(SPEC).ref)
+    (request,) = task.permission_requests
+    client.send_message(task.ref, "use another file")
+    undecided = pause.answer
+    for _ in range(2):
+        client.decide_permission(task.ref, request.id, "decline")
+    with pytest.raises(errors.ConflictError):
+        client.decide_permission(task.ref, request.id, "accept")
+    ended = client.poll_task(task.ref)
+    steered = [params["input"][0]["text"] for _, params in calls(emulator, "turn/steer")]
 
-    assert ({"decision": "decline"}, ["use another file"]) == (
-        pause.answer,
-        [params["input"][0]["text"] for _, params in steered],
-    )
+    assert (None, {"decision": "decline"}, ["use another file"]) == (undecided, pause.answer, steered)
     assert (TaskState.SUCCEEDED, ["edits were not made: hello.txt (declined)"]) == (
         ended.state,
         [notice.text for notice in ended.notices],
     )
+
+
+@pytest.mark.parametrize(("option", "scope"), [("turn", "turn"), ("session", "session"), ("decline", "turn")])
+def test_permissions_have_a_scope(variant: str, option: str, scope: str) -> None:
+    """Permissions are granted as they were requested, for a scope; declined ones are none."""
+    wanted = {"network": True}
+    pause = Pause("item/permissions/requestApproval", permissions=wanted)
+    client, _ = connected(variant, waiting(pause))
+    task = client.poll_task(client.create_task(SPEC).ref)
+    client.decide_permission(task.ref, task.permission_requests[0].id, option)
+
+    assert {"permissions": {} if option == "decline" else wanted, "scope": scope} == pause.answer
 
 
 def test_a_message_answers_questions(variant: str) -> None:
@@ -151,7 +164,7 @@ def test_a_message_answers_questions(variant: str) -> None:
     task = client.poll_task(client.create_task(SPEC).ref)
     client.send_message(task.ref, "two\nAda")
 
-    assert ("Which? (one, two)\nName", None) == (task.progress, task.plan)
+    assert ("Which? (one, two)\nName", ()) == (task.progress, task.permission_requests)
     assert {"answers": {"a": {"answers": ["two"]}, "b": {"answers": ["Ada"]}}} == pause.answer
 
 
@@ -283,6 +296,17 @@ def test_usage_is_that_of_the_host_s_login(variant: str) -> None:
     (window,) = usage.rate_limit.windows
 
     assert ("pro", 12.5, 18000) == (usage.plan, window.used_percent, window.seconds)
+
+
+def test_models_are_those_of_the_host(variant: str) -> None:
+    """The host lists its models, with their efforts; hidden ones are not listed."""
+    client, emulator = connected(variant)
+    models = client.list_models()
+
+    assert [("gpt-test", ("low", "high"), True), ("old", ("low", "high"), False)] == [
+        (model.id, model.reasoning, model.is_listed) for model in models
+    ]
+    assert 1 == len(emulator.seen("list_models"))
 
 
 @pytest.mark.parametrize(

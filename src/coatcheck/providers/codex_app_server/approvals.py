@@ -1,4 +1,4 @@
-"""What a turn waits for: an approval, which is shown as a plan, or the answer to a question.
+"""What a turn waits for: a permission, or the answer to a question.
 
 Invariants:
 
@@ -11,22 +11,35 @@ Invariants:
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from ...provider import JsonRpc, Plan, PlanStep, ServerRequest, fields, items, text
+from ...provider import GateOption, JsonRpc, PermissionRequest, ServerRequest, errors, fields, items, text
 from . import wire
 from .connection import call
 
-FILES, COMMAND, PERMISSIONS = (
-    f"item/{kind}/requestApproval" for kind in ("fileChange", "commandExecution", "permissions")
-)
+FILES = "item/fileChange/requestApproval"
+COMMAND = "item/commandExecution/requestApproval"
+PERMISSIONS = "item/permissions/requestApproval"
 QUESTION = "item/tool/requestUserInput"
-APPROVALS = frozenset({FILES, COMMAND, PERMISSIONS})
-# How long a request may take to come after its thread was resumed (seconds).
+KINDS: Mapping[str, str] = {FILES: "edit", COMMAND: "execute", PERMISSIONS: "permissions"}
+# How long a request may take to come after its thread was resumed, and the answer to be taken (seconds).
 PATIENCE = 5.0
+
+OPTIONS = (
+    GateOption(id="accept", label="Allow", effect="approve"),
+    GateOption(id="acceptForSession", label="Allow for this session", effect="approve", is_lasting=True),
+    GateOption(id="decline", label="Decline", effect="reject"),
+    GateOption(id="cancel", label="Decline and end the turn", effect="reject"),
+)
+# Permissions are granted for a scope; none of them is the refusal.
+SCOPES = (
+    GateOption(id="turn", label="Allow for this turn", effect="approve"),
+    GateOption(id="session", label="Allow for this session", effect="approve", is_lasting=True),
+    GateOption(id="decline", label="Decline", effect="reject"),
+)
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -36,9 +49,9 @@ class Pending(msgspec.Struct, frozen=True):
     parameters: Mapping[str, Any]
 
     @property
-    def is_approval(self) -> bool:
-        """Whether it can be approved."""
-        return self.request.method in APPROVALS
+    def id(self) -> str:
+        """Its id: the number of the request, and the item that it is about."""
+        return f"{self.request.id}-{text(self.parameters.get('itemId')) or ''}"
 
     @property
     def is_question(self) -> bool:
@@ -46,12 +59,16 @@ class Pending(msgspec.Struct, frozen=True):
         return self.request.method == QUESTION
 
     @property
-    def plan(self) -> Plan | None:
-        """What is to be approved."""
-        if not self.is_approval:
+    def permission(self) -> PermissionRequest | None:
+        """The permission that it requests, None where it is something else."""
+        kind = KINDS.get(self.request.method)
+        if kind is None:
             return None
-        id = f"{self.request.id}-{text(self.parameters.get('itemId')) or ''}"
-        return Plan(id=id, steps=(PlanStep(title=self._title, description=self._reason),))
+        root = text(self.parameters.get("grantRoot"))
+        paths = (root,) if root else ()
+        return PermissionRequest(
+            id=self.id, title=self._title, kind=kind, detail=self._detail, options=self._options, paths=paths
+        )
 
     @property
     def question(self) -> str:
@@ -70,24 +87,31 @@ class Pending(msgspec.Struct, frozen=True):
         return f"permissions: {json.dumps(self.parameters.get('permissions'))}"
 
     @property
-    def _reason(self) -> str | None:
+    def _detail(self) -> str | None:
         parts = (text(self.parameters.get("reason")), text(self.parameters.get("cwd")))
         return "; ".join(part for part in parts if part) or None
 
-    def approval(self) -> Mapping[str, Any]:
-        """Return the answer that approves it, once."""
+    @property
+    def _options(self) -> tuple[GateOption, ...]:
         if self.request.method == PERMISSIONS:
-            return {"permissions": self.parameters.get("permissions"), "scope": "turn"}
-        return {"decision": "accept"}
+            return SCOPES
+        offered = {each for each in items(self.parameters.get("availableDecisions")) if isinstance(each, str)}
+        # Commands are offered with "cancel" alone, and "decline" is taken as well: the turn goes on.
+        return tuple(option for option in OPTIONS if not offered or option.id in {*offered, "decline"})
 
-    def refusal(self) -> Mapping[str, Any]:
-        """Return the answer that declines it; the turn goes on."""
-        if self.request.method == PERMISSIONS:
-            return {"permissions": {}, "scope": "turn"}
-        return {"decision": "decline"}
+    def decided_by(self, option: str) -> Mapping[str, Any]:
+        """Return the answer that *option* is. Raises `ConfigurationError` for one that there is not."""
+        known = self.permission.options if self.permission else ()
+        if option not in {each.id for each in known}:
+            names = ", ".join(each.id for each in known) or "none"
+            raise errors.ConfigurationError(f"there is no option {option!r}", remedy=f"use one of: {names}")
+        if self.request.method != PERMISSIONS:
+            return {"decision": option}
+        granted = {} if option == "decline" else self.parameters.get("permissions")
+        return {"permissions": granted, "scope": "session" if option == "session" else "turn"}
 
     def answers(self, message: str) -> Mapping[str, Any]:
-        """Return *message* as the answer to its questions: to each a line where there are as many lines, else to each the whole."""
+        """Return *message* as the answer to its questions: to each a line where there are as many lines, else the whole."""
         ids = [text(fields(each).get("id")) or "" for each in items(self.parameters.get("questions"))]
         lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
         parts = lines if len(lines) == len(ids) else [message.strip()] * len(ids)
@@ -98,7 +122,19 @@ def _question_text(question: object) -> str:
     given = fields(question)
     labels = [text(fields(option).get("label")) for option in items(given.get("options"))]
     options = ", ".join(label for label in labels if label)
-    return f"{text(given.get('question')) or text(given.get('header')) or 'a question'}{f' ({options})' if options else ''}"
+    asked = text(given.get("question")) or text(given.get("header")) or "a question"
+    return f"{asked}{f' ({options})' if options else ''}"
+
+
+def effect_of(option: str) -> str | None:
+    """Return what an option does, None for one that is not known."""
+    return next((each.effect for each in (*OPTIONS, *SCOPES) if each.id == option), None)
+
+
+def effect_in(every: Iterable[Mapping[str, Any]], request: str) -> str | None:
+    """Return how a permission was decided, by the item that it was about; None where no item shows it."""
+    item = next((item for item in every if item.get("id") == request.partition("-")[2]), None)
+    return None if item is None else "reject" if item.get("status") == "declined" else "approve"
 
 
 def pending_request(rpc: JsonRpc, id: str) -> Generator[Any, Any, Pending | None]:

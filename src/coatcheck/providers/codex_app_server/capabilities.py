@@ -15,10 +15,11 @@ VERBS: Mapping[Verb, Support] = dict.fromkeys(
         Verb.GET_TASK,
         Verb.LIST_TASKS,
         Verb.GET_STATUS_PAGE,
+        Verb.LIST_MODELS,
         Verb.GET_USAGE,
         Verb.CANCEL_TASK,
         Verb.SEND_MESSAGE,
-        Verb.APPROVE_PLAN,
+        Verb.DECIDE_PERMISSION,
         Verb.ARCHIVE_TASK,
         Verb.UNARCHIVE_TASK,
         Verb.DELETE_TASK,
@@ -31,9 +32,9 @@ VERBS: Mapping[Verb, Support] = dict.fromkeys(
 CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={
+        Verb.APPROVE_PLAN: "Codex asks for permissions, not for the approval of a plan",
         Verb.LIST_ATTEMPTS: "a thread is one attempt; submit several tasks with: coatcheck run --on codex_app_server",
         Verb.LIST_ENVIRONMENTS: "an environment is the path of a repository on the host, which the host does not list",
-        Verb.LIST_MODELS: "the models are those of the host's login; codex_app_server takes any name with --model",
         Verb.CREATE_PULL_REQUEST: "a host has no access to a forge; apply the patch and push it",
     },
     options=frozenset({"title", "model", "instructions", "key"}),
@@ -44,7 +45,7 @@ CAPABILITIES = Capabilities(
     notes=(
         "The change is read from the host by git; it includes what shell commands changed.",
         "An interrupted host leaves its tasks paused; a message continues them.",
-        "With approval_policy on-request or untrusted a task waits for approvals: `approve` accepts one, a message declines it.",
+        "With approval_policy on-request or untrusted a task waits for permissions; `approve` and `reject` decide them.",
     ),
 )
 

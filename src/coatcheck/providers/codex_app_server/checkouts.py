@@ -147,12 +147,17 @@ def _no_checkout(result: wire.CommandResult, spec: TaskSpec, source: str) -> err
         return errors.ConfigurationError(
             f"{source} has no branch {spec.branch or 'HEAD'!r} on the host", remedy="pass --branch BRANCH"
         )
-    lines = [line for line in scrub(result.stderr).splitlines() if line.strip()]
-    reason = lines[-1][:200] if lines else f"exit code {result.exitCode}"
     return errors.ConfigurationError(
-        f"the host made no checkout of {source}: {reason}",
+        f"the host made no checkout of {source}: {_reason(result)}",
         remedy=f"try git on the host, or check {NAME}.clone_url and {NAME}.workspaces",
     )
+
+
+def _reason(result: wire.CommandResult) -> str:
+    """Return the line of git's output that says what is wrong, else the last one."""
+    lines = [line.strip() for line in scrub(result.stderr).splitlines() if line.strip()]
+    reasons = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+    return reasons[-1][:200] if reasons else f"exit code {result.exitCode}"
 
 
 def read_change(rpc: JsonRpc, thread: wire.Thread, service: Service) -> Generator[Any, Any, Change]:
@@ -172,8 +177,7 @@ def read_change(rpc: JsonRpc, thread: wire.Thread, service: Service) -> Generato
 def change_in(result: wire.CommandResult) -> Change:
     """Return the change that the command printed."""
     if result.exitCode:
-        lines = scrub(result.stderr).strip().splitlines()
-        return Change(problem=lines[-1][:200] if lines else f"git ended with code {result.exitCode}")
+        return Change(problem=_reason(result))
     first, _, text = result.stdout.partition("\n")
     base, _, size = first.partition(" ")
     if not size.strip().isdecimal():

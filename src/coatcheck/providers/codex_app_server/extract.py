@@ -15,10 +15,11 @@ import msgspec
 from ...provider import (
     Failure,
     Message,
+    Model,
     Notice,
     Outcome,
     PatchState,
-    Plan,
+    PermissionRequest,
     RateLimit,
     RateWindow,
     Task,
@@ -99,7 +100,7 @@ def task(
     *,
     raw: bytes = b"",
     change: Change | None = None,
-    plan: Plan | None = None,
+    permission: PermissionRequest | None = None,
     question: str | None = None,
 ) -> Task:
     """Return a thread with its last turn as a task; it has an outcome where its *change* was read."""
@@ -120,7 +121,7 @@ def task(
         updated_at=moment((turn.completedAt if turn and has_ended else None) or thread.updatedAt),
         started_at=moment(turn.startedAt) if turn else None,
         model=thread.model,
-        plan=plan,
+        permission_requests=(permission,) if permission else (),
         progress=question,
         stats=count_diff(change.patch) if change else None,
         outcome=outcome(turn, change) if turn and has_ended and change else None,
@@ -269,4 +270,18 @@ def window(name: str, given: wire.Window) -> RateWindow:
         used_percent=given.usedPercent,
         seconds=None if minutes is None else int(minutes * 60),
         resets_at=moment(given.resetsAt),
+    )
+
+
+def model(listed: wire.ListedModel) -> Model:
+    """Return a model that the host lists."""
+    efforts = (text(effort.get("reasoningEffort")) for effort in listed.supportedReasoningEfforts or ())
+    return Model(
+        id=listed.id,
+        reasoning=tuple(effort for effort in efforts if effort),
+        default_reasoning=listed.defaultReasoningEffort,
+        is_listed=not listed.hidden,
+        successor=listed.upgrade,
+        notes=listed.description,
+        source="the host",
     )

@@ -13,6 +13,7 @@ See docs/reference/protocols/codex-app-server.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import msgspec
@@ -30,6 +31,7 @@ from ...provider import (
     TaskFilter,
     TaskRef,
     TaskSpec,
+    collect_pages,
     errors,
     repeatable,
 )
@@ -40,7 +42,7 @@ from .endpoints import NAME, SETTINGS, Service
 from .event_log import EventLog, position_of, wait_for_start
 
 if TYPE_CHECKING:
-    from ...provider import Intent, Secret, Usage
+    from ...provider import Intent, Model, Secret, Usage
 
 T = TypeVar("T")
 
@@ -97,6 +99,8 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         checked((yield from host.call("thread/name/set", named)))
         turn = _turn(started.thread.id, spec.prompt, key=spec.key, model=spec.model)
         answer = checked((yield from host.call("turn/start", turn, is_change=True)))
+        with suppress(errors.TransportError):  # the task exists
+            yield from wait_for_start(host, started.thread.id)
         return extract.created(
             spec, started.thread, answer.decode(wire.StartedTurn).turn, self.service, bytes(answer.result)
         )
@@ -154,9 +158,9 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         pending = yield from approvals.pending_request(host, id)
         if pending is None:
             return extract.task(read, self.service, raw=raw)
-        plan = pending.plan
-        question = None if plan else pending.question
-        return extract.task(read, self.service, raw=raw, plan=plan, question=question)
+        permission = pending.permission
+        question = None if permission else pending.question
+        return extract.task(read, self.service, raw=raw, permission=permission, question=question)
 
     def _document(self, host: HostConnection, id: str) -> Generator[Any, Any, bytes]:
         last = {**LAST_TURN, "threadId": id, "itemsView": "full"}
@@ -249,6 +253,19 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
             raise errors.TaskError(f"the change of {ref} cannot be read from the host: {change.problem}", ref=ref)
         return bytes(change.patch).decode("utf-8", "replace") if change.patch else ""
 
+    def list_models(self) -> Exchange[tuple[Model, ...]]:
+        """Return the models of the host's login."""
+
+        def read(host: HostConnection) -> Generator[Any, Any, tuple[Model, ...]]:
+            def page(cursor: str | None) -> Generator[Any, Any, tuple[Sequence[Model], str | None]]:
+                parameters = {"limit": STATUS_PAGE_SIZE} | ({"cursor": cursor} if cursor else {})
+                listed = yield from call(host, "model/list", parameters, wire.ModelPage)
+                return tuple(map(extract.model, listed.data)), listed.nextCursor
+
+            return tuple((yield from collect_pages(page)))
+
+        return (yield from self._reading(read))
+
     def get_usage(self) -> Exchange[Usage]:
         """Return the limits of the account that the host is logged in with."""
         answer = yield from self._reading(lambda host: host.call("account/rateLimits/read"))
@@ -281,7 +298,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
     def send_message(
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
     ) -> Exchange[Task]:
-        """Answer the question of a task, decline what it waits to have approved, add to its turn, or start another."""
+        """Answer the question of a task, add to the turn that runs, or start another. A permission is not decided by it."""
         if mode != "code":
             raise errors.UnsupportedError(f"a message to {NAME} cannot change the mode", remedy="submit another task")
         host = yield from connect(self.service)
@@ -291,17 +308,14 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         return (yield from self._task(host, ref.id))
 
     def _answer(self, host: HostConnection, ref: TaskRef, text: str) -> Generator[Any, Any, bool]:
-        """Answer what a thread waits for; return whether that was a question, which *text* has answered."""
+        """Answer the question that a thread waits with; return False where it waits for something else."""
         pending = yield from approvals.pending_request(host, ref.id)
-        if pending is None:
+        if pending is None or pending.permission is not None:
             return False
-        if pending.is_question:
-            yield from approvals.answer(host, pending, pending.answers(text))
-            return True
-        if not pending.is_approval:
+        if not pending.is_question:
             raise errors.UnsupportedError(f"{ref}: {pending.question}", remedy="answer it where Codex runs")
-        yield from approvals.answer(host, pending, pending.refusal())
-        return False
+        yield from approvals.answer(host, pending, pending.answers(text))
+        return True
 
     def _say(
         self, host: HostConnection, thread: wire.Thread, text: str, model: str | None
@@ -319,17 +333,25 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         yield from change(host, "turn/start", _turn(thread.id, text, model=model), id=thread.id)
         yield from wait_for_start(host, thread.id)
 
-    def approve_plan(self, ref: TaskRef) -> Exchange[None]:
-        """Approve what a task waits for. Raises `ConflictError` where it waits for no approval."""
+    def decide_permission(self, ref: TaskRef, request: str, option: str) -> Exchange[None]:
+        """Choose an option of what a task waits for. Raises `ConflictError` where that was decided otherwise."""
         host = yield from connect(self.service)
         thread = yield from self._read(host, ref.id)
-        waiting = extract.waits_for(thread)
-        pending = (yield from approvals.pending_request(host, ref.id)) if waiting else None
-        if pending is None or not pending.is_approval:
+        waits = extract.waits_for(thread) is not None
+        pending = (yield from approvals.pending_request(host, ref.id)) if waits else None
+        if pending is not None and pending.id == request:
+            yield from approvals.answer(host, pending, pending.decided_by(option))
+            return
+        last = {**LAST_TURN, "threadId": ref.id, "itemsView": "full"}
+        turns = yield from call(host, "thread/turns/list", last, wire.TurnPage)
+        every = (item for turn in turns.data for item in turn.items or ())
+        decided = approvals.effect_in(every, request)
+        if decided is None or decided != approvals.effect_of(option):
             raise errors.ConflictError(
-                f"{ref} waits for no approval", status=409, remedy=f"see its state with: coatcheck show {ref}"
+                f"{ref} does not wait for the permission {request}",
+                status=409,
+                remedy=f"see what it waits for: coatcheck show {ref}",
             )
-        yield from approvals.answer(host, pending, pending.approval())
 
     def archive_task(self, ref: TaskRef) -> Exchange[None]:
         """Archive a thread."""

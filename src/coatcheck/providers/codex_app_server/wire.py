@@ -141,3 +141,21 @@ class RateLimitAnswer(msgspec.Struct):
     """The answer to ``account/rateLimits/read``."""
 
     rateLimits: RateLimits  # noqa: N815
+
+
+class ListedModel(msgspec.Struct):
+    """A model in the answer to ``model/list``."""
+
+    id: str
+    description: str | None = None
+    hidden: bool | None = None
+    upgrade: str | None = None
+    supportedReasoningEfforts: list[dict[str, Any]] | None = None  # noqa: N815
+    defaultReasoningEffort: str | None = None  # noqa: N815
+
+
+class ModelPage(msgspec.Struct):
+    """The answer to ``model/list``."""
+
+    data: list[ListedModel]
+    nextCursor: str | None = None  # noqa: N815

@@ -40,6 +40,7 @@ VERBS: Mapping[str, str] = {
     "thread/unarchive": "unarchive_task",
     "thread/delete": "delete_task",
     "account/rateLimits/read": "get_usage",
+    "model/list": "list_models",
     "thread/items/list": "stream_task",
     "command/exec": "command",
 }
@@ -330,6 +331,14 @@ class EmulatedConnection:
         text = b64encode(change).decode()
         return {"exitCode": 0, "stdout": f"{BASE} {len(change)}\n{text}\n", "stderr": ""}
 
+    def _models(self, params: Mapping[str, Any]) -> object:
+        efforts = [{"reasoningEffort": effort, "description": effort} for effort in ("low", "high")]
+        models = [
+            {"id": id, "hidden": id == "old", "supportedReasoningEfforts": efforts, "defaultReasoningEffort": "low"}
+            for id in ("gpt-test", "old")
+        ]
+        return page(models, params, lambda model: model)
+
     def _rate_limits(self, _: Mapping[str, Any]) -> object:
         if self._server.rate_limits is None:
             raise RefusalError("codex account authentication required to read rate limits")
@@ -339,6 +348,7 @@ class EmulatedConnection:
 # The name of the connection's method for each call.
 _METHODS: Mapping[str, str] = {
     "initialize": "_initialize",
+    "model/list": "_models",
     "thread/start": "_start_thread",
     "thread/resume": "_resume",
     "thread/read": "_read",

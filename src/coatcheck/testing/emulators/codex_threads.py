@@ -51,6 +51,7 @@ class Pause:
     """A step that waits for an answer to a request of the server; *item* completes afterwards, as `accepted` or declined."""
 
     id: int = -1
+    item_id: str = ""
 
     def __init__(
         self, method: str, *, flag: str = "waitingOnApproval", item: Item | None = None, **params: Any
@@ -61,12 +62,8 @@ class Pause:
     def request(self, thread: Thread) -> Mapping[str, Any]:
         """Return the request."""
         turn = thread.turns[-1]
-        params = {
-            "threadId": thread.id,
-            "turnId": turn.id,
-            "itemId": f"i-{turn.number}-{len(turn.items)}",
-            **self.params,
-        }
+        self.item_id = self.item_id or f"p-{turn.number}-{self.id}"
+        params = {"threadId": thread.id, "turnId": turn.id, "itemId": self.item_id, **self.params}
         return {"id": self.id, "method": self.method, "params": params}
 
 
@@ -279,7 +276,7 @@ class Thread:
             is_declined = answer.get("decision") == "decline"
             status = "declined" if is_declined else "completed"
             pending.item.change = None if is_declined else pending.item.change
-            item = turn.add_item(pending.item, self.server.clock.time(), status=status)
+            item = turn.add_item(pending.item, self.server.clock.time(), id=pending.item_id, status=status)
             self.notify("item/completed", item=item, turnId=turn.id)
 
     def end_turn(self, status: str, now: float) -> None:
