@@ -11,7 +11,7 @@
 PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$python -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$python; done))
 VENV ?= .venv
-JOBS ?= 3
+JOBS ?= 4
 TESTS ?= tests
 # Tests of child processes whose imports, files or stderr measuring would change.
 UNMEASURED := tests/patches/test_disk_errors.py::test_a_full_disk_is_not_a_conflict \
@@ -46,7 +46,7 @@ demo: $(VENV)/.run ## a task from prompt to patch, on a cloud of your own
 	@$(BIN)/coatcheck demo
 
 test: $(VENV)/.test ## the tests (TESTS=path for some)
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not peer and not crash" $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not peer and not crash" $(TESTS)
 
 check: $(VENV)/.check ## lint, format, spelling, types, layers, generated files, documentation
 	@$(BIN)/ruff check .
@@ -64,7 +64,7 @@ check: $(VENV)/.check ## lint, format, spelling, types, layers, generated files,
 
 coverage: $(VENV)/.test ## the tests with branch coverage, which must not fall below the floor of pyproject.toml
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -n $(JOBS) -m "not peer and not crash" $(UNMEASURED:%=--deselect %) $(TESTS)
+	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal -m "not peer and not crash" $(UNMEASURED:%=--deselect %) $(TESTS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --skip-empty
 

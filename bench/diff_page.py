@@ -125,9 +125,8 @@ def main() -> None:
             f"scrolled through {measured['files']} files, {measured['rows']:,} rows: longest task "
             f"{max(measured['tasks'], default=0):.0f} ms, {len(tasks_over)} over {GOAL_TASK:g} ms (goal 0)"
         )
-    sizes = {
-        kind: sum(len(data) for name, data in contents().items() if name.endswith(kind)) for kind in (".js", ".css")
-    }
+    loaded = {name: len(data) for name, data in contents().items() if name.startswith(("coatcheck.", "diffs."))}
+    sizes = {kind: sum(size for name, size in loaded.items() if name.endswith(kind)) for kind in (".js", ".css")}
     print(
         f"script {sizes['.js'] / 1e3:.1f} kB (goal {GOAL_SCRIPT / 1e3:g}), "
         f"style {sizes['.css'] / 1e3:.1f} kB (goal {GOAL_STYLE / 1e3:g})"

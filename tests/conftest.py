@@ -57,6 +57,14 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Write what coverage has measured: pytest-xdist kills a worker that takes ten seconds to end, and its data is lost."""
+    module = sys.modules.get("coverage")
+    if module is not None and (measurement := module.Coverage.current()) is not None:
+        measurement.save()
+
+
 def refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
     """Audit hook: raise when Python connects, sends or resolves to anything but loopback. Unix sockets are free."""
     match event, arguments:

@@ -76,6 +76,7 @@ ALIASES = {
     "Interval",
     "OnOutage",
     "Pairs",
+    "PlanDecision",
     "SandboxKind",
     "Script",
     "Seconds",

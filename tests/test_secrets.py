@@ -278,6 +278,8 @@ NOT_SECRET = {
     "TurnError",
     "_DeviceGrant",
     "BatchError",
+    "RpcError",
+    "_Error",
 }
 
 

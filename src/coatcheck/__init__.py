@@ -93,6 +93,7 @@ if TYPE_CHECKING:
         Gate as Gate,
         GateOption as GateOption,
         PermissionRequest as PermissionRequest,
+        PlanDecision as PlanDecision,
     )
     from ._model.outcome import (
         Artifact as Artifact,
@@ -238,6 +239,7 @@ _HOMES = {
     "GateExpired": "_model.review_events",
     "GateOpened": "_model.review_events",
     "GateOption": "_model.gates",
+    "PlanDecision": "_model.gates",
     "GateStore": "_store.gates",
     "GateWithdrawn": "_model.review_events",
     "History": "_store.history",

@@ -74,9 +74,9 @@ def test_settings_have_origins(tmp_path: Path) -> None:
 def test_the_matrix_has_every_provider(cli: Cli) -> None:
     """The matrix shows which provider supports which verb, and whether that is documented."""
     header, *rows = [line.split() for line in cli("providers").out.splitlines()]
-    cancel = next(dict(zip(header, row, strict=True)) for row in rows if row[0] == "cancel_task")
+    cancel = next(dict(zip(header, row, strict=True)) for row in rows if row[0] == "cancel")
 
-    assert ("VERB", *registry.names()) == tuple(header)
+    assert ("COMMAND", *registry.names()) == tuple(header)
     assert ("observed", "observed") == (cancel["codex"], cancel["local"])
 
 

@@ -192,7 +192,7 @@ def test_a_service_without_running_diffs_is_refused(cli: Cli) -> None:
     """`watch --diff` needs a service that shows the diff of a running attempt."""
     done = cli("watch", "--diff", "codex:task_e_1")
 
-    assert (2, True) == (done.code, "has no get_current_diff" in done.err)
+    assert (2, True) == (done.code, "does not support `watch --diff`" in done.err)
 
 
 def test_without_events_a_line_says_so(cli: Cli) -> None:

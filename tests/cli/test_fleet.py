@@ -211,7 +211,7 @@ def test_two_runs_at_once_are_refused(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_fleet_in_an_event_loop_is_refused(tmp_path: Path) -> None:
-    """`Fleet` blocks; in an event loop it says which class does not."""
+    """`Fleet` blocks; in an event loop the error names the class that does not."""
     import asyncio
 
     from coatcheck import Fleet
@@ -366,7 +366,7 @@ def test_a_service_that_cannot_be_used_is_named(cli: Cli, tmp_path: Path) -> Non
 
 
 def test_decisions_about_waves_are_shown(cli: Cli, tmp_path: Path) -> None:
-    """A wave that is rejected or approved is named, and cancelling a fleet that has ended says that nothing changed."""
+    """A wave that is rejected or approved is named, and cancelling a fleet that has ended prints that nothing changed."""
     fleet = FleetFixture(tmp_path, spec_of(2, rollout={"waves": [1, "100%"]}))
     fleet.run()
     rejected = cli("fleet", "reject", "typing")

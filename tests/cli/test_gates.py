@@ -345,7 +345,7 @@ def test_what_a_task_waited_for_before_is_not_decided(tmp_path: Path) -> None:
 
 
 def test_a_task_that_does_not_wait_has_nothing_to_reject(cli: Cli) -> None:
-    """The error says what the task does."""
+    """The error names the state of the task."""
     ref = cli.submit()
 
     assert "does not wait for a decision" in cli("reject", ref).line

@@ -107,7 +107,7 @@ def test_the_history_answers_as_the_service_does(tmp_path: Path, command: str, d
 
 
 def test_a_stored_answer_says_so(tmp_path: Path) -> None:
-    """A line on stderr says when the task was recorded, and which option asks the service."""
+    """A line on stderr reports when the task was recorded, and which option reads from the service."""
     cli, ref = ended(tmp_path)
     first = cli("status", ref)
     cli.clock.advance(7200)
@@ -143,7 +143,7 @@ def test_refresh_asks_the_service(tmp_path: Path) -> None:
     "command", [("message", "{ref}", "And the footer"), ("archive", "{ref}"), ("unarchive", "{ref}")]
 )
 def test_a_command_that_changes_a_task_ends_its_validity(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """After a message, or a change of the archive flag, the service is asked."""
+    """After a message, or a change of the archive flag, the task is read from the service."""
     cli, ref = ended(tmp_path)
     cli("archive", ref) if command[0] == "unarchive" else None
     cli("show", ref)
@@ -397,7 +397,7 @@ BROKEN: dict[str, Callable[[Path], None]] = {"corrupt": corrupt, "newer": newer,
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("command", ["status", "show", "diff"])
 def test_a_store_that_cannot_be_used_fails_no_command(tmp_path: Path, name: str, command: str) -> None:
-    """The service is asked, the result is printed, and one line says why nothing is recorded."""
+    """The task is read from the service, the result is printed, and one line reports why nothing is recorded."""
     cli, ref = ended(tmp_path)
     expected = cli(command, ref).out
     BROKEN[name](store_of(cli))

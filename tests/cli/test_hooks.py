@@ -153,7 +153,7 @@ def test_an_unknown_event_lists_the_known_ones(cli: Cli) -> None:
     """The remedy for a misspelt event lists the events."""
     done = cli("hooks", "add", "https://example.com/", "--events", "task.done")
 
-    assert done.line.startswith("there is no event 'task.done'; events: check.finished, ")
+    assert done.line.startswith("there is no event 'task.done'; events: action.performed, check.finished, ")
 
 
 def test_a_secret_that_is_none(cli: Cli) -> None:

@@ -161,7 +161,7 @@ def read_all(controller: int) -> str:
     while True:
         try:
             piece = os.read(controller, 65_536)
-        except OSError:  # EIO: how Linux says that nobody has it open any more
+        except OSError:  # EIO: how Linux reports that no process has it open any more
             piece = b""
         if not piece:
             return data.decode().replace("\r\n", "\n")

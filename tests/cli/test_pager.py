@@ -125,7 +125,7 @@ def on_a_terminal(*command: str, environ: dict[str, str]) -> str:
         while True:
             try:
                 data = os.read(ours, 65536)
-            except OSError:  # what Linux says at the end
+            except OSError:  # how Linux reports the end
                 break
             if not data:
                 break

@@ -59,7 +59,7 @@ def test_a_new_provider_is_found_by_its_entry_point(tmp_path: Path) -> None:
     (info / "entry_points.txt").write_text("[coatcheck.providers]\nacme = coatcheck_acme:acme\n")
     shown = run(str(BIN / "coatcheck"), "providers", "show", "acme", folder=package)
 
-    assert "delete_task  no: Acme keeps every job" in shown
+    assert "delete   no: Acme keeps every job" in shown
 
 
 def test_the_templates_import_only_what_is_public() -> None:

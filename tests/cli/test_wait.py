@@ -18,13 +18,28 @@ from coatcheck.cloud.scripted_cloud import ScriptedCloud
 class InterruptedCloud(ScriptedCloud):
     """A cloud whose user presses Ctrl-C at the third poll."""
 
-    looks = 0
+    polls = 0
 
     def handle(self, request: Request) -> Response:
         if request.method == "GET" and "/tasks/task_e_" in request.path:
-            self.looks += 1
-            if self.looks == 3:
+            self.polls += 1
+            if self.polls == 3:
                 raise KeyboardInterrupt
+        return super().handle(request)
+
+
+class InterruptedList(ScriptedCloud):
+    """A cloud whose tasks never end by themselves, and whose user presses Ctrl-C at the fifth list."""
+
+    lists = 0
+
+    def __init__(self) -> None:
+        super().__init__(["pending"])
+
+    def handle(self, request: Request) -> Response:
+        self.lists += request.path.endswith("/tasks/list")
+        if self.lists == 5:
+            raise KeyboardInterrupt
         return super().handle(request)
 
 
@@ -100,6 +115,21 @@ def test_ctrl_c_in_json_is_an_object(tmp_path: Path) -> None:
     assert ("interrupted", ref) == (error["code"], error["ref"])
 
 
+def test_an_interrupted_wait_prints_what_has_ended(tmp_path: Path) -> None:
+    """With --json and several tasks the document has those that had ended, and stderr the interruption."""
+    cloud = InterruptedList()
+    cli = Cli(tmp_path, cloud)
+    refs = [cli.submit(), cli.submit(), cli.submit()]
+    cli("cancel", refs[1])
+    done = cli("wait", "--json", *refs)
+
+    assert (130, [refs[1]], True) == (
+        done.code,
+        [each["ref"] for each in done.json["tasks"]],
+        f"interrupted; the 2 tasks are still running; resume with: coatcheck wait {refs[0]} {refs[2]}\n" in done.err,
+    )
+
+
 def test_an_attempt_that_there_will_not_be(cli: Cli) -> None:
     """A choice that cannot be is refused before it costs anything."""
     done = cli("run", "-e", "owner/repo", "--attempts", "2", "--attempt", "3", "x")
@@ -125,7 +155,7 @@ def test_ctrl_c_while_submitting_prints_the_command_that_finds_the_task(tmp_path
     assert "interrupted; find out whether the task was submitted with: coatcheck submit --resume" == done.line
 
 
-def test_passing_trouble_is_waited_through(tmp_path: Path) -> None:
+def test_transient_errors_are_retried(tmp_path: Path) -> None:
     """A 503 in the middle of a wait is retried, and not printed."""
     cloud = ScriptedCloud()
     cli = Cli(tmp_path, cloud)

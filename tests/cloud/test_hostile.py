@@ -197,7 +197,7 @@ AGENTS: dict[str, tuple[str, list[str], list[str]]] = {
         [
             (
                 ".git/index: not readable, so files that git ignores are not in the diff: "
-                "fatal: .git/index: index file smaller than expected"
+                "the repository is damaged or incomplete; git fsck there shows where: fatal: .git/index: index file smaller than expected"
             )
         ],
     ),

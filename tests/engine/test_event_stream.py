@@ -146,6 +146,27 @@ def test_the_stream_does_not_decide_the_state(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+def test_events_before_the_end_are_emitted_where_a_poll_shows_the_end_first(variant: str) -> None:
+    """An event of a state causes a poll, which shows that the task has ended meanwhile: what the stream has comes first."""
+    waits = (1, "task.needs_input", "input_required")
+    service = Service(
+        streamed(sse(waits), sse((2, "task.message", "one")), sse((3, "task.message", "two"), (4, *END[1:]))),
+        states=("working", "done"),
+    )
+
+    assert ["running", "one", "two", "succeeded"] == texts(watch(variant, service))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_stream_that_is_cut_after_the_end_hides_nothing(variant: str) -> None:
+    """The poll has shown the end; the result is emitted where the stream does not come to it."""
+    waits = (1, "task.needs_input", "input_required")
+    service = Service(streamed(sse(waits), CUT), streamed(CUT), states=("working", "done"))
+
+    assert "succeeded" == texts(watch(variant, service))[-1]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_a_wait_resumes_the_stream_by_its_cursor(variant: str) -> None:
     """The cursor of any event leads to the events after it, also in another process."""
     whole = watch(variant, Service(streamed(sse(ONE, TWO, END)), streamed()))

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 
 import pytest
 from tests.engines.engine_fixture import EngineFixture
@@ -50,7 +51,16 @@ def test_stopped_workers_come_back(engine: EngineFixture, number: int) -> None:
     engine.service.seed(number)
     with engine.serving(items=40):
         stopped, other = engine.start(), engine.start()
-        engine.service.arm(lambda: stopped.send_signal(signal.SIGSTOP), within=80)
+        is_stopped = threading.Event()
+
+        def stop() -> None:
+            stopped.send_signal(signal.SIGSTOP)
+            is_stopped.set()
+
+        engine.service.arm(stop, within=80)
+        while not is_stopped.wait(0.1) and other.poll() is None:
+            pass
+        engine.service.arm(lambda: None, within=1)
         with contextlib.suppress(subprocess.TimeoutExpired):
             other.wait(3 * engine.heartbeat)
         stopped.send_signal(signal.SIGCONT)

@@ -14,6 +14,7 @@ from coatcheck._fleet.services import ServiceClient, Sweep
 from coatcheck._model.fleets import CandidateState, FleetOutcome, FleetState, ItemState
 from coatcheck._model.outcome import Notice
 from coatcheck._model.tasks import TaskRef, TaskSpec
+from coatcheck._patches.parse import Patch
 from coatcheck._protocol.intents import intent_of
 from coatcheck._store.fleet_submissions import SubmissionBudget
 from coatcheck._store.gates import GateStore
@@ -176,6 +177,21 @@ def test_what_a_killed_process_left_is_sent_once(tmp_path: Path, leave: Callable
     status = fleet.run()
 
     assert (FleetOutcome.DELIVERED, ({1}, {1}, 3)) == (status.outcome, once(fleet))
+
+
+def test_what_was_ranked_and_not_decided_is_decided(tmp_path: Path) -> None:
+    """A process that was killed between ranking and deciding leaves an item that the next one decides."""
+    fleet = FleetFixture(tmp_path, spec_of(2))
+    candidate, _, _ = claimed(fleet)
+    store, submissions = fleet.control.store, fleet.control.submissions
+    submissions.record_task(candidate.id, TaskRef("codex", "task_e_9"), before=CandidateState.SUBMITTING)
+    patch = Patch.parse(b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
+    submissions.record_end(fleet.fleet.id, store.candidate(candidate.id), CandidateState.ENDED, patch=patch)
+    ranked = {"review": {}, "chosen": candidate.id, "why": "it passes tests"}
+    fleet.control.work.record_review(fleet.fleet.id, candidate.item, ItemState.RANKED, **ranked)
+    status = fleet.run()
+
+    assert (FleetOutcome.DELIVERED, {1}) == (status.outcome, {*fleet.deliveries.keys.values()})
 
 
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])

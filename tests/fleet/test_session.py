@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.fleet.fixtures import ENVIRONMENT, CountedDeliveries, FirstCandidate, spec_of
+from tests.fleet.fixtures import ENVIRONMENT, CountedDeliveries, FirstCandidate, InlineExecutor, spec_of
 
 from coatcheck import AsyncFleet, Fleet, FleetPlan, FleetState, errors
 from coatcheck._fleet.estimate import ServiceLoad, estimate
@@ -250,6 +250,7 @@ def test_both_fleets_do_the_same(rig: Rig) -> None:
     """`AsyncFleet` has the methods of `Fleet`, and the same results."""
 
     async def run() -> tuple[object, ...]:
+        asyncio.get_running_loop().set_default_executor(InlineExecutor())
         async with AsyncFleet.of(rig.fleet("./api").spec.sections, rig.settings()) as fleet:
             plan = await fleet.plan()
             status = await fleet.run()

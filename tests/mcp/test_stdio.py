@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from coatcheck._mcp.stdio import without_half_surrogates
 from coatcheck._runtime.config import state_dir
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck._store.journal import SubmissionJournal
@@ -58,6 +61,22 @@ def test_a_client_that_disappears_loses_nothing(tmp_path: Path) -> None:
     assert (0, 1, []) == (code, len(cloud.seen("create_task")), list(unknown)), errors
     assert ["Add dark mode"] == [each.summary for each in recorded]
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('"\\ud83d\\ude00 \\u00e9 é"', "😀 é é"),
+        ('"a\\ud800"', "a\ufffd"),
+        ('"\\uDC00\\uD800\\uDFFF"', "\ufffd\U000103ff"),
+        ('"\\ud800\\ud83d\\ude00\\n"', "\ufffd😀\n"),
+        ('"\\\\ud800"', "\\ud800"),
+        ('"\\\\\\ud800"', "\\\ufffd"),
+    ],
+)
+def test_half_of_a_surrogate_pair_arrives_as_the_replacement_character(text: str, expected: str) -> None:
+    """Pairs, other escapes, and a backslash before the letters stay as they are."""
+    assert expected == json.loads(without_half_surrogates(text))
 
 
 def call(number: int, name: str, arguments: dict[str, object]) -> bytes:

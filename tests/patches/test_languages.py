@@ -43,7 +43,7 @@ def test_names_tell(path: str, expected: str | None) -> None:
     ],
 )
 def test_content_decides(path: str, content: bytes | str, expected: str) -> None:
-    """Linguist's rules look into a file whose extension several languages share, and then there is no doubt."""
+    """Linguist's rules read a file whose extension several languages share, and then there is no doubt."""
     language = language_of(path, content)
 
     assert language is not None

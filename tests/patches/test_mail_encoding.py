@@ -53,6 +53,19 @@ def test_an_encoded_mail_is_decoded_only_by_repair(tmp_path: Path, encoding: str
     assert f"line {caught.value.line}: " == str(caught.value).partition("the patch")[0]
 
 
+@pytest.mark.parametrize("boundary", ["nextPart1", "b1_x", "=_b.1", "----=_Part"])
+@pytest.mark.parametrize("end", ["--", ""])
+def test_a_boundary_ends_the_diff_of_an_attachment(boundary: str, end: str) -> None:
+    """The line of a boundary that the mail declares belongs to no hunk, and any other line is still an error."""
+    begin = f'MIME-Version: 1.0\nContent-Type: multipart/mixed;\n boundary="{boundary}"\n\n--{boundary}\n\n'.encode()
+    text = HEADER + begin + DIFF + f"--{boundary}{end}\n".encode()
+    (change,) = Patch.parse(text).files
+    with pytest.raises(PatchError, match="more lines than its header counts"):
+        Patch.parse(text.replace(f"--{boundary}{end}\n".encode(), b"--other--\n"))
+
+    assert DIFF == bytes(change)
+
+
 @pytest.mark.parametrize(
     "text",
     [

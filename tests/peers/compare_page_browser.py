@@ -33,7 +33,7 @@ def wait(page: Page, until: str) -> None:
 
 
 def press(page: Page, keys: str, until: str) -> dict[str, object]:
-    """Press keys, wait until the page is as *until* says, and return what is seen."""
+    """Press keys, wait until the expression *until* holds, and return what is seen."""
     for key in keys.split():
         page.keyboard.press(key)
     wait(page, until)

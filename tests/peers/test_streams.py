@@ -141,4 +141,4 @@ def test_the_routes_answer_as_they_are_described(tmp_path: Path) -> None:
         ]
 
     assert ended
-    assert ["✅ 3 passed", "✅ 1 passed"] == [re.findall("✅ . passed", each)[-1] for each in printed], printed
+    assert ["✅ 4 passed", "✅ 1 passed"] == [re.findall("✅ . passed", each)[-1] for each in printed], printed

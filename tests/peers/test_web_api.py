@@ -47,7 +47,7 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         more = ("--generation-deterministic", "--no-color", "--request-timeout", "60")
         command = [str(PEERS / "schemathesis/bin/schemathesis"), "run", *where, *options, *more]
         ran = subprocess.run(
-            command, capture_output=True, text=True, timeout=HANG, check=False, env=bare_environ(tmp_path)
+            command, capture_output=True, text=True, timeout=HANG, check=False, cwd=tmp_path, env=bare_environ(tmp_path)
         )
     pages.site.close()
 

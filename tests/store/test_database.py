@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,6 +148,22 @@ def test_a_database_of_a_newer_version_is_one_clear_error(connect: Callable[[], 
         (error.remedy or "").partition(": ")[2],
         f"schema {NEWER}" in str(error),
     )
+
+
+def test_a_new_store_waits_for_the_disk_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the last step of a migration is durable: with it, those before it are on the disk."""
+    begun: list[bool] = []
+    begin = SqliteDatabase.begin
+
+    def recorded(database: SqliteDatabase, connection: Any, *, is_durable: bool) -> None:
+        begun.append(is_durable)
+        begin(database, connection, is_durable=is_durable)
+
+    monkeypatch.setattr(SqliteDatabase, "begin", recorded)
+    with closing(open_database(str(tmp_path))) as database, database.reading():
+        pass
+
+    assert [*[False] * (len(migrations.MIGRATIONS) - 1), True] == begun
 
 
 def test_a_migration_that_fails_changes_nothing(
@@ -331,7 +348,7 @@ def test_a_url_is_shown_without_its_password(url: str, expected: str) -> None:
     ["postgresql://u:hunter2@[::1/d", "postgresql://u:p@hunter2@127.0.0.1/d", "postgresql://u@[::1/d?password=hunter2"],
 )
 def test_a_message_that_quotes_the_password_is_replaced(url: str) -> None:
-    """The library quotes an URL that is not valid; the error says what to write instead."""
+    """The library quotes an URL that is not valid; the error has what to write instead."""
     pytest.importorskip("psycopg")
     database = open_database(url)
     error = database.translate(_psycopg_error(f"failed to resolve: {url} hunter2@127.0.0.1"))

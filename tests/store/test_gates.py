@@ -89,7 +89,7 @@ def test_the_same_decision_again_is_the_first_one(gates: GateStore, database: Da
 
 
 def test_another_decision_names_the_first(gates: GateStore) -> None:
-    """The error says who decided what, how and why."""
+    """The error reports who decided what, how and why."""
     gate = gates.open(PLAN)
     gates.decide(gate.id, "reject", **PERSON, why="too much")
     with pytest.raises(errors.ConflictError, match=r"was rejected by ann at .* \(cli\): too much"):

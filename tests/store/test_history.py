@@ -19,6 +19,7 @@ from coatcheck import (
     Outcome,
     Patch,
     PatchState,
+    PermissionRequest,
     PullRequest,
     Task,
     TaskRef,
@@ -105,6 +106,21 @@ def test_an_item_of_a_list_does_not_replace_a_result(history: History) -> None:
 
     assert entry is not None
     assert ("new", "p", outcome(), True) == (entry.task.title, entry.task.prompt, entry.task.outcome, entry.is_current)
+
+
+def test_a_permission_that_was_decided_is_not_kept(history: History) -> None:
+    """It is true of a state alone, and ends with it."""
+    history.record(task(1, TaskState.INPUT_REQUIRED, permission_requests=(PermissionRequest(id="p1", title="make"),)))
+    waiting = history.get(ref())
+    history.record(task())
+    running = history.get(ref())
+
+    assert waiting is not None
+    assert running is not None
+    assert (["make"], ()) == (
+        [each.title for each in waiting.task.permission_requests],
+        running.task.permission_requests,
+    )
 
 
 def test_a_task_that_runs_again_is_not_current(history: History) -> None:

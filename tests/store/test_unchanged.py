@@ -67,7 +67,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 def test_a_list_that_is_repeated_opens_no_store(command: Command) -> None:
-    """The second command found nothing new, the third does not look; other lists are known beside it."""
+    """The second command found nothing new, the third does not open the store; other lists are known beside it."""
     opened = [command.record(ONE, TWO), command.record(TWO), command.record(TWO), command.record(ONE, TWO)]
 
     assert [2, 3, 3, 3] == opened

@@ -143,6 +143,19 @@ def test_candidates_of_a_review(pages: Pages) -> None:
     assert (404, True) == (missing.status, "coatcheck review --list" in missing.words)
 
 
+def test_programs_compare_attempts(pages: Pages) -> None:
+    """The API has the comparison of attempts, and the difference between two as a diff that git reads."""
+    ref = pages.submit(attempts="3")
+    pages.browser.post(f"/tasks/{ref}/refresh", pages.browser.get(f"/tasks/{ref}").fields(f"/tasks/{ref}/refresh"))
+    compared = pages.api("GET", f"/tasks/{ref}/comparison").json
+    diff = pages.api("GET", f"/tasks/{ref}/difference?left=1&right=2")
+    wrong = [pages.api("GET", f"/tasks/{ref}/difference{query}").status for query in ("?left=1", "?left=1&right=9")]
+
+    assert [(1, 2), (2, 2), (3, 1)] == [(each["number"], each["files"]) for each in compared["changes"]]
+    assert ("text/x-diff", True) == (diff.headers["content-type"], b"-thirty\n+THIRTY\n" in diff.body)
+    assert [422, 400] == wrong
+
+
 def test_checks_need_a_command(pages: Pages) -> None:
     """A form without a command, and one with a command that needs a shell, start nothing and say what is wrong."""
     ref = pages.submit(attempts="3")

@@ -42,6 +42,14 @@ def test_nothing_is_served_without_a_session(pages: Pages, path: str) -> None:
     assert [401] * 4 == [each.status for each in (browser, program, wrong, forged)]
 
 
+@pytest.mark.parametrize("path", ["/static/x/y", "/static/", "/open/x", "/openx", "/health/x", "/tasks/codex:1"])
+def test_a_refusal_has_nothing_of_the_user(pages: Pages, path: str) -> None:
+    """Without a session an error names no folder, no task and no number of gates."""
+    answer = send(pages.app.asgi, "GET", path)
+
+    assert (True, False) == (answer.status in (401, 404), "open-gates" in answer.text or "Patches" in answer.text)
+
+
 CROSS = {"sec-fetch-site": "cross-site"}
 SAME_SITE = {"sec-fetch-site": "same-site"}
 LINK = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}

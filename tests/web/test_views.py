@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from tests.checkouts import RepositoryCopies, git, make_checkout
 from tests.web.web_support import Answer, Pages
 
+from coatcheck._app.gate_decisions import Outcome
 from coatcheck._app.held_work import HeldTask, hold_submission
 from coatcheck._model.gates import Gate
-from coatcheck._model.tasks import TaskSpec
+from coatcheck._model.states import TaskState
+from coatcheck._model.tasks import Task, TaskRef, TaskSpec
+from coatcheck._web.views.gates import SENTENCES
 from coatcheck.cloud.faults import Refuse
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import DIFF, AttemptScript, ScriptedCloud
@@ -286,3 +290,41 @@ def test_a_template_makes_the_prompt(pages: Pages) -> None:
 def missing_again(answer: Answer, fields: dict[str, str]) -> dict[str, str]:
     """Return the fields of the form that an error shows again."""
     return {**fields, **answer.fields("/submit")}
+
+
+def test_a_long_list_has_pages(pages: Pages) -> None:
+    """Each task is on one page, a page leads to the next and back to the first, and filters stay."""
+    tasks = [
+        Task(ref=TaskRef("codex", f"task_{number}"), state=TaskState.RUNNING, title=f"Dark {number}")
+        for number in range(120)
+    ]
+    pages.site.history.record_all(tasks)
+    seen, target, count = [], "/?q=dark", 0
+    while target:
+        page = pages.browser.get(target)
+        seen += re.findall(r'data-key="([^"]*)"', page.text)
+        target = "".join(re.findall(r'rel="next" href="([^"]*)"', page.text)).replace("&amp;", "&")
+        count += 1
+
+    assert (3, 120, 120) == (count, len(seen), len(set(seen)))
+    assert '<a href="/?q=dark">Newest tasks</a>' in page.text
+
+
+@pytest.mark.parametrize("level", ["off", "metadata"])
+def test_what_is_not_recorded_is_read_from_the_service(tmp_path: Path, level: str) -> None:
+    """With the setting history off or metadata, the page of a task shows its messages all the same, and stores none."""
+    script = AttemptScript(timeline=["completed"], result=CloudResult(diff=DIFF, messages=("Dark mode is there",)))
+    pages = Pages(tmp_path, ScriptedCloud(attempts=[script]), COATCHECK_HISTORY=level)
+    ref = pages.submit()
+    shown = pages.browser.get(f"/tasks/{ref}").words
+    stored = pages.site.history.get(TaskRef.parse(ref))
+
+    assert "Dark mode is there" in shown
+    assert stored is None or stored.task.outcome is None or not stored.task.outcome.messages
+
+
+def test_each_outcome_of_a_decision_has_a_sentence() -> None:
+    """The page has words for whatever a decision did; a submission and an application have their own."""
+    without = set(get_args(Outcome)) - set(SENTENCES)
+
+    assert {"submitted", "applied"} == without

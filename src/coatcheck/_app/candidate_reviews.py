@@ -78,14 +78,15 @@ def find_repository(folder: str) -> Path:
 
     if not os.path.isdir(folder):
         raise errors.ConfigurationError(
-            f"there is no folder {folder}", remedy="name a checkout or a bare repository with --repository DIR"
+            f"there is no folder {folder}",
+            remedy="name a checkout or a bare repository, as in: coatcheck review --repository DIR",
         )
     if root := find_root(os.path.abspath(folder)):
         return Path(root)
     try:
         found = git("rev-parse", "--absolute-git-dir", folder=folder)
     except GitError:
-        remedy = "run it in a checkout, or name one with --repository DIR"
+        remedy = "run it in a checkout, or name one, as in: coatcheck review --repository DIR"
         raise errors.ConfigurationError(f"{folder} is not in a git repository", remedy=remedy) from None
     return Path(os.fsdecode(found.removesuffix(b"\n")))
 
@@ -95,7 +96,7 @@ def require_work_tree(repository: Path) -> None:
     if not (repository / ".git").exists():
         raise errors.ConfigurationError(
             f"{repository} is a bare repository, in which nothing can be applied",
-            remedy="name a checkout of it with --repository DIR",
+            remedy="name a checkout of it, as in: coatcheck review --repository DIR",
         )
 
 

@@ -34,7 +34,7 @@ START_SECONDS, STOP_SECONDS, PAUSE = 60.0, 10.0, 0.05
 MAX_SOCKET_PATH = 103
 # Processes that go on: without a reference Python warns that they do.
 _STARTED: list[subprocess.Popen[bytes]] = []
-INSTALL = "install it with: npm install --global @openai/codex; or name it with --program PATH"
+INSTALL = "install it with: npm install --global @openai/codex; or name it with: coatcheck codex-host up --program PATH"
 
 
 class Listener:

@@ -90,10 +90,17 @@ class Decided(NamedTuple):
     report: ApplyReport | None = None
 
 
+def command_line(*words: str) -> str:
+    """Return a command of ours that a person can paste."""
+    import shlex
+
+    return shlex.join(["coatcheck", *words])
+
+
 class GateDecider:
     """Decides gates as the user of this process. Methods block.
 
-    *on_submitted* is called with a task that an approval has submitted, *on_unsent* with a gate that is approved and
+    *hint* makes a command line of words, for remedies. *on_submitted* is called with a task that an approval has submitted, *on_unsent* with a gate that is approved and
     whose task was not submitted, before the error is raised.
     """
 
@@ -108,10 +115,11 @@ class GateDecider:
         now: Callable[[], float],
         on_submitted: Callable[[Task], None] = lambda _: None,
         on_unsent: Callable[[Gate], None] = lambda _: None,
+        hint: Callable[..., str] = command_line,
     ) -> None:
         self._gates, self._open_client, self._apply_held = gates, open_client, apply_held
         self._config, self._via, self._now = config, via, now
-        self._on_submitted, self._on_unsent = on_submitted, on_unsent
+        self._on_submitted, self._on_unsent, self._hint = on_submitted, on_unsent, hint
 
     def approve(
         self, gate: Gate, *, why: str | None = None, option: str | None = None, digest: str | None = None
@@ -273,7 +281,7 @@ class GateDecider:
         raise errors.SubmissionUncertainError(
             f"the submission of {gate.address} was begun, and its task is not known; it was not sent again",
             spec=None,
-            remedy=f"search for it with: coatcheck submit --resume --provider {begun.intent.provider}",
+            remedy=f"search for it with: {self._hint('submit', '--resume', '--provider', begun.intent.provider)}",
         )
 
     def apply(self, gate: Gate) -> Decided:
@@ -290,7 +298,7 @@ class GateDecider:
                 raise errors.ConflictError(
                     f"the patch of {held.task} has changed since {gate.address} was opened",
                     status=409,
-                    remedy=f"open another gate with: coatcheck apply {held.task} --gate",
+                    remedy=f"open another gate with: {self._hint('apply', held.task, '--gate')}",
                 )
 
         report = self._apply_held(held, _options_of(held), check)

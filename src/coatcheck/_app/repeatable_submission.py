@@ -49,6 +49,8 @@ class Submitted(NamedTuple):
     is_other_content: bool = False
 
 
+# How long a submission of another process is waited for, and how often the store is read meanwhile (seconds).
+OTHER_SECONDS, OTHER_PAUSE = 30.0, 0.25
 # The locks of the submissions that this process sends, by what must not be sent twice.
 _locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
 
@@ -70,17 +72,25 @@ def submit_once(session: TaskSession, request: RepeatableRequest, *, via: Via) -
 
 
 def _submit(session: TaskSession, client: Client, spec: TaskSpec, key: SubmissionKey) -> Submitted:
+    """Submit *spec* unless it was submitted before; one that another process is submitting is waited for."""
+    from .._store.processes import is_submitting
     from .._store.submission_keys import RepeatedSubmissionError, find_earlier
 
-    earlier = find_earlier(session.database, key, now=session.clock.time())
-    if earlier is None:
-        try:
-            task = client.create_task(spec)
-        except RepeatedSubmissionError as error:  # another process was faster
-            earlier = error.earlier
-        else:
-            return Submitted(task.ref, task)
-    return Submitted(_ref_of(session, client, earlier), is_other_content=not earlier.is_same_content)
+    clock = session.clock
+    deadline = clock.monotonic() + OTHER_SECONDS
+    while True:
+        earlier = find_earlier(session.database, key, now=clock.time())
+        if earlier is None:
+            try:
+                task = client.create_task(spec)
+            except RepeatedSubmissionError as error:  # another process was faster
+                earlier = error.earlier
+            else:
+                return Submitted(task.ref, task)
+        is_other = earlier.ref is None and is_submitting(earlier.intent, now=clock.time())
+        if not is_other or clock.monotonic() >= deadline:
+            return Submitted(_ref_of(client, earlier, is_other=is_other), is_other_content=not earlier.is_same_content)
+        clock.sleep(OTHER_PAUSE)
 
 
 @contextmanager
@@ -98,13 +108,11 @@ def _digest(session: TaskSession, provider: str, spec: TaskSpec) -> str:
     return digest_of(provider, account, spec.repository, spec.environment, spec.branch, spec.mode, spec.prompt.strip())
 
 
-def _ref_of(session: TaskSession, client: Client, earlier: EarlierSubmission) -> TaskRef:
+def _ref_of(client: Client, earlier: EarlierSubmission, *, is_other: bool) -> TaskRef:
     """Return the task of an earlier submission, which is searched for where its answer was lost."""
-    from .._store.processes import is_submitting
-
     if earlier.ref is not None:
         return earlier.ref
-    if is_submitting(earlier.intent, now=session.clock.time()):
+    if is_other:
         raise errors.ConflictError(
             "another process is submitting the same", status=409, remedy="call it again in a minute"
         )
@@ -116,5 +124,5 @@ def _ref_of(session: TaskSession, client: Client, earlier: EarlierSubmission) ->
         "the answer to the same submission was lost before, and its task is not found; it was not sent again",
         spec=None,
         candidates=[ref for each in found for ref in each.candidates],
-        remedy=f"search with: coatcheck list --provider {earlier.intent.provider}; a new key submits it again",
+        remedy=f"read the list of tasks of {earlier.intent.provider}; a new key submits it again",
     )

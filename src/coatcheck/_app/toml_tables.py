@@ -7,7 +7,6 @@ expected is refused.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,8 @@ def set_table(text: str, names: Sequence[str], values: Mapping[str, str | list[s
 
     Raises `ValueError` for text that is no TOML, or whose form cannot be changed.
     """
+    import tomllib  # 10 ms, and help texts do not need it
+
     expected = tomllib.loads(text)
     table: Any = expected
     for name in names:
@@ -48,11 +49,8 @@ def _changed(text: str, names: Sequence[str], values: Mapping[str, str | list[st
 
 def _table_of(line: str) -> list[str] | None:
     """Return the path of the table that begins at *line*, None where none does."""
-    if not line.lstrip().startswith("["):
-        return None
-    try:
-        document: Any = tomllib.loads(line)
-    except tomllib.TOMLDecodeError:
+    document: Any = _loaded(line) if line.lstrip().startswith("[") else None
+    if document is None:
         return None
     path: list[str] = []
     while isinstance(document, dict) and len(document) == 1:
@@ -83,6 +81,8 @@ def _end_of_value(lines: Sequence[str], position: int) -> int:
 
 
 def _loaded(text: str) -> dict[str, Any] | None:
+    import tomllib  # as above
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:

@@ -86,6 +86,7 @@ def _decider(run: CommandContext, gates: Gates, subject: dict[str, Any]) -> Gate
         now=lambda: run.now,
         on_submitted=lambda task: print_ref(run, task),
         on_unsent=note_unsent,
+        hint=run.hint,
     )
 
 
@@ -146,6 +147,8 @@ def plan_gate(run: CommandContext, gates: Gates, ref: TaskRef) -> Gate | None:
         return approved[-1]
     try:
         with run.client(ref.provider) as client:
+            if Verb.APPROVE_PLAN not in client.capabilities.verbs:
+                return None
             gate = gates.observe(client.get_task(ref))
     except errors.StoreError as error:
         run.note(f"The approval could not be recorded: {error}")
@@ -166,19 +169,20 @@ def approve_plan_without_gate(
     if option or digest:
         raise errors.ConfigurationError(f"{ref} has no open gate", remedy="leave out --option and --digest")
     with run.client(ref.provider) as client:
-        _require_plans(client, ref)
+        _require_decisions(client, ref)
         client.approve_plan(ref)
     gate = _record_approval(run, gates, ref, why)
     stored = None if gate is None else gates.store.get(gate.id)
     return _print_decision(run, stored, "approve", _plan_sentence(run, str(ref)), ref=ref)
 
 
-def _require_plans(client: Client, ref: TaskRef) -> None:
-    """Raise `UnsupportedError` where the provider of *ref*, which has no gate, has no plans either."""
-    if Verb.APPROVE_PLAN not in client.capabilities.verbs:
+def _require_decisions(client: Client, ref: TaskRef) -> None:
+    """Raise `UnsupportedError` where the provider of *ref*, which has no gate, has nothing that is approved either."""
+    can = client.capabilities
+    if Verb.APPROVE_PLAN not in can.verbs and Verb.DECIDE_PERMISSION not in can.verbs:
         raise errors.UnsupportedError(
             f"there is no open gate of {ref}, and {ref.provider} has no plans to approve: "
-            f"{client.capabilities.reason(Verb.APPROVE_PLAN)}",
+            f"{can.reason(Verb.APPROVE_PLAN)}",
             remedy="coatcheck gates lists the gates that are open",
         )
 

@@ -246,7 +246,9 @@ class LoginLocation(msgspec.Struct, frozen=True, kw_only=True):
             raise unanswered(current)
         at = self._endpoints(current)
         if not (yield from service.is_answering(self.oauth, at)):
-            raise service.passing(errors.TransportError(f"{service.shown(at.token)} still does not answer"))
+            raise service.passing(
+                errors.TransportError(f"{service.shown(at.token)} does not answer, or not in a readable form")
+            )
 
     def _endpoints(self, current: Tokens) -> service.Endpoints:
         return service.Endpoints.of(self.oauth, current, environ=self.environ, issuer=self.issuer)

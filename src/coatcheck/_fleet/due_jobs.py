@@ -3,7 +3,7 @@
 Invariants:
 
 - everything that is due is found here, whatever was lost: what was under way before a crash, open items whose
-  candidates have ended, approved items;
+  candidates have ended, items that were ranked and not decided, approved items;
 - a fleet stops submitting before the next submission that would exceed its budget, its deadline or its rate of failures.
 """
 
@@ -20,6 +20,7 @@ from .._model.fleets import (
     SETTLED_ITEMS,
     SWEPT_CANDIDATES,
     CandidateState,
+    FleetItem,
     FleetState,
     FleetStatus,
     ItemState,
@@ -147,8 +148,17 @@ class DueJobs:
         self._redriven_at = now
         for candidate in context.store.candidates(context.fleet.id, states=[CandidateState.SUBMITTING]):
             yield Job("submit", candidate.id)
+        yield from (Job("review", item.id) for item in self._undecided())
         for item_id in context.work.reviewable(context.fleet.id, limit=1000):
             yield Job("review", item_id)
+
+    def _undecided(self) -> Iterator[FleetItem]:
+        """Yield items that were ranked by a process that has ended before it decided."""
+        context, now = self._context, self._context.clock.time()
+        if self.status.items.get(ItemState.RANKED):
+            for item in context.store.items(context.fleet.id, states=[ItemState.RANKED], limit=1000):
+                if item.changed_at is None or abs(now - item.changed_at.timestamp()) >= context.options.redrive:
+                    yield item
 
     # --- the fleet as a whole -----------------------------------------------------------------------------------------
 

@@ -65,6 +65,9 @@ class Reviewer:
         """Review the item of a job; whether its state has changed."""
         context = self._context
         item = context.store.item(int(job.id))
+        if item.state is ItemState.RANKED:  # the process that ranked it has ended before it decided
+            context.store.change_item(item.id, item.state, ItemState.OPEN, why=item.why, is_durable=False)
+            item = context.store.item(item.id)
         candidates = context.store.candidates(context.fleet.id, item=item.id)
         if item.state is not ItemState.OPEN or not candidates or not context.work.is_settled(item.id):
             return False

@@ -25,6 +25,7 @@ TOOLSETS: tuple[Toolset, ...] = ("tasks", "apply", "cancel", "messages", "approv
 DEFAULT_TOOLSETS: frozenset[Toolset] = frozenset({"tasks"})
 # The seconds of delay that one poll is worth, as for commands: somebody waits for the answer.
 POLL_COST = 0.1
+ALLOW_FOLDER = "a person can allow it: coatcheck mcp --folder PATH"
 # The shortest and the longest pause between two polls of a task (seconds).
 SHORTEST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
 
@@ -232,7 +233,7 @@ def apply_patch(call: Call, given: arguments.ApplyPatch) -> answers.AppliedOut:
     from .._app.bounded_wait import current_task
     from .._app.outcomes import choose_patch
 
-    root = allowed_checkout(given.directory, call.options.folders)
+    root = allowed_checkout(given.directory, call.options.folders, remedy=ALLOW_FOLDER)
     task = current_task(call.session, call.session.ref(given.ref))
     chosen = choose_patch(task, task.attempts, given.attempt)
     report = apply_to(root, chosen, ApplyOptions(check=given.check_only), task=task)

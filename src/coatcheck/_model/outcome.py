@@ -163,8 +163,8 @@ class Notice(Value, frozen=True, kw_only=True):
 
     `kind` is "stalled" (no sign of the agent), "revived" (it continued after its end), "nothing_made" (it ended
     without an outcome), "no_result" (its outcome cannot be read), "approval_ignored" (an approval changed nothing),
-    "partial" (some of its requests did not succeed), "waits_on_page" (only its page takes an answer) or "usage" (what
-    it used); `text` is for people. `cost` is what the task has cost in US dollars, where the service reports that.
+    "partial" (some of its requests did not succeed), "waits_on_page" (only its page takes an answer), "usage" (what
+    it used) or "agent" (what its agent was not able to do); `text` is for people. `cost` is what the task has cost in US dollars, where the service reports that.
     """
 
     kind: str
@@ -172,7 +172,7 @@ class Notice(Value, frozen=True, kw_only=True):
     cost: float | None = None
 
     _json: ClassVar[JsonFields] = {
-        "kind": '"stalled", "revived", "nothing_made", "no_result", "approval_ignored", "partial", "waits_on_page" or "usage"',
+        "kind": '"stalled", "revived", "nothing_made", "no_result", "approval_ignored", "partial", "waits_on_page", "usage" or "agent"',
         "text": "the same for people",
         "cost": "what the task has cost, in US dollars, where the service reports that",
     }

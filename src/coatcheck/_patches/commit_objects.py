@@ -15,19 +15,26 @@ _DEFAULT_IDENTITY = {"NAME": "coatcheck", "EMAIL": "coatcheck@localhost"}
 # The variables of git-commit-tree(1); EMAIL is no variable of git's own and is passed on anyway.
 _IDENTITY = frozenset(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE"))
 
+# Parts of git's messages about an author or a committer that it cannot use (ident.c).
+_UNKNOWN = ("identity", "auto-detect", "ident name", "name consists only", "invalid date")
+
 
 def place_commit(place: Checkout, tree: str, parent: str, message: str) -> str:
     """Write the commit, with the author and the committer that ``git commit`` would use.
 
     Raises `GitError` where they cannot be used; where git has no identity, the committer is `_DEFAULT_IDENTITY`.
     """
-    environment = {name: value for name, value in os.environ.items() if name in _IDENTITY}
-    for who in ("AUTHOR", "COMMITTER"):
-        environment |= _completed(place, who, environment)
+    arguments = ("commit-tree", tree, "-p", parent, "-F", "-")
     text = message.encode("utf-8", "surrogateescape")
-    commit_id = git(
-        "commit-tree", tree, "-p", parent, "-F", "-", folder=place.root, stdin=text, environment=environment
-    )
+    environment = {name: value for name, value in os.environ.items() if name in _IDENTITY}
+    try:
+        commit_id = git(*arguments, folder=place.root, stdin=text, environment=environment)
+    except GitError as error:
+        if not any(reason in error.stderr for reason in _UNKNOWN):
+            raise
+        for who in ("AUTHOR", "COMMITTER"):
+            environment |= _completed(place, who, environment)
+        commit_id = git(*arguments, folder=place.root, stdin=text, environment=environment)
     return commit_id.decode().strip()
 
 

@@ -74,12 +74,22 @@ def check_end(data: bytes, end: int) -> None:
     if _ELISION.match(data, end):
         raise error_at(data, end, INTERRUPTED)
     match = _CONTINUED.match(data, end)
-    if match is None or _SEPARATOR.match(match["line"]):
+    if match is None or _SEPARATOR.match(match["line"]) or _is_boundary(data, match["line"], match.start()):
         return
     context = match["context"]
     if context and not context.strip(b"\n") and _LIST_ITEM.match(match["line"]):
         return  # a list in the text below the diff
     raise error_at(data, match.start("line"), "the hunk has more lines than its header counts")
+
+
+def _is_boundary(data: bytes, line: bytes, end: int) -> bool:
+    """Whether *line* separates the parts of a mail: a header before *end* declares the boundary (RFC 2046, 5.1.1)."""
+    name = line.rstrip(b" \t\r").removeprefix(b"--")
+    if not line.startswith(b"--") or not name.strip(b"-"):
+        return False
+    either = b"|".join(map(re.escape, (name, name.removesuffix(b"--"))))
+    header = rb"^(?:content-type:|[ \t])[^\n]*\bboundary=\"?(?:%s)[\"\s;]" % either
+    return re.compile(header, re.IGNORECASE | re.MULTILINE).search(data, 0, end) is not None
 
 
 def check_between(data: bytes, start: int, end: int) -> None:

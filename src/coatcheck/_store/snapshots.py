@@ -30,8 +30,8 @@ METADATA = frozenset(
 # What stays true of a task with another result; and what some services report only in lists, true of the same result.
 OF_TASK = ("prompt", "attempts", "created_at", "started_at")
 OF_LISTS = ("updated_at", "follow_ups")
-# Words about the state: they end with it.
-OF_STATE = ("error", "progress", "raw_state")
+# What is true of the state alone: it ends with it.
+OF_STATE = ("error", "progress", "raw_state", "permission_requests")
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -96,7 +96,7 @@ class WebApp:
 
     def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
-        if request.url.path.startswith(API) or "text/html" not in request.headers.get("accept", ""):
+        if not _is_for_people(request):
             return to_starlette(problem(error.status_code, error.detail, headers=error.headers))
         text = "no page has this address" if error.status_code == 404 else f"the page cannot be used so: {error.detail}"
         answer = error_page(self._bare(request), PageNotFoundError(text, remedy="begin at the list of tasks"))
@@ -106,9 +106,15 @@ class WebApp:
 
     def _bug(self, request: Request, error: Exception) -> Response:
         """Answer for an error of ours; Starlette raises it again, and the server logs it."""
-        if request.url.path.startswith(API):
+        if not _is_for_people(request):
             return to_starlette(problem(500, "Internal Server Error"))
         return error_page(self._bare(request), error)
 
     def _bare(self, request: Request) -> PageRequest:
         return PageRequest(self.site, request.scope.get(SESSION), request.url.path)
+
+
+def _is_for_people(request: Request) -> bool:
+    """Whether an error is a page: for a browser with a session. Pages have data of the user, so others get none."""
+    is_page = not request.url.path.startswith(API) and "text/html" in request.headers.get("accept", "")
+    return is_page and request.scope.get(SESSION) is not None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 # So many tasks, with their diffs, are kept.
-KEPT = 12
+KEPT = 4
 
 
 class Shown(NamedTuple):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .site import Site
 
 # So many diffs, parsed and compared, are kept.
-KEPT = 24
+KEPT = 8
 
 
 class Comparisons:
@@ -79,6 +79,9 @@ def select(request: PageRequest, candidates: CandidateSet) -> Selection:
     against = candidates.at(number) if number and number != shown.number else None
     view = query.get("view") if query.get("view") in VIEWS else UNIFIED
     parameters = {"candidate": str(shown.number), "view": view}
+    hides_space = query.get("space") == "hidden"
+    if hides_space:
+        parameters["space"] = "hidden"
     if against:
         parameters["against"] = str(against.number)
     files, reader, problem = _diff(request.site, candidates, shown, against)
@@ -91,7 +94,11 @@ def select(request: PageRequest, candidates: CandidateSet) -> Selection:
     else:
         hidden = 0
     file_view = FileView(
-        DiffLinks(candidates.path, parameters), view, reader, has_all_context=query.get("context") == "all"
+        DiffLinks(candidates.path, parameters),
+        view,
+        reader,
+        has_all_context=query.get("context") == "all",
+        hides_space=hides_space,
     )
     return Selection(candidates, shown, against, view, files, file_view, problem, is_differing, hidden)
 
@@ -142,3 +149,16 @@ def table_of(site: Site, candidates: CandidateSet) -> CandidateFiles:
     """Return the files of all candidates."""
     patches = [each.candidate.patch for each in candidates.shown]
     return comparisons(site).diffs.get(("files", candidates.key), lambda: candidate_files(patches))
+
+
+def difference(request: PageRequest, left: int, right: int) -> bytes:
+    """Return the diff from the result of one attempt of the task that the path names to that of another."""
+    candidates = comparisons(request.site).sets.of_task(request.ref)
+    shown = [candidates.at(number) for number in (left, right)]
+    for each in shown:
+        if each.candidate.patch is None:
+            raise PageNotFoundError(
+                f"{each.label} has no diff: {each.candidate.error}", remedy="choose another attempt"
+            )
+    files, _ = _make_diff(candidates, shown[1], shown[0])
+    return b"".join(dict.fromkeys(file.text for file in files))

@@ -118,10 +118,14 @@ class RequireSession:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         session = self._session(scope)
-        if session is None and not self._is_program(scope) and not scope["path"].startswith(self._public):
+        if session is None and not self._is_program(scope) and not self._is_public(scope["path"]):
             await send_response(await asyncio.to_thread(self._refuse, scope), send)
             return
         await self._app({**scope, SESSION: session}, receive, send)
+
+    def _is_public(self, path: str) -> bool:
+        """Whether *path* is one of the public ones, or below one that ends with a slash."""
+        return any(path == each or (each.endswith("/") and path.startswith(each)) for each in self._public)
 
     def _session(self, scope: Scope) -> Session | None:
         value = cookie(scope, cookie_name(scope))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from coatcheck import errors
 from coatcheck._cli.commands.serve import read_agent
 from coatcheck.cloud.agent_presets import PRESETS, find_agent
+from coatcheck.cloud.launcher import require_acp
 
 
 @pytest.fixture
@@ -107,3 +109,12 @@ def test_an_acp_agent_needs_a_command(programs: Path, agent: str) -> None:
         read_agent(agent, folder=str(programs), path=str(programs))
 
     assert "--agent" in str(caught.value.remedy)
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it, before a server starts."""
+    monkeypatch.setitem(sys.modules, "acp.connection", None)
+    with pytest.raises(errors.ConfigurationError, match="agent-client-protocol") as caught:
+        require_acp()
+
+    assert "pip install 'coatcheck[acp]'" in str(caught.value.remedy)

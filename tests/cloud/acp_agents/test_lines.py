@@ -47,7 +47,12 @@ def test_a_line_that_is_no_message_is_text(line: bytes) -> None:
     """Text, broken and deep JSON, and objects that are no JSON-RPC message; the message after it is read."""
     messages, texts = read(line + b'\n\n{"method": "m"}\n')
 
-    assert ([{"method": "m"}], [line.decode("utf-8", "replace")]) == (messages, texts)
+    assert ([{"method": "m"}], [line.decode("utf-8", "replace")[:10_000]]) == (messages, texts)
+
+
+def test_text_has_no_control_sequences() -> None:
+    """Agents colour what they write for terminals."""
+    assert ([], ["a warning"]) == read(b"\x1b[33ma warning\x1b[0m\r\n")
 
 
 def test_half_a_surrogate_pair_is_replaced() -> None:

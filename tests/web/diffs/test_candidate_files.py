@@ -26,7 +26,7 @@ def test_the_same_change_has_the_same_version() -> None:
     assert (["alone", "two"], ["same"]) == ([row.path for row in table.differing], [row.path for row in table.same])
 
 
-def test_a_file_says_who_else_changes_it() -> None:
+def test_a_file_names_who_else_changes_it() -> None:
     """The note of a file is about the candidate that is shown; with one candidate there is none."""
     rows = {row.path: row for row in candidate_files(PATCHES).rows}
 

@@ -100,6 +100,17 @@ def test_gaps_are_expanded_in_steps() -> None:
     assert 3 == sum("data-lines" in attributes for _, attributes in first.elements) + 0
 
 
+def test_colours_begin_with_the_file() -> None:
+    """A line inside a string that begins above the hunk is coloured as one, where the base is known."""
+    old = b'"""\n' + b"import words\n" * 20 + b'"""\n'
+    text = diff(old, old.replace(b"words\n", b"words, return\n", 11), path="f.py")
+    with_base, without = (
+        body_html(files_of(Patch(text).files)[0], view("unified", files)) for files in ({"f.py": old}, {})
+    )
+
+    assert (0, True) == (with_base.count('<span class="k">import'), '<span class="k">import' in without)
+
+
 def test_a_file_of_another_version_is_not_shown() -> None:
     """Where a hunk is not in the base, no line of the base is shown, and the number of lines is."""
     old = b"".join(b"%d\n" % number for number in range(40))
@@ -112,6 +123,21 @@ def test_a_file_of_another_version_is_not_shown() -> None:
         "27 unchanged lines" * ("27 unchanged lines" in html),
         "data-lines" in html,
     )
+
+
+@pytest.mark.parametrize(("name", "changed"), [("unified", 2), ("split", 1)])
+def test_changes_of_white_space_are_hidden(name: str, changed: int) -> None:
+    """Lines that differ in white space alone are shown once, with both numbers and a note; other changes stay."""
+    text = diff(b"if a:\n  b()\n  c()\n", b"if a:\n    b( )\n    d()\n")
+    [file] = files_of(Patch(text).files)
+    html = body_html(file, view(name)._replace(hides_space=True))
+    rows = Reader(html).lines
+
+    assert (1, True) == (
+        html.count("white space differs") // (2 if name == "split" else 1),
+        ("2", "2") == rows[1].numbers,
+    )
+    assert changed == sum(row.css in {"a", "r"} or "a" in row.classes for row in rows)
 
 
 def test_ids_are_the_same_in_every_view() -> None:

@@ -83,7 +83,7 @@ def test_differences_of_one_path(name: str) -> None:
 
 
 def test_far_changes_are_far_apart() -> None:
-    """Lines that neither side changes and nobody knows are between hunks, whose numbers are those of both results."""
+    """Lines that neither side changes and no hunk contains are between hunks, whose numbers are those of both results."""
     [difference] = interdiff(Patch(diff(NUMBERS, b"0\n" + ONE)), Patch(diff(NUMBERS, TWO)))
     hunks = Patch(difference.diff).files[0].hunks
 

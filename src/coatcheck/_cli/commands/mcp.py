@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import errors
+from ..._mcp.client_files import CLIENTS
 from ..._mcp.tools import TOOLSETS
 from ..command_group import CommandGroup
 from ..context import CommandContext
 from ..mcp_server import open_session, require_sdk, server_options
 
 if TYPE_CHECKING:
-    from ..._app.mcp_clients import Scope
+    from ..._mcp.client_files import Scope
     from ..console import Line
 
 mcp_command = CommandGroup(
@@ -86,9 +87,9 @@ coatcheck mcp install --client vscode --scope project --tools apply --write
 )
 @click.option(
     "--client",
-    type=click.Choice(["codex", "claude", "vscode", "cursor"]),
+    type=click.Choice(list(CLIENTS)),
     required=True,
-    help="The program: Codex, Claude Code, VS Code, Cursor.",
+    help=f"The program: {', '.join(each.title for each in CLIENTS.values())}.",
 )
 @click.option(
     "--scope",
@@ -116,7 +117,7 @@ def install_client(
     """
     import sys
 
-    from ..._app.mcp_clients import CLIENTS, client_entry, server_command, write_entry
+    from ..._mcp.client_files import client_entry, server_command, write_entry
 
     server_options(run, toolsets, is_read_only=is_read_only, folders=folders)  # raises where they cannot be used
     words = [*(("--tools", toolsets) if toolsets else ()), *(("--read-only",) if is_read_only else ())]

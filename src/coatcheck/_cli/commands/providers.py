@@ -28,7 +28,6 @@ providers_command = CommandGroup(
     help="""List the commands that each provider supports, show those of one, or write a new one.
 
     "documented": the service's own client or documentation has it; "observed": it works, but is not documented.
-    --json has the methods of Python clients in place of commands.
     """,
 )
 name_argument = click.argument("name")
@@ -36,7 +35,10 @@ name_argument = click.argument("name")
 
 @providers_command.subcommand("list", examples="coatcheck providers")
 def list_providers(run: CommandContext) -> None:
-    """List the commands that each provider supports."""
+    """List the commands that each provider supports.
+
+    --json has the methods of Python clients in place of commands.
+    """
     known = {name: _capabilities_or_error(run, name) for name in provider_names(run.config)}
     run.answer(
         lambda: {"providers": [_entry(name, can) for name, can in known.items()]},

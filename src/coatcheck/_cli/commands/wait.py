@@ -92,18 +92,18 @@ def _wait_for_one(run: CommandContext, ref: TaskRef, options: WaitOptions, attem
 
 def _wait_for_all(run: CommandContext, refs: Sequence[TaskRef], options: WaitOptions) -> ExitCode:
     """Wait for several tasks, one provider after the other: they run meanwhile, so it takes no longer."""
-    from ..several_tasks import groups_of, report_errors
+    from ..several_tasks import groups_of, printed_when_interrupted, report_errors
     from ..wait_progress import wait_exit_code
 
     run.start_progress(*refs)
     deadline = None if options.timeout is None else run.monotonic() + options.timeout
     results: dict[TaskRef, Task | errors.CoatcheckError] = {}
-    for group in groups_of(run, refs):
-        remaining = None if deadline is None else max(0.001, deadline - run.monotonic())
-        results |= _wait_for_group(run, group, msgspec.structs.replace(options, timeout=remaining))
+    with printed_when_interrupted(run, results, lambda: _print_documents(run, list(results.items()))):
+        for group in groups_of(run, refs):
+            remaining = None if deadline is None else max(0.001, deadline - run.monotonic())
+            _wait_for_group(run, group, msgspec.structs.replace(options, timeout=remaining), results, all_refs=refs)
     ordered: list[Result[Task]] = [(ref, results[ref]) for ref in refs]
-    if run.is_json:
-        _print_documents(run, ordered)
+    _print_documents(run, ordered)
     code = report_errors(run, ordered)
     codes = {wait_exit_code(task) for _, task in ordered if not isinstance(task, errors.CoatcheckError)}
     worst = (each for each in (ExitCode.TASK_FAILED, ExitCode.NEEDS_INPUT) if each in codes)
@@ -111,13 +111,17 @@ def _wait_for_all(run: CommandContext, refs: Sequence[TaskRef], options: WaitOpt
 
 
 def _wait_for_group(
-    run: CommandContext, refs: Sequence[TaskRef], options: WaitOptions
-) -> dict[TaskRef, Task | errors.CoatcheckError]:
-    """Return each task of one provider as it ended, or why it did not; print each result at once."""
-    from ..wait_progress import print_next_step, result
+    run: CommandContext,
+    refs: Sequence[TaskRef],
+    options: WaitOptions,
+    results: dict[TaskRef, Task | errors.CoatcheckError],
+    *,
+    all_refs: Sequence[TaskRef],
+) -> None:
+    """Add each task of one provider as it ended, or why it did not; without --json print each result at once."""
+    from ..wait_progress import expect_interruption, print_next_step, result
     from ..waiting_gates import waiting_gates
 
-    results: dict[TaskRef, Task | errors.CoatcheckError] = {}
     try:
         with waiting_gates(run) as gates, run.client(refs[0].provider, waits=True, refs=refs) as client:
             for task in client.poll_tasks(refs, timeout=options.timeout, interval=options.interval):
@@ -129,15 +133,18 @@ def _wait_for_group(
                 if not run.is_json:
                     print_next_step(run, task, gate)
                 results[task.ref] = task
+                if running := [ref for ref in all_refs if ref not in results]:
+                    expect_interruption(run, *running, verb="wait")
     except errors.CoatcheckError as error:
         missing = [ref for ref in refs if ref not in results]
         results |= {ref: run.in_context(error, provider=ref.provider, refs=[ref]) for ref in missing}
-    return results
 
 
 def _print_documents(run: CommandContext, results: Sequence[Result[Task]]) -> None:
     from ..several_tasks import document_of
 
+    if not run.is_json:
+        return
     run.answer(lambda: {"tasks": [document_of(ref, value, to_object) for ref, value in results]}, list)
 
 

@@ -60,6 +60,8 @@ def web_command(
     further ones. Patches are applied to --checkout and to no other folder. Programs use the JSON API below /api/v1, and
     agents the MCP server at /mcp, with the token of --token-file. Ctrl-C ends it.
     """
+    if os.name != "posix":  # it ends by signals that Windows lacks
+        raise errors.UnsupportedError("web is not supported on Windows", remedy="run it in WSL")
     from ..._web.rendering import require_extra
 
     require_extra()
@@ -78,7 +80,8 @@ def web_command(
         raise errors.ConfigurationError(
             f"{checkout} is not in a git checkout", remedy="pass --checkout FOLDER with a clone of the repository"
         )
-    options = server_options(run, mcp_tools, is_read_only=False, folders=(root,) if root else ())
+    options = server_options(run, mcp_tools, is_read_only=False, folders=())
+    options = options._replace(folders=(os.path.realpath(root),) if root else ())  # without a checkout none is changed
     path = token_file or os.path.join(state_dir(run.process_env.environ), "web-token")
     path = os.path.join(run.process_env.folder, os.path.expanduser(path))
     token = read_or_create(path)

@@ -95,6 +95,13 @@ class AttemptQuery(Body, frozen=True, kw_only=True):
     attempt: Attempt | None = None
 
 
+class PairQuery(Body, frozen=True, kw_only=True):
+    """Two attempts: the one that the difference leads from, and the one that it leads to."""
+
+    left: Attempt
+    right: Attempt
+
+
 class EventQuery(Body, frozen=True, kw_only=True):
     """The events after a number; without one the last."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from ..._app.apply import ApplyOptions
+from ..._app.gate_decisions import Outcome
 from ..._app.outcomes import choose_patch
 from ..._app.setting_list import descriptions_of, resolve_setting
 from ..._app.submit import SubmitOptions
@@ -18,6 +19,7 @@ from .. import operations
 from ..poller import poll_task
 from ..views.checkout import applications
 from ..views.task import require_entry
+from . import comparisons
 from .bodies import AttemptQuery, EventQuery, GateQuery, NewApplication, NewDecision, NewMessage, NewTask, TaskQuery
 from .endpoints import DIFF, TEXT, TEXT_OR_NULL, Call, Endpoint, Schema, fields, many, maybe, ref
 
@@ -240,19 +242,7 @@ CHECKOUT: Schema = fields(
 SUBMITTED: Schema = fields(
     task=maybe(ref("Task")), gate=maybe(ref("Gate")), warning=TEXT_OR_NULL, is_repeated={"type": "boolean"}
 )
-OUTCOMES: Schema = {
-    "enum": [
-        "recorded",
-        "done_before",
-        "plan_approved",
-        "plan_claimed",
-        "permitted",
-        "submitted",
-        "answered",
-        "rejected",
-        "applied",
-    ]
-}
+OUTCOMES: Schema = {"enum": list(get_args(Outcome))}
 DECIDED: Schema = fields(
     gate=maybe(ref("Gate")), outcome=OUTCOMES, ref=TEXT_OR_NULL, applied=maybe(ref("AppliedPatch"))
 )
@@ -264,6 +254,7 @@ TASKS: Schema = fields(tasks={"type": "array", "items": STORED_TASK}, cursor=TEX
 TASK = "/tasks/{ref}"
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *comparisons.ENDPOINTS,
     Endpoint("GET", "/version", "getVersion", "The version of the server", get_version, fields(version=TEXT)),
     Endpoint("GET", "/tasks", "listTasks", "Tasks in the store, the last submitted first", list_tasks, TASKS, TaskQuery),
     Endpoint("POST", "/tasks", "createTask", "Submit a task, or hold it for a decision", create_task, SUBMITTED, body=NewTask, status=201, errors=(403, 409, 429, 502)),

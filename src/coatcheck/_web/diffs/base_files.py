@@ -107,7 +107,7 @@ def split_lines(data: bytes) -> list[bytes]:
 
 
 def is_at(hunk: Hunk, lines: Sequence[bytes]) -> bool:
-    """Whether the lines that a hunk changes are where its header says."""
+    """Whether the lines that a hunk changes are at the place in its header."""
     start = hunk.old_start - (hunk.old_lines != 0)
     return b"".join(lines[start : start + hunk.old_lines]) == hunk.old_side and start <= len(lines)
 

@@ -14,6 +14,9 @@ from typing import NamedTuple
 from ..._patches.file_change import FileChange, Hunk, Line
 from .long_lines import MOST_CHARACTERS, window_starts
 
+# The sign of a line that is shown as unchanged because only its white space differs.
+SPACE = "~"
+
 
 class NumberedLine(NamedTuple):
     """A line with its numbers before and after the change, None on the side that it is not on.

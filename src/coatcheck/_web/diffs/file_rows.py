@@ -8,30 +8,32 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from ..._patches.file_change import FileChange, Hunk
 from ..._patches.lexers import Lexer, lexer_of
-from .file_lines import Gap, NumberedLine, Run, gaps_of, numbered, numbered_lines, runs_of
+from .base_files import content_with
+from .file_lines import SPACE, Gap, NumberedLine, Run, gaps_of, numbered, numbered_lines, runs_of
 from .line_html import LineStyle, line_html
 from .links import DiffLinks
 from .long_lines import MOST_CHARACTERS
-from .syntax_classes import Tokens, classify_lines
+from .syntax_classes import FileTokens, Tokens, classify_lines
 from .visible_text import to_attribute, to_html
 from .word_changes import LinePair, Spans, pair_lines
 
 UNIFIED, SPLIT = "unified", "split"
 VIEWS = (UNIFIED, SPLIT)
 
-# A part has no more lines, nor bytes, than these; a browser lays it out in less than a frame of a slow machine's 100 ms.
-MOST_LINES = 400
-MOST_BYTES = 60_000
+# A part has no more lines, nor bytes, than these; a browser lays it out in less than 100 ms.
+MOST_LINES = 200
+MOST_BYTES = 30_000
 # So many lines of a gap are shown at once.
 EXPANDED_LINES = 20
 # A gap of more lines than this is not shown as a whole.
 MOST_EXPANDED = 1_000
 # Parts of more rows than the first are laid out when they come into view; the second is for a better guess of the height.
-_DEFERRED_ROWS, _MANY_ROWS = 40, 200
+_DEFERRED_ROWS, _MANY_ROWS = 40, 120
 
 
 class Slice(NamedTuple):
@@ -57,15 +59,21 @@ class FileRows:
         view: str = UNIFIED,
         base: Sequence[bytes] | None = None,
         has_all_context: bool = False,
+        hides_space: bool = False,
     ) -> None:
         self.anchor = anchor
         self._links = links
         self._view = view
         self._base = base
         self._has_all_context = has_all_context
+        self._hides_space = hides_space
         self._hunks: Sequence[Hunk] = change.hunks
         self._gaps = gaps_of(change, self._hunks, length=None if base is None else len(base))
         self._lexer: Lexer | None = None if change.is_combined or change.is_submodule else lexer_of(change.path)
+        self._old_tokens = self._new_tokens = None
+        if base is not None:
+            self._old_tokens = FileTokens(lambda: b"".join(base), self._lexer)
+            self._new_tokens = FileTokens(lambda: content_with(self._hunks, base), self._lexer)
         self._style = LineStyle(links.raw(anchor), shows_returns=_has_mixed_ends(self._hunks))
         self._parts = list(_parts(self._hunks))
 
@@ -117,16 +125,48 @@ class FileRows:
         return f'<div class="d {self._view}"><table><colgroup>{columns}</colgroup><tbody>{rows}</tbody></table></div>'
 
     def _rows(self, lines: Sequence[NumberedLine]) -> Iterator[str]:
-        old = iter(classify_lines([line.text for line in lines if line.kind == "-"], self._lexer_of_old(lines)))
-        new = iter(classify_lines([line.text for line in lines if line.kind != "-"], self._lexer))
-        write = self._split_run if self._view == SPLIT else self._unified_run
+        old = iter(self._classified([line for line in lines if line.kind == "-"], self._old_tokens))
+        new = iter(self._classified([line for line in lines if line.kind != "-"], self._new_tokens))
+        write = self._without_space if self._hides_space else self._write
         for run in runs_of(lines):
             removed = [(line, next(old)) for line in run.removed]
             others = [(line, next(new)) for line in run.lines if line.kind != "-"]
             yield from write(run, removed, others)
 
-    def _lexer_of_old(self, lines: Sequence[NumberedLine]) -> Lexer | None:
-        return self._lexer if any(line.kind == "-" for line in lines) else None
+    def _write(
+        self, run: Run, removed: Sequence[tuple[NumberedLine, Tokens]], others: Sequence[tuple[NumberedLine, Tokens]]
+    ) -> Iterator[str]:
+        return (self._split_run if self._view == SPLIT else self._unified_run)(run, removed, others)
+
+    def _without_space(
+        self, run: Run, removed: Sequence[tuple[NumberedLine, Tokens]], others: Sequence[tuple[NumberedLine, Tokens]]
+    ) -> Iterator[str]:
+        """Yield the rows of a run, with lines that differ in white space alone as unchanged."""
+        if not run.is_change:
+            yield from self._write(run, removed, others)
+            return
+        pairs = _pairs(removed, others)
+        for is_same, group in groupby(pairs, key=lambda pair: _differs_in_space(pair, removed, others)):
+            members = list(group)
+            old = [removed[pair.old] for pair in members if pair.old is not None]
+            new = [others[pair.new] for pair in members if pair.new is not None]
+            if is_same:
+                same = [
+                    (line._replace(sign=SPACE, old=before.old), tokens)
+                    for (before, _), (line, tokens) in zip(old, new, strict=True)
+                ]
+                yield from self._write(Run(is_change=False, lines=[line for line, _ in same]), (), same)
+            else:
+                yield from self._write(Run(is_change=True, lines=[line for line, _ in (*old, *new)]), old, new)
+
+    def _classified(self, lines: Sequence[NumberedLine], whole: FileTokens | None) -> Sequence[Tokens]:
+        """Return the tokens of lines of one side: those of the whole file where it is known."""
+        if whole is not None:
+            numbers = [(line.old if line.kind == "-" else line.new) or 0 for line in lines]
+            found = [whole.line(number, line.text) for number, line in zip(numbers, lines, strict=True)]
+            if None not in found:
+                return [tokens for tokens in found if tokens is not None]
+        return classify_lines([line.text for line in lines], self._lexer)
 
     def _unified_run(
         self, run: Run, removed: Sequence[tuple[NumberedLine, Tokens]], others: Sequence[tuple[NumberedLine, Tokens]]
@@ -234,7 +274,7 @@ def _deferred(html: str, rows: int) -> str:
     """Return a part as an element that browsers lay out when it comes into view (CSS Containment 2, section 4)."""
     if rows <= _DEFERRED_ROWS:
         return html
-    css = "rows rows-4" if rows > _MANY_ROWS else "rows"
+    css = "rows many" if rows > _MANY_ROWS else "rows"
     return f'<div class="{css}">{html}</div>'
 
 
@@ -251,6 +291,16 @@ def _pairs(
     removed: Sequence[tuple[NumberedLine, Tokens]], added: Sequence[tuple[NumberedLine, Tokens]]
 ) -> Sequence[LinePair]:
     return pair_lines([line.text for line, _ in removed], [line.text for line, _ in added])
+
+
+def _differs_in_space(
+    pair: LinePair, removed: Sequence[tuple[NumberedLine, Tokens]], added: Sequence[tuple[NumberedLine, Tokens]]
+) -> bool:
+    if pair.old is None or pair.new is None:
+        return False
+    old, new = removed[pair.old][0], added[pair.new][0]
+    is_whole = not (old.cut or new.cut or old.skipped or new.skipped)
+    return is_whole and "".join(old.text.split()) == "".join(new.text.split())
 
 
 def _ranges(hunk: Hunk) -> str:

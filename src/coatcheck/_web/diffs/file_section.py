@@ -44,12 +44,16 @@ class DiffFile(NamedTuple):
 
 
 class FileView(NamedTuple):
-    """How files are shown: unified or split, with the base that *reader* reads. `note` is about a file's anchor."""
+    """How files are shown: unified or split, with the base that `reader` reads.
+
+    With `hides_space` lines that differ in white space alone are shown as unchanged.
+    """
 
     links: DiffLinks
     view: str = UNIFIED
     reader: BaseReader | None = None
     has_all_context: bool = False
+    hides_space: bool = False
 
 
 def files_of(changes: Iterable[FileChange]) -> list[DiffFile]:
@@ -99,7 +103,13 @@ def rows_of(file: DiffFile, view: FileView) -> FileRows:
     assert file.change is not None  # noqa: S101 - the text of two diffs has no rows
     base = base_lines(file.change, view.reader)
     return FileRows(
-        file.change, file.anchor, view.links, view=view.view, base=base, has_all_context=view.has_all_context
+        file.change,
+        file.anchor,
+        view.links,
+        view=view.view,
+        base=base,
+        has_all_context=view.has_all_context,
+        hides_space=view.hides_space,
     )
 
 

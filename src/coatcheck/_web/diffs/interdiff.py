@@ -4,7 +4,7 @@ A file that only one of them changes differs by that change. In a file that both
 either changes are compared, so the base is needed for context alone: without it, its lines are those in the hunks of both.
 Invariants:
 - where both were made on different versions of a file, or in several steps, the difference of their diffs is returned
-  instead, and `FileDifference.method` says so;
+  instead (`Method.DIFFS`);
 - a path that either patch changes is in the result, unless both do the same to it.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .file_lines import NumberedLine
+from .file_lines import SPACE, NumberedLine
 from .syntax_classes import Tokens
 from .visible_text import to_attribute, to_html
 from .word_changes import Spans
@@ -38,6 +38,8 @@ def line_html(line: NumberedLine, tokens: Tokens, spans: Spans, style: LineStyle
     if line.cut:
         url = to_attribute(style.raw_url)
         html += f'<a class="cut" href="{url}">… {line.cut:,} more characters: show the text of the diff</a>'
+    if line.sign == SPACE:
+        html += '<span class="eof">white space differs</span>'
     if not line.has_newline:
         html += '<span class="eof">no newline at end of file</span>'
     return html

@@ -6,7 +6,7 @@ removed, added, changed words; light and dark), so there are few of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..._patches.lexers import MAX_CALL, Lexer, style_by_prefix, token_lines
 
@@ -27,6 +27,37 @@ CLASSES: Mapping[str, str] = {
 
 # (class, text) of each part of a line; the class is empty for ordinary text.
 Tokens = Sequence[tuple[str, str]]
+
+
+# Files of more bytes than this are not read from their beginning: it takes a tenth of a second.
+MOST_BYTES = 60_000
+
+
+class FileTokens:
+    """The tokens of a whole file by line, read when they are first needed.
+
+    A string or a comment that begins above a hunk is known as one only from the beginning of the file.
+    """
+
+    def __init__(self, read: Callable[[], bytes], lexer: Lexer | None) -> None:
+        self._read, self._lexer = read, lexer
+        self._lines: Sequence[Tokens] | None = None
+
+    def line(self, number: int, text: str) -> Tokens | None:
+        """Return the tokens of line *number*, from 1; None where they are not those of *text*."""
+        if self._lines is None:
+            self._lines = self._classified()
+        if not 0 < number <= len(self._lines):
+            return None
+        tokens = self._lines[number - 1]
+        return tokens if "".join(part for _, part in tokens) == text else None
+
+    def _classified(self) -> Sequence[Tokens]:
+        data = self._read() if self._lexer is not None else b""
+        if not 0 < len(data) <= MOST_BYTES:
+            return ()
+        lines = data.decode("utf-8", "surrogateescape").split("\n")
+        return classify_lines([line.removesuffix("\r") for line in lines], self._lexer)
 
 
 def classify_lines(lines: Sequence[str], lexer: Lexer | None) -> Sequence[Tokens]:

@@ -1,6 +1,6 @@
 """Text as HTML: escaped, with characters made visible that a reader would not see or that would move other text.
 
-Invariant: the HTML of any text has no markup of its own, no control character, no bidirectional control, and is valid
+Invariant: the HTML of any text has no markup but that of this module, no control character, no bidirectional control, and is valid
 UTF-8; the tab is kept.
 """
 

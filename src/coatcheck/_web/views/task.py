@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from starlette.responses import PlainTextResponse, Response
 
 from ... import errors
@@ -64,7 +66,7 @@ def require_entry(request: PageRequest) -> HistoryEntry:
         entry = _read_from_service(request, entry)
     if entry is None:
         raise PageNotFoundError(
-            f"{ref} is not in the store, and nothing is recorded of it",
+            f"{ref} is not in the store, and {ref.provider} does not report single tasks",
             remedy="record tasks with: coatcheck config set history full",
         )
     return entry
@@ -73,7 +75,7 @@ def require_entry(request: PageRequest) -> HistoryEntry:
 def _read_from_service(request: PageRequest, entry: HistoryEntry | None) -> HistoryEntry | None:
     """Return a task as its service has it; the stored one, with a notice, where the service cannot be used."""
     try:
-        poll_task(request.site, request.ref)
+        task = poll_task(request.site, request.ref)
     except errors.CoatcheckError as error:
         if entry is None:
             raise
@@ -81,7 +83,18 @@ def _read_from_service(request: PageRequest, entry: HistoryEntry | None) -> Hist
             remedy = f"; {error.remedy}" if error.remedy else ""
             text = f"This is what was recorded before: {error}{remedy}."
             request.session.notify(Notice(text, is_error=True))
-    return request.site.history.get(request.ref) or entry
+        return entry
+    stored = request.site.history.get(request.ref) or entry
+    return stored if task is None else _entry_of(request, task, stored)
+
+
+def _entry_of(request: PageRequest, task: Task, stored: HistoryEntry | None) -> HistoryEntry:
+    """Return a task that was read now, whole where the setting ``history`` does not permit recording all of it."""
+    if stored is None:
+        now = datetime.fromtimestamp(request.site.now, UTC)
+        return HistoryEntry(task=task, recorded_at=now, is_current=task.state.is_terminal)
+    whole = replace(task, prompt=task.prompt or stored.task.prompt)
+    return replace(stored, task=whole, is_current=task.state.is_terminal)
 
 
 def _changes(outcome: Outcome | None) -> Sequence[dict[str, Any]] | None:

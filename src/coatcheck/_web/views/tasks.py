@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ... import errors
 from ..._model.states import TaskState
-from ..._store.history import HistoryFilter, HistoryPage
+from ..._store.history import HistoryFilter
 from ..page_request import PageRequest
 from ..rendering import render
 from ..routing import page
@@ -34,7 +34,8 @@ def show_tasks(request: PageRequest) -> Response:
         page=found,
         states=list(TaskState),
         is_filtered=any(request.query.has(name) for name in FILTERS),
-        next_url=_next_url(request, found),
+        next_url=_url(request, found.cursor) if found.cursor else None,
+        first_url=_url(request, None) if request.query.has("cursor") else None,
         durations=_durations(found.items),
     )
 
@@ -56,11 +57,10 @@ def _state(text: str) -> TaskState:
         raise errors.ConfigurationError(f"{text!r} is no state of a task", remedy=f"states: {known}") from None
 
 
-def _next_url(request: PageRequest, found: HistoryPage) -> str | None:
-    if found.cursor is None:
-        return None
+def _url(request: PageRequest, cursor: str | None) -> str:
+    """Return the address of a page of the same list, of the first one without a cursor."""
     pairs = [pair for pair in request.query.pairs if pair[0] in FILTERS and pair[1]]
-    return f"/?{urlencode([*pairs, ('cursor', found.cursor)])}"
+    return f"/?{urlencode([*pairs, *([('cursor', cursor)] if cursor else [])])}"
 
 
 def _durations(entries: Sequence[HistoryEntry]) -> list[float]:

@@ -67,7 +67,7 @@ class AcpProcess:
         process = supervised.process
         assert process.stdout is not None and process.stdin is not None and process.stderr is not None  # noqa: S101, PT018 - pipes
         errors = OutputCapture(process.stderr, lambda line: self._on_line("stderr", line))
-        failure, is_timeout = None, False
+        failure, is_timeout, transport = None, False, None
         try:
             with scope.on_cancel(lambda: _call(loop, self._cancel)):
                 transport = await connect_lines(process.stdout, process.stdin, self._read_text)
@@ -77,6 +77,8 @@ class AcpProcess:
                 await self._let_end(supervised)
         finally:
             await asyncio.to_thread(supervised.end)
+            if transport is not None:
+                transport.release()
         if supervised.problem is not None:
             raise supervised.problem
         stderr = await asyncio.to_thread(errors.finish, time.monotonic() + DRAIN)
@@ -103,10 +105,11 @@ class AcpProcess:
                 return False
             if prompting.done():
                 return False
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GRACE):
-                    await self._turn.cancel()
-                    await asyncio.wait((prompting,))
+            if self._turn.session is not None:  # without a session there is nothing to cancel
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GRACE):
+                        await self._turn.cancel()
+                        await asyncio.wait((prompting,))
             return not stopped.done()
         finally:
             stopped.cancel()
@@ -165,6 +168,6 @@ async def connect_lines(output: IO[bytes], input: IO[bytes], on_text: Callable[[
     """Return the messages of an agent behind two pipes."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
-    pipe, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, input)
-    return LineTransport(reader, asyncio.StreamWriter(pipe, protocol, None, loop), on_text)
+    reading, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
+    writing, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, input)
+    return LineTransport(reader, asyncio.StreamWriter(writing, protocol, None, loop), on_text, on_release=reading.close)

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from ..._protocol.decode import UNREADABLE, decode_json
+from ..._workspaces.command_process import MAX_LINE as SHOWN_BYTES, plain
 
 # A result of a tool, an image included, is smaller than this (bytes); what is longer is left out.
 MAX_LINE = 16 * 1024 * 1024
@@ -50,13 +51,18 @@ class _Message(msgspec.Struct, omit_defaults=True):
 class LineTransport:
     """The messages of one agent, as `acp.connection.Connection` reads and writes them.
 
-    *on_text* is called with each line that is no message.
+    *on_text* is called with each line that is no message, *on_release* when nothing is read any more.
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_text: Callable[[str], None]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        on_text: Callable[[str], None],
+        *,
+        on_release: Callable[[], None] = lambda: None,
     ) -> None:
-        self._reader, self._writer, self._on_text = reader, writer, on_text
+        self._reader, self._writer, self._on_text, self.release = reader, writer, on_text, on_release
         self._buffer = bytearray()
         self._searched = 0
         self._is_skipping = False
@@ -97,7 +103,7 @@ class LineTransport:
         except UNREADABLE:
             document = {}
         if not document:
-            self._on_text(line.decode("utf-8", "replace"))
+            self._on_text(plain(line[:SHOWN_BYTES].rstrip(b"\r")))
             return None
         return document
 

@@ -223,7 +223,8 @@ class PromptTurn:
         detail = wire.fields(error.data).get("details") or wire.fields(error.data).get("message")
         words = ": ".join(str(each) for each in (error, detail) if each)[:MAX_ERROR]
         if error.code != wire.AUTH_REQUIRED:
-            return "agent_error", f"the agent refused `{method}`: {words}"
+            hint = ": does it support ACP?" if method == wire.INITIALIZE else ""
+            return "agent_error", f"the agent refused `{method}`: {words}{hint}"
         logins = f" ({', '.join(self._capabilities.logins)})" if self._capabilities.logins else ""
         return (
             "login_required",

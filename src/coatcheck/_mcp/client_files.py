@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from .. import errors
+from .._app import json_text, toml_tables
 from .._files.private import replace_file
-from . import json_text, toml_tables
 
 Scope: TypeAlias = Literal["user", "project"]
 NAME = "coatcheck"
@@ -94,12 +94,13 @@ def write_entry(entry: ClientEntry, command: Sequence[str]) -> bool:
             os.chmod(target, mode)
     except OSError as error:
         raise errors.ConfigurationError(
-            f"{entry.path} cannot be written: {error.strerror}", remedy="add what is printed without --write by hand"
+            f"{entry.path} cannot be written: {error.strerror}",
+            remedy=f"add by hand what this prints: coatcheck mcp install --client {entry.client}",
         ) from None
     except (ValueError, TypeError, RecursionError) as error:
         raise errors.ConfigurationError(
             f"{entry.path} was not changed, because as {_format(program)} it cannot be: {error}",
-            remedy="correct it, or add what is printed without --write by hand",
+            remedy=f"correct it, or add by hand what this prints: coatcheck mcp install --client {entry.client}",
         ) from None
     return True
 
