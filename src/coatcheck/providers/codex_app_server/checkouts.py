@@ -50,14 +50,14 @@ if [ -n "$4" ]; then
     mv "$source.$2" "$source"
   fi
 fi
-git -C "$source" rev-parse --git-dir >/dev/null 2>&1 || exit {NO_REPOSITORY}
 if [ ! -d "$1/$2" ]; then
-  base=$(git -C "$source" rev-parse --verify --quiet "${{5:-HEAD}}^{{commit}}") ||
+  base=$(git -C "$source" rev-parse --verify --quiet "${{5:-HEAD}}^{{commit}}") || {{
+    [ $? -lt 128 ] || exit {NO_REPOSITORY}
     base=$(git -C "$source" rev-parse --verify --quiet "origin/$5^{{commit}}") || exit {NO_BRANCH}
+  }}
   git -C "$source" worktree add --quiet --detach "$1/$2" "$base" >/dev/null
   git -C "$1/$2" update-ref {BASE_REF} "$base"
 fi
-git -C "$1/$2" rev-parse --verify {BASE_REF}
 """
 )
 # Argument: the commit that the host reports as the start of the thread, or nothing. Prints the commit and the size of the change, then the change
@@ -66,14 +66,16 @@ git -C "$1/$2" rev-parse --verify {BASE_REF}
 _READ_CHANGE = (
     "set -eu; "
     + _GIT
-    + f"""top=$(git rev-parse --show-toplevel)
+    + f"""places=$(git rev-parse --show-toplevel --path-format=absolute --git-path index --git-path objects)
+{{ IFS= read -r top; IFS= read -r index; IFS= read -r GIT_ALTERNATE_OBJECT_DIRECTORIES; }} <<PLACES
+$places
+PLACES
 cd "$top"
 base=$(git rev-parse --verify --quiet '{BASE_REF}^{{commit}}') || base=$1
 [ -n "$base" ] || exit 0
 t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
 mkdir "$t/objects"
-cp -p "$(git rev-parse --git-path index)" "$t/index" 2>/dev/null || :
-GIT_ALTERNATE_OBJECT_DIRECTORIES=$(git rev-parse --path-format=absolute --git-path objects)
+cp -p "$index" "$t/index" 2>/dev/null || :
 GIT_OBJECT_DIRECTORY=$t/objects GIT_INDEX_FILE=$t/index
 export GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_OBJECT_DIRECTORY GIT_INDEX_FILE
 git add --all
