@@ -63,15 +63,18 @@ fi
 # Argument: the commit that the host reports as the start of the thread, or nothing. Prints the commit and the size of the change, then the change
 # as base64: the output of a command is text, and a change may hold any bytes. The copy of the index keeps its time, by which
 # git recognises files that were changed in the second in which they were checked out (git's racy-git documentation).
-_READ_CHANGE = (
+READ_CHANGE = (
     "set -eu; "
     + _GIT
-    + f"""places=$(git rev-parse --show-toplevel --path-format=absolute --git-path index --git-path objects)
-{{ IFS= read -r top; IFS= read -r index; IFS= read -r GIT_ALTERNATE_OBJECT_DIRECTORIES; }} <<PLACES
-$places
-PLACES
+    + f"""places() {{ git rev-parse --show-toplevel --path-format=absolute --git-path index --git-path objects "$@"; }}
+known=$(places '{BASE_REF}^{{commit}}' 2>/dev/null) || known=$(places)
+{{
+  IFS= read -r top; IFS= read -r index; IFS= read -r GIT_ALTERNATE_OBJECT_DIRECTORIES; IFS= read -r base || :
+}} <<KNOWN
+$known
+KNOWN
 cd "$top"
-base=$(git rev-parse --verify --quiet '{BASE_REF}^{{commit}}') || base=$1
+: "${{base:=$1}}"
 [ -n "$base" ] || exit 0
 t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
 mkdir "$t/objects"
@@ -170,7 +173,7 @@ def read_change(rpc: JsonRpc, thread: wire.Thread, service: Service) -> Generato
     is_unrestricted = service.sandbox == "danger-full-access"
     policy = {"type": "dangerFullAccess" if is_unrestricted else "workspaceWrite"}
     try:
-        result = yield from run(rpc, _READ_CHANGE, (sha,), cwd=thread.cwd, policy=policy, seconds=DIFF_SECONDS)
+        result = yield from run(rpc, READ_CHANGE, (sha,), cwd=thread.cwd, policy=policy, seconds=DIFF_SECONDS)
     except (errors.InvalidRequestError, errors.ProviderUnavailableError) as error:
         return Change(problem=error.detail)
     return change_in(result)
