@@ -275,7 +275,7 @@ def _tool(entry: ToolEntry) -> types.Tool:
         title=entry.title,
         description=entry.description,
         input_schema=schema_of(entry.arguments),
-        output_schema=schema_of(entry.answer),
+        output_schema=schema_of(entry.answer, has_null=False),
         annotations=types.ToolAnnotations(
             title=entry.title,
             read_only_hint=hints.is_read_only,
