@@ -77,7 +77,7 @@ CAPABILITIES = Capabilities(
         Verb.LIST_ENVIRONMENTS: "A2A has no environments",
         Verb.LIST_MODELS: "the agent chooses the model",
     },
-    options=frozenset({"instructions", "key", "starting_diff"}),
+    options=frozenset({"instructions", "starting_diff"}),
     needs_environment=False,
     notes=(
         "Repository, branch and environment are sent as metadata, which an agent may ignore: name them in the prompt.",
