@@ -73,7 +73,7 @@ def created_by(tasks: Sequence[wire.Task], id: str) -> wire.Task | None:
 
 
 def _follow_up_id(task: wire.Task, text: str) -> str:
-    """Return an id that the same words to the same task have again only until the task changes."""
+    """Return an id that the same text for the same task has again only until the task changes."""
     basis = msgspec.json.encode([task, text])
     return hashlib.sha256(basis).hexdigest()[:32]
 
