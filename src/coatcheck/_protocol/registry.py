@@ -25,6 +25,7 @@ DEFAULT_PROVIDER = "codex"
 LOCAL_PROVIDER = "local"
 
 BUILT_IN = {
+    "a2a": "coatcheck.providers.a2a:a2a",
     "anthropic_batch": "coatcheck.providers.anthropic_batch:anthropic_batch",
     "aws_lambda": "coatcheck.providers.aws_lambda:executions",
     "aws_lambda_async": "coatcheck.providers.aws_lambda:invocations",
