@@ -38,8 +38,8 @@ CAPABILITIES = Capabilities(
         Verb.GET_USAGE: "the service reports the usage of one agent only, which its task shows as a notice",
     },
     options=frozenset({"title", "model", "open_pull_request", "key"}),
-    # No figures are published; agents of other services take as long (docs/reference/protocols/jules.md, "3.2 Intervals").
-    typical_seconds=600.0,
+    # No figures are published; this is the figure of Jules, whose agents do the same work (providers/jules/provider.py).
+    typical_seconds=1000.0,
     needs_environment=False,
     has_resumable_stream=True,
     notes=(

@@ -187,6 +187,8 @@ class CursorProvider(msgspec.Struct, frozen=True):
     def stream_events(self, ref: TaskRef, *, after: str = "") -> Events:
         """Emit the events of the latest run as they happen; those after an event of the same run."""
         position = Position.read(after)
+        if after and not position.run:
+            raise errors.ConfigurationError(f"{after!r} is not the id of an event", remedy="pass the `id` of an event")
         agent = responses.read((yield get(agent_path(ref.id))), wire.Agent, ref=ref)
         if not agent.latest_run_id:
             return
