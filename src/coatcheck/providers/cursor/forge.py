@@ -9,6 +9,7 @@ a notice of the command that reads it.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -61,7 +62,7 @@ def _requested(repository: str, agent: wire.Agent, branch: wire.Branch) -> Excha
     response = yield _request(path, DIFF)
     if response.status != 200:
         decode(response, object)
-    body = response.body
+    body = response.body.removeprefix(BOM_UTF8)
     return Diff(Patch(body) if body.strip() else None, is_read=True)
 
 

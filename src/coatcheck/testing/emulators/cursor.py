@@ -217,7 +217,7 @@ class CursorEmulator:
 
     def _list_tasks(self, request: Request) -> Response:
         query = dict(request.query)
-        has_archived = query.get("includeArchived") == "true"
+        has_archived = query.get("includeArchived") != "false"
         newest = [agent for agent in reversed(self._agents.values()) if has_archived or not agent.archived]
         return page([agent.document() for agent in newest], query)
 
