@@ -153,6 +153,20 @@ install_playwright() {
     command -v chromium >/dev/null || echo "no chromium: what needs a browser is skipped (apt-get install chromium)" >&2
 }
 
+# check-jsonschema, with GitHub's schemas of actions and workflows.
+install_check_jsonschema() {
+    [ -x "$peers/python/bin/check-jsonschema" ] && return
+    "$peers/python/bin/python" -m pip install --quiet check-jsonschema==0.39.0
+}
+
+# `llm` with the plug-in of this repository, LangGraph and OpenAI's Agents SDK, in a virtual environment of their own.
+install_agent_frameworks() {
+    [ -x "$peers/llm/bin/llm" ] && return
+    "$venv/bin/python" -m venv "$peers/llm"
+    "$peers/llm/bin/python" -m pip install --quiet llm==0.36 langgraph==1.2.24 langchain-core==1.8.3 openai-agents==0.24.0 \
+        --editable . --editable src/llm-coatcheck
+}
+
 # Schemathesis sends requests to the routes that an OpenAPI document describes; in a virtual environment of its own.
 install_schemathesis() {
     [ -x "$peers/schemathesis/bin/schemathesis" ] && return
@@ -231,6 +245,8 @@ install_mcp_clients
 install_stream_clients
 install_playwright
 install_schemathesis
+install_check_jsonschema
+install_agent_frameworks
 install_acp_agents
 install_durable_runner
 install_gh
