@@ -141,7 +141,7 @@ def test_a_failed_run_says_why() -> None:
 
 
 def test_a_poll_of_a_running_task_is_one_request() -> None:
-    """The first poll requests the agent and its run, each further one the run alone."""
+    """Each poll requests the newest run alone, and the last one the rest of the task."""
     client, emulator = cursor(
         life=("CREATING", *["RUNNING"] * 4, "FINISHED"),
         faults=[Code(status=503, code="x", on="stream_task", times=None)],
@@ -150,7 +150,15 @@ def test_a_poll_of_a_running_task_is_one_request() -> None:
     client.poll_tasks([ref])
     names = [find_route(request)[0] for request in emulator.requests][1:]
 
-    assert ["get_task", *["get_run"] * 5, "get_task", "get_run"] == names[:8]
+    assert [
+        *["list_runs"] * 5,
+        "get_task",
+        "get_run",
+        "get_repository",
+        "get_diff",
+        "list_files",
+        "get_agent_usage",
+    ] == names
 
 
 def test_a_message_starts_another_run() -> None:

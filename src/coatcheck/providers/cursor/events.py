@@ -48,7 +48,7 @@ MAX_OUTPUT = 2_000
 
 
 class Position(PollMemory, frozen=True, array_like=True):
-    """Where a reader is: the run that was polled last, and the id of the last event that was read of it."""
+    """Where a reader of a stream is: its run, and the id of the last event that was read of it."""
 
     run: str = ""
     event: str = ""

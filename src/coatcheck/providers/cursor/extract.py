@@ -94,10 +94,16 @@ def read_document(body: bytes, response: Response | None = None) -> wire.Documen
 
 
 def task(
-    agent: wire.Agent | None, run: wire.Run | None, service: Service, *, result: Result = NO_RESULT, raw: bytes = b""
+    agent: wire.Agent | None,
+    run: wire.Run | None,
+    service: Service,
+    *,
+    id: str = "",
+    result: Result = NO_RESULT,
+    raw: bytes = b"",
 ) -> Task:
-    """Return the task that an agent and its latest run are; *agent* is None where only the run was requested."""
-    id, shown = _id(agent, run), agent or wire.Agent()
+    """Return the task that an agent and its latest run are; *agent* is None, and *id* its id, where only runs were requested."""
+    id, shown = id or _id(agent), agent or wire.Agent()
     known, state = run or NO_RUN, state_of(run)
     repository = _repository(shown)
     outcome = _outcome(shown, known, result)
@@ -180,14 +186,13 @@ def usage_notice(answer: Response) -> Notice | None:
 # -- parts of a task ---------------------------------------------------------------------------------------------------
 
 
-def _id(agent: wire.Agent | None, run: wire.Run | None) -> str:
-    id = agent.id if agent else run.agent_id if run else None
-    if not id:
+def _id(agent: wire.Agent | None) -> str:
+    if agent is None or not agent.id:
         path = "$.agent.id"
         raise errors.UnreadableResponseError(
             f"the service's response does not have the documented shape at {path}: no id", path=path
         )
-    return id
+    return agent.id
 
 
 def _model(id: str, listed: wire.Model) -> Model:

@@ -5,8 +5,7 @@ Invariants:
 - a task is an agent, and its state that of the agent's latest run;
 - the id of the agent is made from the submission's key, so a repeated create is refused with 409 and the agent is read:
   no second one is created (docs/reference/protocols/cursor.md, "7 Idempotency");
-- a poll of a running task is one GET, of its run; where the run has ended the agent is requested as well, since a
-  message starts another run.
+- a poll of a running task is one GET, of its newest run, so a run that a message has started is seen.
 """
 
 from __future__ import annotations
@@ -147,17 +146,18 @@ class CursorProvider(msgspec.Struct, frozen=True):
     def get_snapshot(
         self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float, shown: Task | None = None
     ) -> Exchange[TaskSnapshot]:
-        """Return a snapshot: one GET of the run that was polled before, while it is running."""
+        """Return a snapshot: one GET of the newest run while it is running, and all of the task once it has ended.
+
+        *memory* is the position in the stream of events, which a poll does not change.
+        """
         del is_watched, now, shown
-        position = Position.read(memory)
-        if position.run:
-            response = yield get(run_path(ref, position.run))
-            run = responses.read(response, wire.Run, ref=ref)
-            if not extract.state_of(run).is_terminal:
-                return TaskSnapshot(task=extract.task(None, run, self.service, raw=response.body), memory=memory)
-        task = yield from self.get_task(ref)
-        latest = _run_of(task)
-        return TaskSnapshot(task=task, memory=memory if latest == position.run else Position(latest).to_text())
+        response = yield get(f"{agent_path(ref.id)}/runs", query=(("limit", "1"),))
+        runs = responses.read(response, wire.RunPage, ref=ref).items
+        if runs and not extract.state_of(runs[0]).is_terminal:
+            task = extract.task(None, runs[0], self.service, id=ref.id, raw=response.body)
+        else:
+            task = yield from self.get_task(ref)
+        return TaskSnapshot(task=task, memory=memory)
 
     def list_tasks(
         self,
@@ -270,9 +270,3 @@ class CursorProvider(msgspec.Struct, frozen=True):
         if response.status in (403, 404, 501):
             return None
         return extract.usage_notice(responses.checked(response))
-
-
-def _run_of(task: Task) -> str:
-    """Return the id of the run that *task* shows."""
-    run = extract.read_document(task.raw).run
-    return (run.id if run else None) or ""

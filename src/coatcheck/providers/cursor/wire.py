@@ -68,6 +68,12 @@ class Run(Wire, frozen=True):
     git: Git | None = None
 
 
+class RunPage(Wire, frozen=True):
+    """A page of the runs of an agent, newest first (docs/reference/protocols/cursor.md, "2 Endpoints")."""
+
+    items: list[Run] | None = None
+
+
 class Document(Wire, frozen=True):
     """An agent with a run, as the response to a create has them."""
 

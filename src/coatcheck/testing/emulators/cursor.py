@@ -253,7 +253,15 @@ class CursorEmulator:
 
     def _list_runs(self, request: Request, id: str) -> Response:
         agent = self._agent(id)
+        self._polled(id, agent.runs[-1].id)
         return page([agent.run_document(run) for run in reversed(agent.runs)], dict(request.query))
+
+    def _polled(self, id: str, run: str) -> Run:
+        """Return a run, which a poll advances unless the clock does."""
+        known = self._run(id, run)
+        if self.step_seconds is None:
+            known.advance(self.clock.time())
+        return known
 
     def _send_message(self, request: Request, id: str) -> Response:
         agent = self._agent(id)
@@ -265,10 +273,7 @@ class CursorEmulator:
         return json_reply({"run": agent.run_document(self._start(agent))}, status=201)
 
     def _get_run(self, request: Request, id: str, run: str) -> Response:  # noqa: ARG002 - every answer is given the request
-        known = self._run(id, run)
-        if self.step_seconds is None:
-            known.advance(self.clock.time())
-        return json_reply(self._agent(id).run_document(known))
+        return json_reply(self._agent(id).run_document(self._polled(id, run)))
 
     def _cancel_task(self, request: Request, id: str, run: str) -> Response:  # noqa: ARG002 - every answer is given the request
         known = self._run(id, run)
