@@ -32,6 +32,7 @@ BUILT_IN = {
     "codex": "coatcheck.providers.codex:codex",
     "codex_app_server": "coatcheck.providers.codex_app_server:codex_app_server",
     "copilot": "coatcheck.providers.copilot:copilot",
+    "cursor": "coatcheck.providers.cursor:cursor",
     "github_actions": "coatcheck.providers.github_actions:github_actions",
     "jules": "coatcheck.providers.jules:jules",
     "local": "coatcheck.providers.codex:local",
