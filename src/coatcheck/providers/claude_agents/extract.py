@@ -214,7 +214,9 @@ def _progress(details: Details, state: TaskState) -> str | None:
 
 
 def _notices(document: wire.Session, details: Details) -> tuple[Notice, ...]:
-    return (*(details.change.notices if details.change else ()), *usage_notices(document.usage))
+    """Return the notices about the change and, once the session has stopped, about what it has used."""
+    change = details.change.notices if details.change else ()
+    return (*change, *usage_notices(document.usage)) if details.ending else change
 
 
 def newest_files(files: Iterable[wire.File]) -> Mapping[str, str]:

@@ -28,6 +28,7 @@ from ...provider import (
     StatusPage,
     TaskFilter,
     TaskSnapshot,
+    TaskState,
     check,
     choose_environment,
     collect_pages,
@@ -98,7 +99,7 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
         """Create the session with its first message: exactly one POST. *spec* has been prepared."""
         response = yield _post(SESSIONS, new_session(spec, self.service))
         created = extract.task(decode(response, wire.Session), raw=response.body)
-        state = created.state if not created.state.is_interrupted else extract.TaskState.QUEUED
+        state = created.state if not created.state.is_interrupted else TaskState.QUEUED
         return msgspec.structs.replace(
             created,
             state=state,
@@ -286,7 +287,7 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
         ending = session_events.ending_of((yield from self._newest(ref, session_events.ENDING_TYPES)))
         state = extract.state_of(document, ending)
         permissions = yield from self._permissions(ref, ending)
-        is_final = state.is_terminal or state is extract.TaskState.PAUSED
+        is_final = state.is_terminal or state is TaskState.PAUSED
         change = (yield from self._change(ref)) if is_final and extract.has_change(document) else None
         return extract.Details(ending=ending, change=change, permissions=permissions)
 

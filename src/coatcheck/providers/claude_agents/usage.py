@@ -25,7 +25,7 @@ def usage_text(usage: object) -> str | None:
     }
     parts = [f"{count:,} {name}" for name, count in counts.items() if count]
     cost = fields(document.get("list_cost"))
-    if (minor := number(cost.get("amount"))) is not None:
+    if minor := number(cost.get("amount")):
         parts.append(f"{minor / 100:,.2f} {text(cost.get('currency')) or ''} at list price".replace("  ", " "))
     return ", ".join(parts) or None
 

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- a session takes its next step each time it is requested while it runs; it becomes idle and never "completed";
+- a session takes its next step each time it or the list is requested while it runs; it becomes idle and never "completed";
 - the reason of a stop is in its events alone; a message, a decision or an interrupt continues the session;
 - requests without the version and the beta header are refused, as are fields that the SDK does not declare.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -233,16 +233,15 @@ class ClaudeAgentsEmulator:
         query = dict(request.query)
         sessions = [each for each in self.tasks if not each.archived or query.get("include_archived") == "true"]
         since = query.get("created_at[gte]", "")
+        for session in sessions:
+            self._advance(session)
         newest = [self._document(each) for each in reversed(sessions)]
         return _page([each for each in newest if str(each["created_at"]) >= since], request)
 
     def _get_task(self, request: Request, id: str) -> Response:
         del request
-        session = self._sessions[id]
-        self._begin(session)
-        if session.status == "running" and session.steps:
-            session.steps.pop(0)(self, session)
-        return json_reply(self._document(session))
+        self._advance(self._sessions[id])
+        return json_reply(self._document(self._sessions[id]))
 
     def _delete_task(self, request: Request, id: str) -> Response:
         del request
@@ -274,6 +273,11 @@ class ClaudeAgentsEmulator:
                 stop("end_turn", patch=None)(self, session)
             return id
         return self.log(session, event["type"], is_queued=session.status == "idle", **fields)
+
+    def _advance(self, session: Session) -> None:
+        self._begin(session)
+        if session.status == "running" and session.steps:
+            session.steps.pop(0)(self, session)
 
     def _begin(self, session: Session) -> None:
         """Begin a turn with the events that are queued, where the session is idle."""
@@ -316,8 +320,7 @@ class ClaudeAgentsEmulator:
 
     def _get_file(self, request: Request, id: str) -> Response:
         del request
-        files: Iterator[Mapping[str, Any]] = (session.files for session in self.tasks)
-        content = next((each[id][2] for each in files if id in each), None)
+        content = next((each.files[id][2] for each in self.tasks if id in each.files), None)
         if content is None:
             return problem(404, f"File {id} not found.")
         return Response(200, {"content-type": "application/octet-stream"}, content)
