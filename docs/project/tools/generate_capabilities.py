@@ -32,7 +32,7 @@ The engine uses these methods of a provider; [Polling and limits](polling.md#wha
 # Providers side by side, as many as fit the width of a page.
 GROUPS = (
     ("codex", "local", "codex_app_server", "jules", "copilot", "github_actions"),
-    ("aws_lambda", "aws_lambda_async", "openai_batch", "anthropic_batch", "http202"),
+    ("claude_agents", "aws_lambda", "aws_lambda_async", "openai_batch", "anthropic_batch", "http202"),
 )
 
 # What a described service can do at most: the verb, and the table that it needs.
