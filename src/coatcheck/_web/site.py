@@ -23,7 +23,7 @@ from .._app.templates import folders_of
 from .._engine.backoff import RetryPolicy
 from .check_jobs import CheckJobs
 from .sessions import Sessions
-from .troubles import Troubles
+from .unavailable_services import UnavailableServices
 
 if TYPE_CHECKING:
     from .._app.workspace import Workspace
@@ -60,7 +60,7 @@ class Site:
         self._base_url = base_url
         self.workspace, self.clock, self.checkout = workspace, clock, checkout
         self._transport = transport
-        self.sessions, self.troubles = Sessions(), Troubles()
+        self.sessions, self.unavailable = Sessions(), UnavailableServices()
         self.acted_at: dict[TaskRef, float] = {}
         self.check_jobs = CheckJobs()
 
