@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import errors
 from .._app.fleet_deliveries import deliver_fleet
 from .._app.fleets import person
+from .._model.fleets import ItemState
 from .formatting import plural
 from .operations import record
 from .sessions import Notice
 
 if TYPE_CHECKING:
-    from .._model.fleets import FleetItem
+    from .._model.fleets import FleetItem, FleetStatus
     from .site import Site
 
 # So many keys of items are in a notice.
@@ -75,12 +76,20 @@ def deliver(site: Site, request: FleetRequest) -> Notice:
     """Start to deliver the approved items in their merge order."""
     name, workspace, clock = request.fleet, site.workspace, site.clock
     site.fleets.get(name)
-    is_started = site.delivery_jobs.start(
-        name, lambda notice: deliver_fleet(workspace, name, on_notice=notice, clock=clock)
-    )
+
+    def run(on_notice: Callable[[str], None]) -> FleetStatus:
+        record(site, "deliver", f"fleet:{name}", "web", "begun")
+        result = "it ended with an error"
+        try:
+            status = deliver_fleet(workspace, name, on_notice=on_notice, clock=clock)
+            result = f"ended: {plural(status.items.get(ItemState.DELIVERED, 0), 'item')} delivered so far"
+        finally:
+            record(site, "deliver", f"fleet:{name}", "web", result)
+        return status
+
+    is_started = site.delivery_jobs.start(name, run)
     if not is_started:
         return Notice("A delivery of this fleet is running already.", is_error=True)
-    record(site, "deliver", f"fleet:{name}", "web")
     return Notice("The delivery has begun; its result is shown here.")
 
 

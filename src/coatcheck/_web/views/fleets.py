@@ -28,7 +28,7 @@ from .actions import done
 
 if TYPE_CHECKING:
     from ..._fleet.merge_order import Ordered
-    from ..._model.fleets import FleetItem
+    from ..._model.fleets import FleetItem, FleetStatus
 
 # So many fleets, items and rows of a merge order are on a page.
 FLEETS, ITEMS, ORDERED = 100, 100, 60
@@ -47,9 +47,9 @@ def show_fleets(request: PageRequest) -> Response:
     """List the newest fleets."""
     control = request.site.fleets
     fleets = sorted(control.store.list(), key=lambda each: each.id, reverse=True)
-    shown = [control.store.status(each) for each in fleets[:FLEETS]]
+    shown = [control.status(each.name) for each in fleets[:FLEETS]]
     bars = {each.fleet.id: Markup(state_bar(each.items)) for each in shown}  # noqa: S704 - `_fleet.markup` escapes
-    return render(request, "fleets.html", fleets=shown, bars=bars, count=len(fleets), outcomes=OUTCOMES)
+    return render(request, "fleets.html", fleets=shown, bars=bars, count=len(fleets), outcome_of=_outcome)
 
 
 def show_fleet(request: PageRequest) -> Response:
@@ -68,7 +68,7 @@ def show_fleet(request: PageRequest) -> Response:
         progress=status,
         counts=Counter(status.items),
         overview=overview,
-        outcome=OUTCOMES[status.outcome],
+        outcome=_outcome(status),
         next_steps=_next_steps(status),
         bar=Markup(state_bar(status.items)),  # noqa: S704 - `_fleet.markup` escapes
         legend=Markup(state_legend(status.items)),  # noqa: S704 - as above
@@ -82,6 +82,13 @@ def show_fleet(request: PageRequest) -> Response:
         is_filtered=query.has("q") or query.has("state"),
         job=request.site.delivery_jobs.get(fleet.name),
     )
+
+
+def _outcome(status: FleetStatus) -> str:
+    """Return what the fleet needs, or how it has ended."""
+    if status.has_worker is False and not status.fleet.stopped_because:
+        return "No process works on it."
+    return OUTCOMES[status.outcome]
 
 
 def _state(text: str) -> ItemState | None:
@@ -103,14 +110,14 @@ def _pages(request: PageRequest, name: str, number: int, count: int) -> dict[str
     return {"number": number, "last": last, "before": url(min(number - 1, last)), "after": url(number + 1)}
 
 
-def _next_steps(status: Any) -> list[str]:
+def _next_steps(status: FleetStatus) -> list[str]:
     """Return what a person does next, each as a sentence."""
     fleet, waiting = status.fleet, status.items.get(ItemState.WAITING, 0)
     steps = []
     if fleet.stopped_because:
         steps.append(f"Stopped: {fleet.stopped_because}.")
     if status.has_worker is False and not fleet.stopped_because:
-        steps.append("No process works on it; continue in a terminal with: coatcheck fleet run FILE")
+        steps.append("Continue it in a terminal: coatcheck fleet run FILE")
     if waiting:
         steps.append("Items wait for a decision: open each one, compare its candidates, and approve or reject it.")
     if status.waits_for_wave:
