@@ -117,11 +117,6 @@ def test_a_task_is_submitted_compared_applied_and_undone_by_keyboard(server: Ser
     page.press("[name=environment]")
     page.until_at("/tasks/")
     ref = page.path.removeprefix("/tasks/")
-    page.press("#message-form > summary")
-    page.call("focus", "[name=text]")
-    page.keys("And longer")
-    page.press("form[action$='/message'] button")
-    page.until_text("The message was sent")
     page.open(f"{server.origin}/tasks/{ref}/compare")
     page.until("document.querySelectorAll('details.file').length && document.readyState === 'complete'")
     page.keys("2")
@@ -134,9 +129,15 @@ def test_a_task_is_submitted_compared_applied_and_undone_by_keyboard(server: Ser
     page.open(f"{server.origin}/checkout")
     page.press("form[method=post] button")
     page.until_text("restored")
+    page.open(f"{server.origin}/tasks/{ref}")
+    page.press("#message-form > summary")
+    page.call("focus", "[name=text]")
+    page.keys("And longer")
+    page.press("form[action$='/message'] button")
+    page.until_text("The message was sent")
     actions = [getattr(each.event, "action", None) for each in server.pages.site.events.last(100, family="action.")]
 
-    assert (["submit", "message", "apply", "undo"], BASE.replace("line 30\n", "THIRTY\n"), BASE, []) == (
+    assert (["submit", "apply", "undo", "message"], BASE.replace("line 30\n", "THIRTY\n"), BASE, []) == (
         actions,
         applied,
         (checkout / "f.txt").read_text(),
@@ -309,7 +310,7 @@ HOSTILE_DIFFS = {
 
 def hostile_task(name: str, diff: str) -> Task:
     """Return an ended task with hostile text in every field."""
-    outcome = Outcome(patch=Patch(diff.encode()), messages=(MARKDOWN,))
+    outcome = Outcome(patch=Patch(diff.encode()), messages=(Message(role="assistant", text=MARKDOWN),))
     return Task(
         ref=TaskRef("codex", f"task_{name}"),
         state=TaskState.SUCCEEDED,
@@ -318,7 +319,6 @@ def hostile_task(name: str, diff: str) -> Task:
         repository=SCRIPT,
         environment_label=SCRIPT,
         url="javascript:hacked=true",
-        messages=(Message(role="assistant", text=MARKDOWN),),
         outcome=outcome,
         attempts=tuple(
             Attempt(id=SCRIPT, placement=number, state=TaskState.SUCCEEDED, outcome=outcome) for number in range(2)
