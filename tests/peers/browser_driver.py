@@ -31,7 +31,7 @@ class Pages:
             said = self.messages[name] = []
             page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
             page.on("pageerror", lambda error: said.append(f"error: {error}"))
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(120_000)
             self._pages[name] = page
         return self._pages[name]
 

@@ -20,7 +20,7 @@ AXE = Path(sys.prefix) / "peers" / "node" / "node_modules" / "axe-core" / "axe.m
 CHROMIUM = shutil.which("chromium", path=f"{Path(sys.prefix) / 'peers' / 'bin'}:/usr/bin") or ""
 DRIVER = Path(__file__).with_name("browser_driver.py")
 # How often a condition is evaluated, and the pause between two times (milliseconds): a limit that only a hang reaches.
-MOST_ROUNDS, PAUSE = 120, 50
+MOST_ROUNDS, PAUSE = 2_400, 50
 
 needs_browser = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine")
 
