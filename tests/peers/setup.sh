@@ -112,6 +112,13 @@ install_sdk_clients() {
         githubkit==0.16.1 hishel==1.4.0
 }
 
+# Cursor's SDK with its bridge and the node that it needs, in a virtual environment of its own.
+install_cursor_sdk() {
+    [ -x "$peers/cursor/bin/python" ] && "$peers/cursor/bin/python" -c 'import cursor_sdk' 2>/dev/null && return
+    "$venv/bin/python" -m venv "$peers/cursor"
+    "$peers/cursor/bin/python" -m pip install --quiet cursor-sdk==1.1.0
+}
+
 # The reference libraries of Standard Webhooks, and GitHub's with its relay; openai and anthropic have verifiers of their own.
 install_webhook_clients() {
     "$peers/python/bin/python" -c 'import standardwebhooks, svix' 2>/dev/null ||
@@ -239,6 +246,7 @@ install_lro_clients
 install_actionlint
 install_zizmor
 install_sdk_clients
+install_cursor_sdk
 install_webhook_clients
 install_mcp_clients
 install_stream_clients

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         AnthropicBatchEmulator as AnthropicBatchEmulator,
         OpenAIBatchEmulator as OpenAIBatchEmulator,
     )
+    from .emulators.claude_agents import ClaudeAgentsEmulator as ClaudeAgentsEmulator
     from .emulators.generic_http import Http202Emulator as Http202Emulator
     from .emulators.github import GithubEmulator as GithubEmulator
     from .emulators.jules import JulesEmulator as JulesEmulator
@@ -45,6 +46,7 @@ _HOMES = {
     "AsyncEmulatorTransport": "testing.emulator_transport",
     "AttemptScript": "cloud.scripted_cloud",
     "Both": "testing.both_clients",
+    "ClaudeAgentsEmulator": "testing.emulators.claude_agents",
     "CloudEnvironment": "cloud.models",
     "CloudFailure": "cloud.models",
     "CloudFile": "cloud.models",
