@@ -135,3 +135,14 @@ def test_errors_and_failed_results() -> None:
         (event["type"], event["text"]) for event in events
     ]
     assert "gave up" in str(events[1]["error"])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_wait_reads_one_stream(variant: str) -> None:
+    """A wait polls a run at its start and at its end, which the one stream that it reads between them shows at once."""
+    client, emulator = cursor(variant, life=("CREATING", "RUNNING", "FINISHED"), step_seconds=25.0)
+    task = client.poll_task(client.create_task(SPEC).ref)
+    polls, streams = (len(emulator.seen(name)) for name in ("list_runs", "stream_task"))
+
+    assert ("succeeded", 1, 50.0) == (task.state.value, streams, client.clock.time() - task.created_at.timestamp())
+    assert 2 == polls

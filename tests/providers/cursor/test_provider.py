@@ -93,8 +93,8 @@ def test_the_diff_of_a_public_repository(pull: bool | None) -> None:
     ("repository", "faults", "reason"),
     [
         ("https://gitlab.com/owner/repo", [], "it is not on github.com"),
-        ("owner/private", [], "GitHub does not serve its diff"),
-        ("owner/repo", [Status(403, on="get_diff", times=None)], "GitHub does not serve its diff"),
+        ("owner/private", [], "GitHub does not serve it"),
+        ("owner/repo", [Status(403, on="get_diff", times=None)], "GitHub does not serve it"),
     ],
     ids=["other host", "private", "refused"],
 )
@@ -129,12 +129,16 @@ def test_a_task_without_files_and_usage() -> None:
 def test_a_failed_run_says_why() -> None:
     """The error of a run is the failure of the task, and a run that expired is expired."""
     ends = []
-    for life in (("ERROR",), ("EXPIRED",)):
+    for life in (("ERROR",), ("EXPIRED",), ("CANCELLED",)):
         client, _ = cursor(life=life)
         task = client.get_task(client.create_task(SPEC).ref)
         ends.append((task.state, str(task.error)))
 
-    assert [(TaskState.FAILED, "agent_failed: the agent failed"), (TaskState.EXPIRED, "EXPIRED")] == ends
+    assert [
+        (TaskState.FAILED, "agent_failed: the agent failed"),
+        (TaskState.EXPIRED, "EXPIRED"),
+        (TaskState.CANCELLED, "None"),
+    ] == ends
 
 
 # -- polling -----------------------------------------------------------------------------------------------------------

@@ -48,12 +48,13 @@ def read_diff(agent: wire.Agent, run: wire.Run) -> Exchange[Diff]:
     try:
         return (yield from _requested(repository, agent, branch))
     except errors.CoatcheckError as error:  # the task is complete without its diff
-        return _elsewhere(branch, f"GitHub does not serve its diff without a login ({error})")
+        status = getattr(error, "status", None)
+        return _elsewhere(branch, f"GitHub does not serve it without a login ({f'HTTP {status}' if status else error})")
 
 
 def _requested(repository: str, agent: wire.Agent, branch: wire.Branch) -> Exchange[Diff]:
     path = "/repos/" + "/".join(map(encoded, repository.split("/")))
-    number = extract.pull_request(branch).number
+    number = extract.pull_number(branch)
     if number is not None:
         path += f"/pulls/{number}"
     else:

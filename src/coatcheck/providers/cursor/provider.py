@@ -31,7 +31,7 @@ from ...provider import (
 from . import extract, responses, wire
 from .artifacts import read_files
 from .capabilities import CAPABILITIES
-from .endpoints import BASE_URL, GITHUB_URL, LOGIN, NAME, SITE, Service, agent_id
+from .endpoints import BASE_URL, GITHUB_URL, LOGIN, NAME, Service, agent_id
 from .events import Position, RunReader
 from .forge import read_diff
 from .requests import AGENTS, agent_path, get, new_agent, post, run_path, stream
@@ -54,7 +54,6 @@ class CursorProvider(msgspec.Struct, frozen=True):
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
     settings: ClassVar[tuple[ProviderSetting, ...]] = (BASE_URL, GITHUB_URL)
-    sites: ClassVar[tuple[str, ...]] = (SITE,)
 
     service: Service
 
