@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
 from coatcheck import TaskSpec, TaskState, errors
-from coatcheck.cloud.faults import Reset, ResetAfterAccept, Status, StatusAfterAccept, html
+from coatcheck.cloud.faults import Body, Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept, html
 from coatcheck.provider import PatchState
 from coatcheck.providers.cursor.endpoints import agent_id
 from coatcheck.testing.emulators.cursor import PUBLIC, Code, find_route
@@ -124,6 +126,63 @@ def test_a_task_without_files_and_usage() -> None:
         task.outcome.patch_state,
         emulator.seen("get_diff"),
     )
+
+
+@pytest.mark.parametrize(
+    "url", ["", "/files", "ftp://host/x", "http://[", "http://169.254.169.254/x", "https://host:x/", "https://h\nost/"]
+)
+def test_addresses_of_files_that_are_refused(url: str) -> None:
+    """An address of a file that is no https URL is not requested, and the task is complete without the file."""
+    client, emulator = cursor(
+        files={"a.txt": b"a"}, faults=[Body(json.dumps({"url": url}).encode(), on="get_file_url")]
+    )
+    task = client.poll_task(client.create_task(SPEC).ref)
+    file = task.outcome.files[0]
+
+    assert ("a.txt", None, []) == (file.path, file.content, emulator.seen("get_file"))
+    assert "no https URL" in file.missing_reason
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Status(500, on="get_agent_usage", times=None),
+        Body(b"<html>", on="get_agent_usage"),
+        Body(b"[]", on="get_agent_usage"),
+    ],
+    ids=["500", "a page", "a list"],
+)
+def test_usage_that_cannot_be_read(fault: Fault) -> None:
+    """A task whose usage cannot be read is complete without it."""
+    client, _ = cursor(faults=[fault])
+    task = client.poll_task(client.create_task(SPEC).ref)
+
+    assert (TaskState.SUCCEEDED, DIFF, ()) == (task.state, bytes(task.outcome.patch), task.notices)
+
+
+@pytest.mark.parametrize(
+    ("repository", "url"),
+    [
+        ("owner/repo", "https://github.com/owner/repo"),
+        ("git@github.com:owner/repo.git", "https://github.com/owner/repo"),
+        ("https://gitlab.com/group/sub/repo.git", "https://gitlab.com/group/sub/repo"),
+        ("https://user:s3cret@gitlab.com/o/r", None),
+        ("https://gitlab.com/o/r?token=s3cret", None),
+        ("git@gitlab.com:o/r.git", None),
+        ("repo", None),
+    ],
+)
+def test_the_repository_that_is_sent(repository: str, url: str | None) -> None:
+    """A repository is sent as its https URL, and what may hold a password is refused and not repeated."""
+    client, emulator = cursor()
+    sent, message = None, ""
+    try:
+        client.create_task(TaskSpec(prompt="p", environment=repository))
+        sent = msgspec.json.decode(emulator.seen("create_task")[0].body)["repos"][0]["url"]
+    except errors.ConfigurationError as error:
+        message = str(error)
+
+    assert (url, False) == (sent, "s3cret" in message)
 
 
 def test_a_failed_run_says_why() -> None:

@@ -9,6 +9,7 @@ a notice of the command that reads it.
 
 from __future__ import annotations
 
+import shlex
 from codecs import BOM_UTF8
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,6 @@ def _url(repository: str) -> str:
 
 
 def _elsewhere(branch: wire.Branch, reason: str) -> Diff:
-    command = f"git fetch origin {branch.branch}" if branch.branch else f"open {branch.pr_url}"
+    command = f"git fetch origin {shlex.quote(branch.branch)}" if branch.branch else f"open {branch.pr_url}"
     text = f"the change is on the branch {branch.branch or branch.pr_url} of {branch.repo_url}; {reason}: {command}"
     return Diff(notices=(Notice(kind="no_result", text=text),))

@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 PAGE_SIZE = 100
 # The longest name of an agent (docs/reference/protocols/cursor.md, "3 Shapes").
 MAX_NAME = 100
+# A repository of another host than GitHub; user information may be a password.
+REPOSITORY_URL = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/[^\s@?#]+")
 
 
 class CursorProvider(msgspec.Struct, frozen=True):
@@ -104,9 +107,11 @@ class CursorProvider(msgspec.Struct, frozen=True):
         wanted = (name or repository or "").strip()
         if (known := repository_named(wanted)) is not None:
             return extract.environment(f"https://github.com/{known}")
-        if wanted.startswith("https://"):
-            return extract.environment(wanted)
-        raise errors.ConfigurationError(f"{wanted!r} is no repository", remedy="give OWNER/REPO or an https:// URL")
+        if REPOSITORY_URL.fullmatch(wanted):
+            return extract.environment(wanted.removesuffix("/").removesuffix(".git"))
+        raise errors.ConfigurationError(
+            "the repository is not usable", remedy="give OWNER/REPO, or https://HOST/PATH without user information"
+        )
 
     def list_environments(self, *, repository: str | None = None) -> Exchange[tuple[Environment, ...]]:
         """Return the repositories that the account may use; the service answers this once a minute."""
@@ -258,14 +263,14 @@ class CursorProvider(msgspec.Struct, frozen=True):
     def _result(self, ref: TaskRef, agent: wire.Agent, run: wire.Run) -> Exchange[extract.Result]:
         """Request what belongs to a run that has ended: its diff, its files, what the agent has used."""
         diff = yield from read_diff(agent, run)
-        files = yield from read_files(agent_path(ref.id))
+        files = yield from read_files(agent_path(ref.id), self.service.base_url)
         usage = yield from self._usage(ref)
         notices = (*diff.notices, *((usage,) if usage else ()))
         return extract.Result(patch=diff.patch, has_read_diff=diff.is_read, files=files, notices=notices)
 
     def _usage(self, ref: TaskRef) -> Exchange[Notice | None]:
-        """Return what an agent has used, None where the account does not get that."""
-        response = yield get(f"{agent_path(ref.id)}/usage")
-        if response.status in (403, 404, 501):
+        """Return what an agent has used, None where the account does not get that: the task is complete without it."""
+        try:
+            return extract.usage_notice(responses.checked((yield get(f"{agent_path(ref.id)}/usage"))))
+        except errors.ProviderError:
             return None
-        return extract.usage_notice(responses.checked(response))
