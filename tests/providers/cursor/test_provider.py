@@ -216,7 +216,6 @@ def test_a_poll_of_a_running_task_is_one_request() -> None:
     assert [
         *["list_runs"] * 5,
         "get_task",
-        "get_run",
         "get_repository",
         "get_diff",
         "list_files",

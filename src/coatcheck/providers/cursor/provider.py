@@ -27,6 +27,7 @@ from ...provider import (
     TaskSnapshot,
     errors,
     filter_page,
+    read_json,
     repository_named,
 )
 from . import extract, responses, wire
@@ -130,12 +131,7 @@ class CursorProvider(msgspec.Struct, frozen=True):
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return an agent with its latest run: two GETs, and requests for the result of a run that has ended."""
         body = yield from self.get_task_response(ref)
-        document = extract.read_document(body)
-        agent, run = document.agent or wire.Agent(), document.run
-        result = extract.NO_RESULT
-        if run is not None and extract.state_of(run).is_terminal:
-            result = yield from self._result(ref, agent, run)
-        return extract.task(agent, run, self.service, result=result, raw=body)
+        return (yield from self._with_result(ref, body))
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the responses about an agent and its latest run, as one document."""
@@ -157,11 +153,24 @@ class CursorProvider(msgspec.Struct, frozen=True):
         del is_watched, now, shown
         response = yield get(f"{agent_path(ref.id)}/runs", query=(("limit", "1"),))
         runs = responses.read(response, wire.RunPage, ref=ref).items
-        if runs and not extract.state_of(runs[0]).is_terminal:
-            task = extract.task(None, runs[0], self.service, id=ref.id, raw=response.body)
-        else:
-            task = yield from self.get_task(ref)
+        if not runs:
+            return TaskSnapshot(task=(yield from self.get_task(ref)), memory=memory)
+        run = read_json(runs[0], wire.Run, response=response, at="$.items[0]")
+        if not extract.state_of(run).is_terminal:
+            task = extract.task(None, run, self.service, id=ref.id, raw=response.body)
+            return TaskSnapshot(task=task, memory=memory)
+        agent = responses.checked((yield get(agent_path(ref.id))), ref=ref)
+        task = yield from self._with_result(ref, extract.document(agent.body, bytes(runs[0])))
         return TaskSnapshot(task=task, memory=memory)
+
+    def _with_result(self, ref: TaskRef, body: bytes) -> Exchange[Task]:
+        """Return the task in a document of an agent and its run; requests the result of a run that has ended."""
+        document = extract.read_document(body)
+        agent, run = document.agent or wire.Agent(), document.run
+        result = extract.NO_RESULT
+        if run is not None and extract.state_of(run).is_terminal:
+            result = yield from self._result(ref, agent, run)
+        return extract.task(agent, run, self.service, result=result, raw=body)
 
     def list_tasks(
         self,
