@@ -223,6 +223,17 @@ def test_a_poll_of_a_running_task_is_one_request() -> None:
     ] == names
 
 
+def test_the_requests_of_watching_several_tasks() -> None:
+    """Several running tasks are polled at most twelve times each in ten minutes, a tenth of every five seconds."""
+    client, emulator = cursor(step_seconds=600.0)
+    refs = [client.create_task(SPEC).ref for _ in range(3)]
+    emulator.requests.clear()
+    with pytest.raises(errors.WaitTimeoutError):
+        client.poll_tasks(refs, timeout=600)
+
+    assert len(emulator.requests) <= 12 * len(refs)
+
+
 def test_a_message_starts_another_run() -> None:
     """A wait that has polled one run goes on with the run that a message starts."""
     client, _ = cursor()
