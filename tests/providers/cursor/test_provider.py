@@ -9,7 +9,7 @@ from coatcheck import TaskSpec, TaskState, errors
 from coatcheck.cloud.faults import Body, Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept, html
 from coatcheck.provider import PatchState
 from coatcheck.providers.cursor.endpoints import agent_id
-from coatcheck.testing.emulators.cursor import PUBLIC, Code, find_route
+from coatcheck.testing.emulators.cursor import PUBLIC, CodedRefusal, find_route
 from coatcheck.testing.emulators.cursor_runs import DIFF
 
 from .cursor_support import SPEC, cursor
@@ -116,7 +116,9 @@ def test_a_diff_that_is_not_served(repository: str, faults: list[Status], reason
 
 def test_a_task_without_files_and_usage() -> None:
     """An account without usage, and an agent without a repository, have a complete task."""
-    client, emulator = cursor(has_usage=False, faults=[Code(status=404, code="artifact_not_found", on="list_files")])
+    client, emulator = cursor(
+        has_usage=False, faults=[CodedRefusal(status=404, reason="artifact_not_found", on="list_files")]
+    )
     task = client.poll_task(client.create_task(TaskSpec(prompt="p")).ref)
 
     assert (TaskState.SUCCEEDED, (), (), PatchState.NONE, []) == (
@@ -207,7 +209,7 @@ def test_a_poll_of_a_running_task_is_one_request() -> None:
     """Each poll requests the newest run alone, and the last one the rest of the task."""
     client, emulator = cursor(
         life=("CREATING", *["RUNNING"] * 4, "FINISHED"),
-        faults=[Code(status=503, code="x", on="stream_task", times=None)],
+        faults=[CodedRefusal(status=503, reason="x", on="stream_task", times=None)],
     )
     ref = client.create_task(SPEC).ref
     client.poll_tasks([ref])
@@ -298,7 +300,7 @@ def test_messages_that_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "kind", "remedy"),
+    ("status", "reason", "kind", "remedy"),
     [
         (400, "invalid_model", errors.InvalidRequestError, "coatcheck models --provider cursor"),
         (400, "repository_required", errors.InvalidRequestError, "--repo OWNER/REPO"),
@@ -308,9 +310,9 @@ def test_messages_that_are_refused() -> None:
         (429, "usage_limit_exceeded", errors.RateLimitError, "limit of the plan"),
     ],
 )
-def test_refused_submissions(status: int, code: str, kind: type[errors.ProviderError], remedy: str) -> None:
+def test_refused_submissions(status: int, reason: str, kind: type[errors.ProviderError], remedy: str) -> None:
     """A refused submission is the error of its status with the remedy of its code, and creates nothing."""
-    client, emulator = cursor(faults=[Code(status=status, code=code, on="create_task", times=None)])
+    client, emulator = cursor(faults=[CodedRefusal(status=status, reason=reason, on="create_task", times=None)])
     with pytest.raises(kind) as refused:
         client.create_task(SPEC)
 
@@ -321,7 +323,7 @@ def test_the_page_that_the_service_names() -> None:
     """The page of a refusal is its remedy, unless it is no https address of printable characters."""
     remedies = []
     for url in ("https://cursor.com/integrations", "javascript:alert(1)", "https://x\x1b[2J"):
-        fault = Code(status=403, code="integration_not_connected", help_url=url, on="create_task")
+        fault = CodedRefusal(status=403, reason="integration_not_connected", help_url=url, on="create_task")
         client, _ = cursor(faults=[fault])
         with pytest.raises(errors.PermissionDeniedError) as refused:
             client.create_task(SPEC)

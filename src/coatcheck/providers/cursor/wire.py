@@ -144,7 +144,7 @@ class RepositoryPage(Wire, frozen=True):
 class ErrorDetail(Wire, frozen=True):
     """Why a request was refused (docs/reference/protocols/cursor.md, "6 Errors and limits")."""
 
-    code: object = None
+    reason: object = msgspec.field(default=None, name="code")
     help_url: object = None
 
 

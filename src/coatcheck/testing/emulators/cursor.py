@@ -66,18 +66,18 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
 PUBLIC = frozenset({"get_file", "get_repository", "get_diff"})
 
 
-class Code(Fault, frozen=True, kw_only=True):
-    """Refuse a request with a code of the service."""
+class CodedRefusal(Fault, frozen=True, kw_only=True):
+    """Refuse a request with the *reason* that the service has for it, its code."""
 
     status: int
-    code: str
+    reason: str
     help_url: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
     def act(self, request: Request, answer: Callable[[], Response], clock: Clock) -> Response:
         """Refuse."""
         del request, answer, clock
-        refused = refusal(self.status, self.code, help_url=self.help_url).response
+        refused = refusal(self.status, self.reason, help_url=self.help_url).response
         return msgspec.structs.replace(refused, headers={**refused.headers, **dict(self.headers)})
 
 
