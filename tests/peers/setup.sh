@@ -174,6 +174,13 @@ install_schemathesis() {
     "$peers/schemathesis/bin/python" -m pip install --quiet schemathesis==4.32.5
 }
 
+# The A2A SDK for Python with its server, in a virtual environment of its own.
+install_a2a() {
+    [ -x "$peers/a2a/bin/uvicorn" ] && return
+    "$venv/bin/python" -m venv "$peers/a2a"
+    "$peers/a2a/bin/python" -m pip install --quiet 'a2a-sdk[http-server]==1.3.0' uvicorn==0.54.0
+}
+
 # AWS's runner of durable executions with its SDK and its runtime client, in a virtual environment of their own; and
 # the emulator of the runtime interface, one file of a wheel that is not installed.
 install_durable_runner() {
@@ -248,6 +255,7 @@ install_schemathesis
 install_check_jsonschema
 install_agent_frameworks
 install_acp_agents
+install_a2a
 install_durable_runner
 install_gh
 install_github_description
