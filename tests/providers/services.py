@@ -23,6 +23,8 @@ from coatcheck.providers.claude_agents.provider import ClaudeAgentsProvider
 from coatcheck.providers.codex.credentials import LOGIN
 from coatcheck.providers.codex.endpoints import Service as CodexService
 from coatcheck.providers.codex.provider import CodexProvider
+from coatcheck.providers.cursor.endpoints import Service as CursorService
+from coatcheck.providers.cursor.provider import CursorProvider
 from coatcheck.providers.jules.endpoints import Service as JulesService
 from coatcheck.providers.jules.provider import JulesProvider
 from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
@@ -36,6 +38,7 @@ from coatcheck.testing import (
     OpenAIBatchEmulator,
 )
 from coatcheck.testing.emulators.aws_lambda import REGION
+from coatcheck.testing.emulators.cursor import CursorEmulator
 from coatcheck.testing.emulators.sqs import Queue
 
 PROMPT = "Say hello"
@@ -83,6 +86,7 @@ SERVICES: Mapping[str, Service] = {
         IN_REPOSITORY,
     ),
     "copilot": Service(lambda url: copilot(base_url=url), GithubEmulator, IN_REPOSITORY),
+    "cursor": Service(lambda url: CursorProvider(CursorService(url, url)), CursorEmulator, IN_REPOSITORY),
     "described": Service(
         lambda url: described(BY_ID, base_url=url),
         Http202Emulator,

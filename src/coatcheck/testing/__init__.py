@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         EmulatorTransport as EmulatorTransport,
         Handler as Handler,
     )
+    from .emulators.a2a import A2AEmulator as A2AEmulator
     from .emulators.aws_lambda import LambdaEmulator as LambdaEmulator
     from .emulators.batches import (
         AnthropicBatchEmulator as AnthropicBatchEmulator,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .memory_journal import MemoryJournal as MemoryJournal
 
 _HOMES = {
+    "A2AEmulator": "testing.emulators.a2a",
     "AnthropicBatchEmulator": "testing.emulators.batches",
     "AsyncEmulatorTransport": "testing.emulator_transport",
     "AttemptScript": "cloud.scripted_cloud",
