@@ -33,6 +33,8 @@ CHECKOUT_SECONDS, DIFF_SECONDS = 280, 55
 MAX_PATCH = 32 * 2**20
 BASE_REF = "refs/worktree/coatcheck-base"
 NO_REPOSITORY, NO_BRANCH = 64, 65
+# `git worktree add` fails where another one has written only a part of .git/worktrees: it reads the files of all worktrees.
+WORKTREE_TRIES = 5
 
 _GIT = 'git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }; export GIT_TERMINAL_PROMPT=0\n'
 # Arguments: the folder for checkouts, the name of this one, the repository on the host or a name for its clone,
@@ -55,7 +57,11 @@ if [ ! -d "$1/$2" ]; then
     [ $? -lt 128 ] || exit {NO_REPOSITORY}
     base=$(git -C "$source" rev-parse --verify --quiet "origin/$5^{{commit}}") || exit {NO_BRANCH}
   }}
-  git -C "$source" worktree add --quiet --detach "$1/$2" "$base" >/dev/null
+  tries=1
+  until git -C "$source" worktree add --quiet --detach "$1/$2" "$base" >/dev/null; do
+    [ $tries -lt {WORKTREE_TRIES} ] || exit 1
+    tries=$((tries + 1)); sleep 1
+  done
   git -C "$1/$2" update-ref {BASE_REF} "$base"
 fi
 """
@@ -130,9 +136,8 @@ def check_out(rpc: JsonRpc, spec: TaskSpec, service: Service, folder: str) -> Ge
         source, url = spec.environment, ""
     else:
         source, url = repository, service.clone_url.replace("{repository}", repository)
-    policy = {
-        "type": "dangerFullAccess"
-    }  # a worktree is written outside of every sandbox's folder, a clone from the network
+    # A worktree is written outside of every sandbox's folder, a clone from the network.
+    policy = {"type": "dangerFullAccess"}
     arguments = (folder, name, source, url, spec.branch or "")
     result = yield from run(rpc, _CHECK_OUT, arguments, policy=policy, seconds=CHECKOUT_SECONDS)
     if result.exitCode:
