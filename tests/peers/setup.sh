@@ -112,6 +112,13 @@ install_sdk_clients() {
         githubkit==0.16.1 hishel==1.4.0
 }
 
+# Cursor's SDK with its bridge and the node that it needs, in a virtual environment of its own.
+install_cursor_sdk() {
+    [ -x "$peers/cursor/bin/python" ] && "$peers/cursor/bin/python" -c 'import cursor_sdk' 2>/dev/null && return
+    "$venv/bin/python" -m venv "$peers/cursor"
+    "$peers/cursor/bin/python" -m pip install --quiet cursor-sdk==1.1.0
+}
+
 # The reference libraries of Standard Webhooks, and GitHub's with its relay; openai and anthropic have verifiers of their own.
 install_webhook_clients() {
     "$peers/python/bin/python" -c 'import standardwebhooks, svix' 2>/dev/null ||
@@ -165,6 +172,13 @@ install_schemathesis() {
     [ -x "$peers/schemathesis/bin/schemathesis" ] && return
     "$venv/bin/python" -m venv "$peers/schemathesis"
     "$peers/schemathesis/bin/python" -m pip install --quiet schemathesis==4.32.5
+}
+
+# The A2A SDK for Python with its server, in a virtual environment of its own.
+install_a2a() {
+    [ -x "$peers/a2a/bin/uvicorn" ] && return
+    "$venv/bin/python" -m venv "$peers/a2a"
+    "$peers/a2a/bin/python" -m pip install --quiet 'a2a-sdk[http-server]==1.3.0' uvicorn==0.54.0
 }
 
 # AWS's runner of durable executions with its SDK and its runtime client, in a virtual environment of their own; and
@@ -232,6 +246,7 @@ install_lro_clients
 install_actionlint
 install_zizmor
 install_sdk_clients
+install_cursor_sdk
 install_webhook_clients
 install_mcp_clients
 install_stream_clients
@@ -240,6 +255,7 @@ install_schemathesis
 install_check_jsonschema
 install_agent_frameworks
 install_acp_agents
+install_a2a
 install_durable_runner
 install_gh
 install_github_description

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .._protocol.effects import Clock
     from .._store.events import EventLog
 
-Action: TypeAlias = Literal["submit", "message", "cancel", "apply", "undo", "check", "choose"]
+Action: TypeAlias = Literal[
+    "submit", "message", "cancel", "apply", "undo", "check", "choose", "deliver", "replay", "switch", "test"
+]
 Channel: TypeAlias = Literal["web", "api"]
 LOGGER = logging.getLogger("coatcheck")
 
@@ -27,7 +29,8 @@ def record_action(
 ) -> None:
     """Record that the user of this process has changed *subject*.
 
-    A subject is the ref of a task, ``review:NAME``, or ``checkout:FOLDER``.
+    A subject is the ref of a task, ``review:NAME``, ``fleet:NAME``, ``hook:ID``, or
+    ``checkout:FOLDER``.
     """
     moment = datetime.fromtimestamp(clock.time(), UTC)
     event = ActionPerformed(subject=subject, action=action, by=login_name(), via=via, at=moment, text=text)

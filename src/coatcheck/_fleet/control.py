@@ -38,11 +38,12 @@ from . import event_values
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
-    from .._model.gates import Effect
+    from .._model.gates import Effect, Via
     from .._protocol.effects import Clock
     from .._store.database import Database
     from .._store.events import EventLog, StoredEvent
     from .._store.fleet_deliveries import DeliveryStore
+    from .._store.fleet_pages import FleetPages
     from .._store.fleet_submissions import SubmissionStore
     from .item_gates import ItemGates
     from .wave_gates import WaveGates
@@ -75,12 +76,20 @@ class ItemReport(Value, frozen=True, kw_only=True):
 
 
 class FleetControl:
-    """The fleets in a database. Methods block."""
+    """The fleets in a database; decisions of gates are recorded with *via*. Methods block."""
 
-    def __init__(self, database: Database, *, clock: Clock) -> None:
+    def __init__(self, database: Database, *, clock: Clock, via: Via = "cli") -> None:
         self._database, self._clock = database, clock
+        self._via: Via = via
         self.store = FleetStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
+
+    @cached_property
+    def pages(self) -> FleetPages:
+        """What pages read of the tables."""
+        from .._store.fleet_pages import FleetPages
+
+        return FleetPages(self._database)
 
     @cached_property
     def deliveries(self) -> DeliveryStore:
@@ -108,14 +117,14 @@ class FleetControl:
         """The gates of items that wait."""
         from .item_gates import ItemGates  # 13 ms, and a status needs none
 
-        return ItemGates(self._database, clock=self._clock)
+        return ItemGates(self._database, clock=self._clock, via=self._via)
 
     @cached_property
     def waves(self) -> WaveGates:
         """The gates of waves that wait."""
         from .wave_gates import WaveGates
 
-        return WaveGates(self._database, clock=self._clock)
+        return WaveGates(self._database, clock=self._clock, via=self._via)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

@@ -142,7 +142,9 @@ class DueJobs:
             for item in context.store.items(context.fleet.id, states=[ItemState.DELIVERING], limit=100):
                 yield Job("deliver", item.id)
         if self.status.items.get(ItemState.APPROVED) and not context.deliveries_held:
-            yield from (Job("deliver", each.item.id) for each in ordered_items(context))
+            yield from (
+                Job("deliver", each.item.id) for each in ordered_items(context.store, context.work, context.fleet.id)
+            )
         if self._redriven_at is not None and now - self._redriven_at < context.options.redrive:
             return
         self._redriven_at = now

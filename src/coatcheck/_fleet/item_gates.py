@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from .. import errors
 from .._model.fleets import FleetItem, ItemState
-from .._model.gates import Decision, Effect, Gate
+from .._model.gates import Decision, Effect, Gate, Via
 from .._review.user_policies import decide_by_policy
 from .._store.gates import GateStore
 from . import event_values
@@ -41,8 +41,9 @@ def subject_of(fleet: str, key: str) -> str:
 class ItemGates:
     """The gates of the items of fleets. Methods block."""
 
-    def __init__(self, database: Database, *, clock: Clock) -> None:
+    def __init__(self, database: Database, *, clock: Clock, via: Via = "cli") -> None:
         self._database, self._clock = database, clock
+        self._via: Via = via
         self._gates = GateStore(database, time=clock.time)
 
     def open(
@@ -74,7 +75,7 @@ class ItemGates:
         self, transaction: Transaction, fleet: str, key: str, effect: Effect, *, by: str, why: str | None
     ) -> None:
         """Decide the open gate of an item, where there is one, in the transaction that changes the item."""
-        self._gates.decide_open(transaction, subject_of(fleet, key), effect, by=by, via="cli", why=why)
+        self._gates.decide_open(transaction, subject_of(fleet, key), effect, by=by, via=self._via, why=why)
 
     def withdraw(self, fleet: str, key: str, *, why: str) -> None:
         """Close the open gate of an item that needs no decision any more."""

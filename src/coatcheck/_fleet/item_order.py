@@ -12,16 +12,17 @@ from .._model.fleets import FleetItem, ItemState
 from .merge_order import Change, Ordered, merge_order
 
 if TYPE_CHECKING:
-    from .context import FleetContext
+    from .._store.fleet_work import FleetWork
+    from .._store.fleets import FleetStore
 
 
 def ordered_items(
-    context: FleetContext, states: Iterable[ItemState] = (ItemState.APPROVED,)
+    store: FleetStore, work: FleetWork, fleet: int, states: Iterable[ItemState] = (ItemState.APPROVED,)
 ) -> Sequence[Ordered[FleetItem]]:
     """Return items in these states in the order of delivery; `overlaps` is one before it that changes the same lines."""
     groups: dict[tuple[str | None, str | None], list[Change[FleetItem]]] = {}
-    patches = context.work.changed_lines(context.fleet.id, states)
-    for item in context.store.items(context.fleet.id, states=states):
+    patches = work.changed_lines(fleet, states)
+    for item in store.items(fleet, states=states):
         size, lines = patches.get(item.id, (0, ()))
         group = groups.setdefault((item.repository, item.base), [])
         group.append(Change(item, lines, (size, item.id)))

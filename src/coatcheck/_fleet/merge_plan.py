@@ -58,7 +58,7 @@ def plan_deliveries(context: FleetContext, queue: MergeQueue) -> MergePlan:
     """Return what a delivery would do now; items that wait for a decision are planned as if they were approved."""
     merged: dict[tuple[str | None, str | None], list[DeliveredChange]] = {}
     planned = []
-    for each in ordered_items(context, STATES):
+    for each in ordered_items(context.store, context.work, context.fleet.id, STATES):
         place = (each.item.repository, each.item.base)
         if place not in merged:
             merged[place] = [*delivered_before(context, each.item)]

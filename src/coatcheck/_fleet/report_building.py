@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from .._model.fleets import (
     ItemState,
 )
 from .._store.events import EventLog, StoredEvent
+from .._store.fleet_pages import CandidateTimes
 from . import event_values
 from .control import FleetControl
 from .report import FleetReport
@@ -98,7 +99,7 @@ def report_of(rows: FleetRows, now: datetime) -> FleetReport:
     return FleetReport(
         status=rows.status,
         made_at=now,
-        services=tuple(_services(rows)),
+        services=tuple(service_reports(rows.candidates, {each.chosen for each in rows.items})),
         waves=tuple(_waves(rows)),
         rate=tuple(rate_of(rows)),
         items=tuple(
@@ -119,10 +120,12 @@ def report_of(rows: FleetRows, now: datetime) -> FleetReport:
 # --- services, waves, rate --------------------------------------------------------------------------------------------
 
 
-def _services(rows: FleetRows) -> Iterator[ServiceReport]:
-    chosen = {each.chosen for each in rows.items}
-    for provider in dict.fromkeys(each.provider for each in rows.candidates):
-        own = [each for each in rows.candidates if each.provider == provider]
+def service_reports(
+    candidates: Sequence[FleetCandidate | CandidateTimes], chosen: Container[int | None]
+) -> Iterator[ServiceReport]:
+    """Yield what each service has done; *chosen* are the numbers of the chosen candidates."""
+    for provider in dict.fromkeys(each.provider for each in candidates):
+        own = [each for each in candidates if each.provider == provider]
         seconds = [
             (each.ended_at - each.submitted_at).total_seconds() for each in own if each.ended_at and each.submitted_at
         ]
@@ -152,10 +155,18 @@ def _waves(rows: FleetRows) -> Iterator[WaveReport]:
 
 def rate_of(rows: FleetRows) -> Iterator[RatePoint]:
     """Yield what happened in each interval, from the first submission to the last event; nothing before one."""
+    delivered = [each.changed_at for each in rows.items if each.changed_at and each.state is ItemState.DELIVERED]
+    return rate_points(rows.candidates, delivered)
+
+
+def rate_points(
+    candidates: Sequence[FleetCandidate | CandidateTimes], delivered: Sequence[datetime]
+) -> Iterator[RatePoint]:
+    """Yield the points of `rate_of`; *delivered* are the times at which items were delivered."""
     times = {
-        "submitted": [each.submitted_at for each in rows.candidates if each.submitted_at and each.ref],
-        "ended": [each.ended_at for each in rows.candidates if each.ended_at],
-        "delivered": [each.changed_at for each in rows.items if each.changed_at and each.state is ItemState.DELIVERED],
+        "submitted": [each.submitted_at for each in candidates if each.submitted_at and each.ref],
+        "ended": [each.ended_at for each in candidates if each.ended_at],
+        "delivered": [*delivered],
     }
     every = [moment for moments in times.values() for moment in moments]
     if not every:

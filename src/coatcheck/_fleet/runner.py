@@ -88,7 +88,7 @@ class FleetRunner:
         try:
             context.gates.carry_out(context.store, context.fleet.id, context.fleet.name)
             for state in (ItemState.DELIVERING, ItemState.APPROVED):
-                for each in ordered_items(context, [state]):
+                for each in ordered_items(context.store, context.work, context.fleet.id, [state]):
                     await self.handlers["deliver"](Job("deliver", each.item.id))
         finally:
             self.leave()

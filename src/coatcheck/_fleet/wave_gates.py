@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .._model import fleet_events as events
 from .._model.fleets import FleetRecord, FleetState, FleetStatus
-from .._model.gates import Effect, Gate, digest_of
+from .._model.gates import Effect, Gate, Via, digest_of
 from .._review.user_policies import decide_by_policy
 from .._store.gates import GateStore
 from . import event_values
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class WaveGates:
     """The gates of waves. Methods block."""
 
-    def __init__(self, database: Database, *, clock: Clock) -> None:
+    def __init__(self, database: Database, *, clock: Clock, via: Via = "cli") -> None:
         self._database, self._clock = database, clock
+        self._via: Via = via
         self._gates = GateStore(database, time=clock.time)
 
     def open(self, status: FleetStatus, sizes: Sequence[int], policies: Sequence[GatePolicy]) -> Gate:
@@ -57,7 +58,7 @@ class WaveGates:
         subject = event_values.subject_of(fleet.name)
         gates = [each for each in self._gates.list(subject=subject) if each.kind == "wave"]
         for gate in gates:
-            self._gates.decide(gate.id, effect, by=by, via="cli", why=why)
+            self._gates.decide(gate.id, effect, by=by, via=self._via, why=why)
         return bool(gates)
 
     def withdraw(self, fleet: str, *, why: str) -> None:

@@ -131,7 +131,7 @@ class ActionPerformed(SubjectEvent, frozen=True, kw_only=True):
 
     _json: ClassVar[JsonFields] = {
         **SUBJECT_FIELDS,
-        "action": "submit, message, cancel, apply, undo, check or choose",
+        "action": "submit, message, cancel, apply, undo, check, choose, deliver, replay, switch or test",
         "by": "the login of the user whose server it was",
         "via": "web: the page, api: its JSON API",
     }

@@ -79,6 +79,14 @@ class EventLog:
             rows = transaction.rows(f"{READ}{condition} ORDER BY id DESC LIMIT ?", (0, *parameters, limit))
         return [_stored(*row) for row in reversed(rows)]
 
+    def before(self, id: int | None, *, kinds: Sequence[str], limit: int) -> Sequence[StoredEvent]:
+        """Return *limit* events of *kinds* before the one with this id (the last ones for None), the newest first."""
+        bound = ("", ()) if id is None else (" AND id < ?", (id,))
+        query = f"{READ}{bound[0]} AND kind IN ({', '.join('?' * len(kinds))}) ORDER BY id DESC LIMIT ?"
+        with self._database.reading() as transaction:
+            rows = transaction.rows(query, (0, *bound[1], *kinds, limit))
+        return [_stored(*row) for row in rows]
+
     def newest_id(self) -> int:
         """Return the id of the newest event, 0 where there is none."""
         return self._edge("max")

@@ -1,4 +1,4 @@
-"""The candidates that a page compares: the attempts of a task, or those of every task of a review.
+"""The candidates that a page compares: the attempts of a task, those of every task of a review, or those of a fleet's item.
 
 Guarantees:
 
@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from .. import errors
 from .._app.outcomes import load_task
 from .._app.task_history import StoredTask
+from .._fleet.report_building import name_of
+from .._patches.parse import Patch
 from .._review.candidate_sources import task_candidates
 from .._review.candidates import Candidate
 from .page_errors import PageNotFoundError
-from .rendering import task_url
+from .rendering import item_url, task_url
 
 if TYPE_CHECKING:
+    from .._model.fleets import FleetCandidate, FleetItem, FleetRecord
     from .._model.tasks import Task, TaskRef
     from .._store.history import HistoryEntry
     from .._store.reviews import StoredReview
@@ -150,6 +153,31 @@ class CandidateSets:
         path = f"/reviews/{quote(name, safe='')}"
         root = self._site.checkout or review.root
         return CandidateSet(path, review.title or name, tuple(keys), tuple(shown), root, review)
+
+    def of_item(self, fleet: FleetRecord, item: FleetItem) -> CandidateSet:
+        """Return the candidates of an item of a fleet, with the diffs that the fleet has stored."""
+        stored = self._site.fleets.store.candidates(fleet.id, item=item.id)
+        shown = tuple(
+            Shown(number, self._fleet_candidate(each), self._known_task(each)) for number, each in enumerate(stored, 1)
+        )
+        key = (f"{fleet.name}/{item.key}", *((each.id, each.patch) for each in stored))
+        title = item.title or item.key
+        return CandidateSet(item_url(fleet.name, item.id, "compare"), title, key, shown, self._site.checkout)
+
+    def _fleet_candidate(self, candidate: FleetCandidate) -> Candidate:
+        patch = Patch.parse(self._site.fleets.submissions.patch(candidate.patch)) if candidate.patch else None
+        return Candidate(
+            name=name_of(candidate),
+            ref=candidate.ref,
+            patch=patch,
+            base=candidate.base_commit,
+            ended_at=candidate.ended_at,
+            error=None if patch else candidate.error or f"it is {candidate.state.value.replace('_', ' ')}",
+        )
+
+    def _known_task(self, candidate: FleetCandidate) -> Task | None:
+        entry = self._site.history.get(candidate.ref) if candidate.ref else None
+        return entry.task if entry else None
 
     def _candidates(self, ref: TaskRef) -> tuple[Hashable, Task, tuple[Candidate, ...]]:
         entry = self._site.history.get(ref)

@@ -26,6 +26,27 @@ STATES: Mapping[TaskState, tuple[str, str]] = {
 }
 
 
+# State of a fleet's item or candidate -> (its class, the sign before it).
+ITEM_STATES: Mapping[str, tuple[str, str]] = {
+    "delivered": ("succeeded", "✓"),
+    "verified": ("succeeded", "✓"),
+    "approved": ("running", "◐"),
+    "delivering": ("running", "◐"),
+    "ranked": ("running", "◐"),
+    "running": ("running", "◐"),
+    "submitting": ("running", "◐"),
+    "waiting": ("input_required", "!"),
+    "input_required": ("input_required", "!"),
+    "conflict": ("input_required", "!"),
+    "uncertain": ("input_required", "!"),
+    "failed": ("failed", "✗"),
+    "exhausted": ("failed", "✗"),
+    "expired": ("failed", "✗"),
+    "rejected": ("cancelled", "⊘"),
+    "cancelled": ("cancelled", "⊘"),
+}
+
+
 # What follows is built from names, numbers and times of ours, without `Markup.format`: a list has hundreds of them.
 
 
@@ -35,6 +56,14 @@ def state(value: TaskState | str) -> Markup:
     known = TaskState(value) if isinstance(value, str) else value
     text, sign = STATES[known]
     return Markup(f'<span class="state state-{known.value}"><span aria-hidden="true">{sign}</span> {text}</span>')  # noqa: S704
+
+
+@functools.cache
+def item_state(value: str) -> Markup:
+    """Return a state of an item, a candidate, a fleet or a delivery as a badge: a sign and words."""
+    name, sign = ITEM_STATES.get(value, ("queued", "○"))
+    words = str(escape(value.replace("_", " ")))
+    return Markup(f'<span class="state state-{name}"><span aria-hidden="true">{sign}</span> {words}</span>')  # noqa: S704
 
 
 def time(value: datetime | float | None, *, is_short: bool = False) -> Markup:
@@ -130,6 +159,7 @@ def meaning(gate: Any) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "state": state,
+    "item_state": item_state,
     "time": time,
     "duration": duration,
     "size": size,

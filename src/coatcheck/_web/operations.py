@@ -20,7 +20,7 @@ from .. import errors
 from .._app import templates
 from .._app.actions import cancel_task
 from .._app.apply import ApplyOptions, ApplyReport, UndoReport, apply_patch, undo_last
-from .._app.audit import Channel, record_action
+from .._app.audit import Action, Channel, record_action
 from .._app.gate_decisions import Decided, GateDecider
 from .._app.gates import TASK_KINDS
 from .._app.held_work import HeldTask, hold_submission, journal_with_template
@@ -96,7 +96,7 @@ def submit(site: Site, submission: Submission, *, via: Channel) -> Submitted:
             held = HeldTask(provider, spec, account=site.config.get("account"), template=template)
             return Submitted(None, hold_submission(site.gates, held, via="web"), warning)
         task = client.create_task(spec)
-    _record(site, "submit", str(task.ref), via, spec.prompt)
+    record(site, "submit", str(task.ref), via, spec.prompt)
     return Submitted(task, None, warning)
 
 
@@ -119,7 +119,7 @@ def _submit_once(
         )
     if submitted.task is None:
         return Submitted(_task_of(site, submitted.ref), None, None, is_repeated=True)
-    _record(site, "submit", str(submitted.ref), via, submission.prompt)
+    record(site, "submit", str(submitted.ref), via, submission.prompt)
     return Submitted(submitted.task, None, submitted.warning)
 
 
@@ -157,7 +157,7 @@ def send_message(site: Site, ref: TaskRef, text: str, *, is_question: bool = Fal
     with site.client(ref.provider, refs=[ref]) as client:
         task = client.send_message(ref, text, mode="ask" if is_question else "code")
     site.expect_change(ref)
-    _record(site, "message", str(ref), via, text)
+    record(site, "message", str(ref), via, text)
     return task
 
 
@@ -166,7 +166,7 @@ def cancel(site: Site, ref: TaskRef, *, via: Channel) -> None:
     with site.client(ref.provider, refs=[ref]) as client:
         cancel_task(client, ref)
     site.expect_change(ref)
-    _record(site, "cancel", str(ref), via)
+    record(site, "cancel", str(ref), via)
 
 
 # --- applying ---------------------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def apply(
         )
     report = apply_patch(root, chosen, options, task=task)
     count = plural(len(report.applied.applied), "file")
-    _record(site, "apply", str(task.ref), via, f"attempt {chosen.number or 1}: {count} in {root}")
+    record(site, "apply", str(task.ref), via, f"attempt {chosen.number or 1}: {count} in {root}")
     return report
 
 
@@ -213,7 +213,7 @@ def undo(site: Site, *, via: Channel) -> UndoReport:
     root = site.require_checkout()
     report = undo_last(root)
     restored = plural(len(report.result.restored), "file")
-    _record(site, "undo", f"checkout:{root}", via, f"{restored} restored")
+    record(site, "undo", f"checkout:{root}", via, f"{restored} restored")
     return report
 
 
@@ -309,7 +309,8 @@ def _task_of(site: Site, ref: TaskRef) -> Task:
     return task
 
 
-def _record(site: Site, action: Any, subject: str, via: Channel, text: str | None = None) -> None:
+def record(site: Site, action: Action, subject: str, via: Channel, text: str | None = None) -> None:
+    """Record an action in the log of events, where the setting ``history`` permits it."""
     if not site.is_recording:
         return
     words = " ".join((text or "").split())

@@ -57,6 +57,8 @@ def environment() -> Environment:
     templates.filters["markdown"] = markup.markdown
     templates.globals["asset"] = assets.url_of
     templates.globals["task_url"] = task_url
+    templates.globals["fleet_url"] = fleet_url
+    templates.globals["item_url"] = item_url
     return templates
 
 
@@ -72,6 +74,16 @@ def visible(value: object) -> object:
 def task_url(ref: object, *parts: str) -> str:
     """Return the path of a task's page, or of a page below it."""
     return "/".join(("/tasks", quote(str(ref), safe=":@"), *parts))
+
+
+def fleet_url(name: str, *parts: str) -> str:
+    """Return the path of a fleet's page, or of a page below it."""
+    return "/".join(("/fleets", quote(name, safe=""), *parts))
+
+
+def item_url(fleet: str, id: int, *parts: str) -> str:
+    """Return the path of the page of a fleet's item, or of a page below it."""
+    return fleet_url(fleet, "items", str(id), *parts)
 
 
 def render(request: PageRequest, template: str, /, *, status: int = 200, **context: Any) -> Response:

@@ -10,23 +10,25 @@ Guarantees:
 from __future__ import annotations
 
 import functools
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from .._app.clients import ClientFactory
 from .._app.gates import Gates
 from .._app.stored_reviews import open_reviews
-from .._app.task_history import level_of, open_history
+from .._app.task_history import level_of, location_of, open_history
 from .._app.task_session import TaskSession
 from .._app.templates import folders_of
 from .._engine.backoff import RetryPolicy
 from .check_jobs import CheckJobs
+from .delivery_jobs import DeliveryJobs
 from .sessions import Sessions
 from .unavailable_services import UnavailableServices
 
 if TYPE_CHECKING:
     from .._app.workspace import Workspace
+    from .._fleet.control import FleetControl
     from .._model.tasks import TaskRef
     from .._protocol.effects import Clock
     from .._review.template_files import Folder
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from .._store.events import EventLog
     from .._store.history import History
     from .._store.reviews import ReviewStore
+    from .._webhooks.settings import WebhookSettings
 
 # A person waits for the page: a service that does not answer is reported soon.
 RETRY = RetryPolicy(attempts=2, initial=0.5, maximum=2.0, patience=5.0)
@@ -59,10 +62,10 @@ class Site:
         """
         self._base_url = base_url
         self.workspace, self.clock, self.checkout = workspace, clock, checkout
-        self._transport = transport
+        self._transport, self._closing = transport, ExitStack()
         self.sessions, self.unavailable = Sessions(), UnavailableServices()
         self.acted_at: dict[TaskRef, float] = {}
-        self.check_jobs = CheckJobs()
+        self.check_jobs, self.delivery_jobs = CheckJobs(), DeliveryJobs()
 
     @property
     def config(self) -> Config:
@@ -103,6 +106,22 @@ class Site:
     def reviews(self) -> ReviewStore:
         """The reviews of the store: candidates that compete."""
         return open_reviews(self.config, clock=self.clock)
+
+    @functools.cached_property
+    def fleets(self) -> FleetControl:
+        """The fleets of the store; decisions are recorded as made on the page."""
+        from .._fleet.control import FleetControl
+        from .._store.location import open_database
+
+        database = self._closing.enter_context(closing(open_database(location_of(self.config))))
+        return FleetControl(database, clock=self.clock, via="web")
+
+    @functools.cached_property
+    def hooks(self) -> WebhookSettings:
+        """The webhooks of the store, and their secrets."""
+        from .._webhooks.settings import WebhookSettings
+
+        return self._closing.enter_context(closing(WebhookSettings(self.workspace, clock=self.clock)))
 
     @functools.cached_property
     def _clients(self) -> ClientFactory:
@@ -156,3 +175,4 @@ class Site:
         for name in ("history", "gates", "reviews"):
             if name in self.__dict__:
                 getattr(self, name).close()
+        self._closing.close()

@@ -177,7 +177,7 @@ addEventListener("submit", (event) => {
 
 let current = -1;
 let isGoing = false;
-const GO = { t: "/", g: "/gates", s: "/settings", n: "/submit" };
+const GO = { t: "/", f: "/fleets", g: "/gates", l: "/log", s: "/settings", n: "/submit" };
 
 function move(step) {
   const items = all("[data-item]").filter((each) => each.offsetParent !== null);

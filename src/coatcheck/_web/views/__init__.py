@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from . import actions, checkout, compare, gates, settings, submit, task, tasks
+from . import actions, audit_log, checkout, compare, fleet_items, fleets, gates, hooks, settings, submit, task, tasks
 
 if TYPE_CHECKING:
     from ..routing import Registration
@@ -25,4 +25,7 @@ class ViewModule(Protocol):
 
 
 # In the order of their routes: a path with a variable part comes after those that it would match.
-VIEWS: Sequence[ViewModule] = (tasks, compare, task, actions, submit, gates, checkout, settings)
+VIEWS: Sequence[ViewModule] = (
+    *(tasks, compare, task, actions, submit, gates, checkout, settings),
+    *(fleet_items, fleets, hooks, audit_log),
+)

@@ -18,6 +18,7 @@ from ..diffs.file_lines import Gap
 from ..diffs.file_list import file_list
 from ..diffs.file_section import body_html, rows_of
 from ..diffs.version_notes import links_html, note_html
+from ..fleet_lookup import item_of
 from ..page_request import PageRequest
 from ..rendering import redirect, render
 from ..review_actions import begin_checks, commands_of, record_choice
@@ -44,6 +45,11 @@ def task_set(request: PageRequest) -> CandidateSet:
 def review_set(request: PageRequest) -> CandidateSet:
     """Return the candidates of the review that the path names."""
     return comparisons(request.site).sets.of_review(request.parameters["name"])
+
+
+def item_set(request: PageRequest) -> CandidateSet:
+    """Return the candidates of the item of a fleet that the path names."""
+    return comparisons(request.site).sets.of_item(*item_of(request))
 
 
 def list_reviews(request: PageRequest) -> Response:
@@ -187,7 +193,11 @@ ROUTES = (
     page("/reviews", list_reviews),
     *(
         register(base + path, _bound(view, find))
-        for base, find in (("/tasks/{ref:path}/compare", task_set), ("/reviews/{name}", review_set))
+        for base, find in (
+            ("/tasks/{ref:path}/compare", task_set),
+            ("/reviews/{name}", review_set),
+            ("/fleets/{name}/items/{id}/compare", item_set),
+        )
         for register, views in ((page, _PAGES), (action, _ACTIONS))
         for path, view in views.items()
     ),
