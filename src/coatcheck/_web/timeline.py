@@ -44,8 +44,16 @@ class Entry(NamedTuple):
 
 
 def entries(stored: Iterable[StoredEvent]) -> Sequence[Entry]:
-    """Return events as entries, in their order."""
-    return [_entry(each) for each in stored]
+    """Return events as entries, in their order; a message that a stream and a poll both reported is shown once."""
+    shown, last_message = [], None
+    for each in stored:
+        if isinstance(each.event, TaskMessage):
+            message = each.event.message.text.strip()
+            if message == last_message:
+                continue
+            last_message = message
+        shown.append(_entry(each))
+    return shown
 
 
 def _entry(stored: StoredEvent) -> Entry:
