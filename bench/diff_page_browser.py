@@ -22,7 +22,7 @@ const look = () => {
 requestAnimationFrame(look);
 """
 STEP, PAUSE = 700, 40  # pixels, and milliseconds between two steps of the wheel
-MOST_STEPS = 4_000
+MOST_STEPS, STEPS_AT_END = 4_000, 25
 
 
 def first_visible(page: Page, url: str) -> float:
@@ -35,12 +35,14 @@ def first_visible(page: Page, url: str) -> float:
 
 
 def scroll(page: Page) -> None:
-    """Turn the wheel until the end of the page is reached and nothing is loaded any more."""
+    """Turn the wheel until the end of the page is reached, and stays the end for a while."""
     page.mouse.move(400, 400)
+    at_end = 0
     for _ in range(MOST_STEPS):
         page.mouse.wheel(0, STEP)
         page.wait_for_timeout(PAUSE)
-        if page.evaluate("scrollY + innerHeight >= document.body.scrollHeight - 2 && !document.querySelector('.lazy')"):
+        at_end = at_end + 1 if page.evaluate("scrollY + innerHeight >= document.body.scrollHeight - 2") else 0
+        if at_end > STEPS_AT_END:
             return
 
 

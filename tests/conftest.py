@@ -28,7 +28,12 @@ sys.dont_write_bytecode = False
 # Where there is memory for it, temporary folders are in memory: tests make many repositories and databases, and on a disk
 # each commit waits for it. A container often has 64 MB there; a run takes one gigabyte.
 MEMORY, MEMORY_NEEDED = "/dev/shm", 4 << 30
-if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED:
+if (
+    "TMPDIR" not in os.environ
+    and os.access(MEMORY, os.W_OK)
+    and shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED
+    and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC  # tests run programs that they write
+):
     os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
 
 # The variables that a test inherits. An allow-list: proxies, certificates, tokens and editors' settings are not in it.

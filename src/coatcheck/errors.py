@@ -164,7 +164,12 @@ class TransportTimeoutError(TransportError):
 
 
 class ProviderError(CoatcheckError):
-    """The service refused the request."""
+    """The service refused the request.
+
+    With `is_refusal` the service reports in a successful HTTP response, as JSON-RPC does, that it performed nothing.
+    """
+
+    is_refusal = False
 
     def __init__(
         self,

@@ -237,6 +237,19 @@ def test_apply_needs_a_checkout(tmp_path: Path) -> None:
     assert before == len(cli.cloud.requests)
 
 
+def test_markers_are_suggested_only_where_they_can_be_written(checkout: Path) -> None:
+    """A file that this tree has deleted has no lines between which markers could be."""
+    git(checkout, "rm", "-q", "hello.txt")
+    git(checkout, "commit", "-q", "-m", "second")
+    cli, ref = ended(checkout, DIFF)
+
+    assert [
+        "conflicted  hello.txt (deleted by us): this tree deleted the file that the patch changes",
+        "applied 0 files, in conflict 1",
+        "make the change of the files in conflict by hand, from the diff",
+    ] == cli("apply", ref).out.splitlines()
+
+
 def test_a_conflict_has_its_kind_and_a_remedy(checkout: Path) -> None:
     """The kind is git's word for it; with markers the second try shows the conflict in the file."""
     (checkout / "hello.txt").write_text("goodbye\n")
@@ -248,7 +261,7 @@ def test_a_conflict_has_its_kind_and_a_remedy(checkout: Path) -> None:
         "conflicted  hello.txt (both modified): the patch and this tree change the same lines",
         "applied     new.txt",
         "applied 1 file, in conflict 1",
-        "apply it again with markers to see the conflicts in their files, or resolve them from the diff",
+        "apply it again with --markers (markers=True in Python) to see the conflicts in their files, or resolve them from the diff",
         "git status shows it",
     ] == first.out.splitlines()
     assert [

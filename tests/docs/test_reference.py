@@ -88,7 +88,7 @@ def test_the_states_that_end_a_task_are_marked() -> None:
 
 def test_the_verbs_are_those_that_are_declared() -> None:
     """The page shows the capabilities, and how each is known."""
-    shown = {verb.strip("`"): support for verb, support in table_under("What it does, and how we know", CODEX)}
+    shown = {verb.strip("`"): support for verb, support in table_under("What it supports, and the evidence", CODEX)}
 
     assert {verb: support.value for verb, support in CAPABILITIES.verbs.items()} == shown
 

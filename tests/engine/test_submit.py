@@ -449,6 +449,35 @@ def test_an_error_after_acceptance_leaves_the_outcome_unknown(variant: str, erro
     assert (("t1" if taken else 1), 1) == (came, service.count("POST", "/tasks"))
 
 
+def test_a_refusal_in_a_successful_response_is_certain(variant: str) -> None:
+    """A refusal that JSON-RPC reports with the status 200 created nothing: the intent is closed."""
+    refusal = errors.InvalidRequestError("no", status=400)
+    refusal.is_refusal = True
+    both = Both(variant, Confused(refusal), Losing(answer=reply({}, 200), taken=False))
+    with pytest.raises(errors.InvalidRequestError, match="no"):
+        both.create_task("do it")
+
+    assert "abandon" == both.journal.entries[-1][0]
+
+
+class Discovering(ToyProvider):
+    """Requests the address of the service before it submits."""
+
+    def create_task(self, spec: TaskSpec) -> Exchange[Task]:
+        decode((yield Request("GET", "/environments")), list[int])
+        return (yield from super().create_task(spec))
+
+
+def test_an_error_before_the_post_is_certain(variant: str) -> None:
+    """A response to a GET request before the POST that cannot be read leaves nothing unknown."""
+    service = ToyService()
+    both = Both(variant, Discovering(), service)
+    with pytest.raises(errors.UnreadableResponseError):
+        both.create_task("do it")
+
+    assert ("abandon", 0) == (both.journal.entries[-1][0], service.count("POST", "/tasks"))
+
+
 class SilentProvider(ToyProvider):
     """A provider whose service reports neither environment nor branch of a task (or one of them)."""
 

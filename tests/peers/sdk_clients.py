@@ -167,7 +167,56 @@ def anthropic(base: str) -> object:
     }
 
 
+def sessions(base: str) -> object:
+    """Run a session, read its events and files, list, interrupt, archive and delete; its answers are strictly valid."""
+    from anthropic import Anthropic
+    from anthropic.types.beta import BetaManagedAgentsSession
+
+    client = Anthropic(base_url=base, api_key="claude-agents-test-key", max_retries=0)
+    environment = next(iter(client.beta.environments.list()))
+    prompt = {"type": "user.message", "content": [{"type": "text", "text": "Say hello"}]}
+    made = client.beta.sessions.create(
+        agent="agent_1",
+        environment_id=environment.id,
+        metadata={"who": "them"},
+        resources=[
+            {"type": "github_repository", "url": "https://github.com/owner/repo", "mount_path": "/workspace/repo"}
+        ],
+        budget={"type": "limit", "max_list_cost": {"amount": "500", "currency": "USD"}},
+        initial_events=[prompt],
+    )
+    while (now := client.beta.sessions.retrieve(made.id)).status == "running":
+        time.sleep(0.01)
+    BetaManagedAgentsSession.model_validate(now.model_dump(), strict=True)
+    last = next(iter(client.beta.sessions.events.list(made.id, order="desc", types=["session.status_idle"], limit=1)))
+    files = {
+        file.filename: client.beta.files.download(file.id).text() for file in client.beta.files.list(scope_id=made.id)
+    }
+    kinds = [event.type for event in client.beta.sessions.events.list(made.id)]
+    sent = client.beta.sessions.events.send(made.id, events=[{"type": "user.interrupt"}]).data
+    return {
+        "id": made.id,
+        "status": now.status,
+        "reason": last.stop_reason.type,
+        "kinds": kinds,
+        "files": files,
+        "sent": [event.type for event in sent],
+        "listed": [each.id for each in client.beta.sessions.list(statuses=["idle"])],
+        "cost": now.usage.list_cost.amount,
+    }
+
+
+def end_session(base: str, id: str) -> object:
+    """Read the metadata of a session that another client created, archive it and delete it."""
+    from anthropic import Anthropic
+
+    client = Anthropic(base_url=base, api_key="claude-agents-test-key", max_retries=0)
+    metadata = client.beta.sessions.retrieve(id).metadata
+    status = client.beta.sessions.archive(id).status
+    return {"metadata": metadata, "status": status, "deleted": client.beta.sessions.delete(id).id}
+
+
 if __name__ == "__main__":
-    acts = (durable, look, seen, listed, queue, make_queue, left, openai, anthropic)
+    acts = (durable, look, seen, listed, queue, make_queue, left, openai, anthropic, sessions, end_session)
     name, *arguments = sys.argv[1:]
     print(json.dumps({act.__name__: act for act in acts}[name](*arguments)))  # noqa: T201 - how it answers

@@ -112,6 +112,13 @@ install_sdk_clients() {
         githubkit==0.16.1 hishel==1.4.0
 }
 
+# Cursor's SDK with its bridge and the node that it needs, in a virtual environment of its own.
+install_cursor_sdk() {
+    [ -x "$peers/cursor/bin/python" ] && "$peers/cursor/bin/python" -c 'import cursor_sdk' 2>/dev/null && return
+    "$venv/bin/python" -m venv "$peers/cursor"
+    "$peers/cursor/bin/python" -m pip install --quiet cursor-sdk==1.1.0
+}
+
 # The reference libraries of Standard Webhooks, and GitHub's with its relay; openai and anthropic have verifiers of their own.
 install_webhook_clients() {
     "$peers/python/bin/python" -c 'import standardwebhooks, svix' 2>/dev/null ||
@@ -148,11 +155,32 @@ install_playwright() {
     command -v chromium >/dev/null || echo "no chromium: what needs a browser is skipped (apt-get install chromium)" >&2
 }
 
+# check-jsonschema, with GitHub's schemas of actions and workflows.
+install_check_jsonschema() {
+    [ -x "$peers/python/bin/check-jsonschema" ] && return
+    "$peers/python/bin/python" -m pip install --quiet check-jsonschema==0.39.0
+}
+
+# `llm` with the plug-in of this repository, LangGraph and OpenAI's Agents SDK, in a virtual environment of their own.
+install_agent_frameworks() {
+    [ -x "$peers/llm/bin/llm" ] && return
+    "$venv/bin/python" -m venv "$peers/llm"
+    "$peers/llm/bin/python" -m pip install --quiet llm==0.36 langgraph==1.2.24 langchain-core==1.8.3 openai-agents==0.24.0 \
+        --editable . --editable src/llm-coatcheck
+}
+
 # Schemathesis sends requests to the routes that an OpenAPI document describes; in a virtual environment of its own.
 install_schemathesis() {
     [ -x "$peers/schemathesis/bin/schemathesis" ] && return
     "$venv/bin/python" -m venv "$peers/schemathesis"
     "$peers/schemathesis/bin/python" -m pip install --quiet schemathesis==4.32.5
+}
+
+# The A2A SDK for Python with its server, in a virtual environment of its own.
+install_a2a() {
+    [ -x "$peers/a2a/bin/uvicorn" ] && return
+    "$venv/bin/python" -m venv "$peers/a2a"
+    "$peers/a2a/bin/python" -m pip install --quiet 'a2a-sdk[http-server]==1.3.0' uvicorn==0.54.0
 }
 
 # AWS's runner of durable executions with its SDK and its runtime client, in a virtual environment of their own; and
@@ -220,12 +248,16 @@ install_lro_clients
 install_actionlint
 install_zizmor
 install_sdk_clients
+install_cursor_sdk
 install_webhook_clients
 install_mcp_clients
 install_stream_clients
 install_playwright
 install_schemathesis
+install_check_jsonschema
+install_agent_frameworks
 install_acp_agents
+install_a2a
 install_durable_runner
 install_gh
 install_github_description

@@ -60,6 +60,11 @@ class Host:
         self.environ = {**os.environ, "CODEX_HOME": str(self.home), "LOOP_KEY": "x", "TMPDIR": str(folder / "tmp")}
         self.process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def checkouts(self) -> list[Path]:
+        """The checkouts of tasks."""
+        return [path for path in (self.home / "coatcheck").iterdir() if path.is_dir()]
+
     def start(self, *options: str, listen: str | None = None) -> None:
         """Start the server and wait until it listens."""
         self.socket.unlink(missing_ok=True)
@@ -145,7 +150,7 @@ def test_edits_of_every_kind_are_in_the_patch(host: Host, variant: str) -> None:
                 return await client.poll_task(await client.create_task(host.spec(*steps)), timeout=240)
 
         task = asyncio.run(run())
-    (checkout,) = (path for path in (host.home / "coatcheck").iterdir())
+    (checkout,) = host.checkouts
 
     assert (TaskState.SUCCEEDED, "All is changed.", "Change files") == (task.state, task.outcome.text, task.title)  # type: ignore[union-attr]
     assert b"caf\xe9\n" == tree(checkout)["latin"]
@@ -171,7 +176,7 @@ def test_a_watch_shows_the_work_and_a_message_continues_it(host: Host) -> None:
         task.outcome.text,  # type: ignore[union-attr]
         sorted(change.path for change in task.require_patch().files),
     )
-    assert ([(ref, TaskState.SUCCEEDED)], []) == (listed, list((host.home / "coatcheck").iterdir()))
+    assert ([(ref, TaskState.SUCCEEDED)], []) == (listed, host.checkouts)
 
 
 APPROVE = """

@@ -20,10 +20,13 @@ from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider,
 from coatcheck.providers.aws_lambda.durable_executions import DurableProvider
 from coatcheck.providers.aws_lambda.functions import ASYNCHRONOUS, DURABLE, Service
 from coatcheck.providers.aws_lambda.queue_invocations import AsynchronousProvider
+from coatcheck.providers.claude_agents.endpoints import Service as ClaudeService
+from coatcheck.providers.claude_agents.provider import ClaudeAgentsProvider
 from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
 from coatcheck.testing import MemoryJournal, serving
 from coatcheck.testing.emulators.aws_lambda import REGION, LambdaEmulator, record
 from coatcheck.testing.emulators.batches import AnthropicBatchEmulator, OpenAIBatchEmulator
+from coatcheck.testing.emulators.claude_agents import ClaudeAgentsEmulator
 
 pytestmark = pytest.mark.peer
 
@@ -157,3 +160,21 @@ def test_anthropics_sdk_runs_a_batch(tmp_path: Path) -> None:
 
     assert (seen["listed"], 1) == ([seen["deleted"]], seen["counts"]["errored"])
     assert seen["items"] == {item.id: item.raw_state for item in (task.outcome.items if task.outcome else ())}
+
+
+def test_anthropics_sdk_runs_a_session(tmp_path: Path) -> None:
+    """Anthropic's SDK runs a session and reads its events and files; we read the same end, and the SDK ends our session."""
+    emulator = ClaudeAgentsEmulator(clock=SystemClock())
+    with served(emulator) as base:
+        seen = theirs(tmp_path, "sessions", base)
+        provider = ClaudeAgentsProvider(ClaudeService(base_url=base, agent="agent_1"))
+        with ours(provider, emulator) as client:
+            task = client.get_task(f"claude_agents:{seen['id']}")
+            made = client.create_task(TaskSpec(prompt="Say hello", repository="owner/repo")).ref
+        ended = theirs(tmp_path, "end_session", base, made.id)
+
+    assert ("idle", "end_turn", TaskState.SUCCEEDED) == (seen["status"], seen["reason"], task.state)
+    assert (["user.interrupt"], [seen["id"]], "12") == (seen["sent"], seen["listed"], seen["cost"])
+    assert {"base-commit.txt", "change.patch"} == set(seen["files"])
+    assert ("agent.message", "session.status_idle") == tuple(seen["kinds"][-2:])
+    assert ("code", "terminated", made.id) == (ended["metadata"]["coatcheck_mode"], ended["status"], ended["deleted"])

@@ -18,14 +18,19 @@ from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider,
 from coatcheck.providers.aws_lambda.durable_executions import DurableProvider
 from coatcheck.providers.aws_lambda.functions import ASYNCHRONOUS, DURABLE, Service as LambdaService
 from coatcheck.providers.aws_lambda.queue_invocations import AsynchronousProvider
+from coatcheck.providers.claude_agents.endpoints import Service as ClaudeService
+from coatcheck.providers.claude_agents.provider import ClaudeAgentsProvider
 from coatcheck.providers.codex.credentials import LOGIN
 from coatcheck.providers.codex.endpoints import Service as CodexService
 from coatcheck.providers.codex.provider import CodexProvider
+from coatcheck.providers.cursor.endpoints import Service as CursorService
+from coatcheck.providers.cursor.provider import CursorProvider
 from coatcheck.providers.jules.endpoints import Service as JulesService
 from coatcheck.providers.jules.provider import JulesProvider
 from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
 from coatcheck.testing import (
     AnthropicBatchEmulator,
+    ClaudeAgentsEmulator,
     GithubEmulator,
     Http202Emulator,
     JulesEmulator,
@@ -33,6 +38,7 @@ from coatcheck.testing import (
     OpenAIBatchEmulator,
 )
 from coatcheck.testing.emulators.aws_lambda import REGION
+from coatcheck.testing.emulators.cursor import CursorEmulator
 from coatcheck.testing.emulators.sqs import Queue
 
 PROMPT = "Say hello"
@@ -69,12 +75,18 @@ SERVICES: Mapping[str, Service] = {
         durable_provider, LambdaEmulator, TaskSpec(prompt=PROMPT, repository="owner/repo", environment="agent:live")
     ),
     "aws_lambda_async": Service(queue_provider, LambdaEmulator, TaskSpec(prompt=PROMPT, environment="plain-agent")),
+    "claude_agents": Service(
+        lambda url: ClaudeAgentsProvider(ClaudeService(base_url=url, agent="agent_1")),
+        ClaudeAgentsEmulator,
+        IN_REPOSITORY,
+    ),
     "codex": Service(
         lambda url: CodexProvider(CodexService.at(f"{url}/backend-api", name="codex"), LOGIN),
         ScriptedCloud,
         IN_REPOSITORY,
     ),
     "copilot": Service(lambda url: copilot(base_url=url), GithubEmulator, IN_REPOSITORY),
+    "cursor": Service(lambda url: CursorProvider(CursorService(url, url)), CursorEmulator, IN_REPOSITORY),
     "described": Service(
         lambda url: described(BY_ID, base_url=url),
         Http202Emulator,

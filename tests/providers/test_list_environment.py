@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 from tests.providers.anthropic_batch.test_conformance import PROVIDER as ANTHROPIC_BATCH
 from tests.providers.aws_lambda.lambda_support import DURABLES
+from tests.providers.claude_agents.test_conformance import PROVIDER as CLAUDE_AGENTS
 from tests.providers.codex.exchange_support import PROVIDER as CODEX
 from tests.providers.copilot.agent_support import provider as copilot
 from tests.providers.generic_http.descriptions import BY_ID, provider as described
@@ -18,6 +19,7 @@ from coatcheck.cloud.models import CloudEnvironment
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.testing import (
     AnthropicBatchEmulator,
+    ClaudeAgentsEmulator,
     GithubEmulator,
     Http202Emulator,
     JulesEmulator,
@@ -55,7 +57,13 @@ def jules(**options: Any) -> JulesEmulator:
     return JulesEmulator(sources=[jules_rpc.source("owner", name, branches=("main",)) for name in "ab"], **options)
 
 
+def claude_agents(**options: Any) -> ClaudeAgentsEmulator:
+    """Return an emulator with two environments."""
+    return ClaudeAgentsEmulator(environments={"env_a": "Label a", "env_b": "Label b"}, **options)
+
+
 SERVICES = {
+    "claude_agents": Service(CLAUDE_AGENTS, claude_agents, ("env_a", "label A"), "env_b"),
     "codex": Service(CODEX, cloud, ("a" * 32, "label A", "owner/a", "https://github.com/owner/a.git"), "Label b"),
     "jules": Service(JULES, jules, ("owner/a", "sources/github/owner/a", "https://github.com/owner/a.git"), "owner/b"),
     "described": Service(described(SELECTING), Http202Emulator, ("a",), "b"),

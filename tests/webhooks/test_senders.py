@@ -45,6 +45,22 @@ def signed(sender: str, document: object, *more: tuple[str, str]) -> tuple[list[
             None,
         ),
         (
+            "anthropic",
+            {"type": "event", "data": {"type": "session.status_idled", "id": "sesn_1"}},
+            (),
+            "session.status_idled",
+            (("claude_agents", "sesn_1"),),
+            None,
+        ),
+        (
+            "anthropic",
+            {"type": "event", "data": {"type": "agent.updated", "id": "agent_1"}},
+            (),
+            "agent.updated",
+            (),
+            None,
+        ),
+        (
             "coatcheck",
             {"type": "task.failed", "data": {"ref": "local:task_e_1"}},
             (),

@@ -24,6 +24,8 @@ NOT_MODULES = {
     "docs/guides/providers.md",
     "docs/guides/testing.md",
 }
+# Their frameworks are installed by `make peers`, which runs them.
+OF_FRAMEWORKS = {"langgraph_agent", "openai_agent"}
 FILE_NAME = re.compile(r"(?:#!.*\n)?# (\w+)\.py\n")
 
 PYRIGHT = """\
@@ -42,7 +44,7 @@ def modules(pages: list[str]) -> dict[str, str]:
         blocks = re.findall(r"^```python\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
         if blocks and page not in NOT_MODULES and (not pages or page in pages):
             files = {match[1]: block for block in blocks if (match := FILE_NAME.match(block))}
-            found |= files
+            found |= {name: block for name, block in files.items() if name not in OF_FRAMEWORKS}
             rest = "\n".join(block for block in blocks if block not in files.values())
             found[re.sub(r"\W", "_", page.removesuffix(".md"))] = rest
     return found

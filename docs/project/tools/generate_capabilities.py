@@ -31,8 +31,9 @@ The engine uses these methods of a provider; [Polling and limits](polling.md#wha
 
 # Providers side by side, as many as fit the width of a page.
 GROUPS = (
-    ("codex", "local", "codex_app_server", "jules", "copilot", "github_actions"),
-    ("aws_lambda", "aws_lambda_async", "openai_batch", "anthropic_batch", "http202"),
+    ("codex", "local", "codex_app_server", "jules", "cursor", "claude_agents"),
+    ("copilot", "github_actions", "a2a", "http202"),
+    ("aws_lambda", "aws_lambda_async", "openai_batch", "anthropic_batch"),
 )
 
 # What a described service can do at most: the verb, and the table that it needs.

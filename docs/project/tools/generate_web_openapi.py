@@ -26,12 +26,12 @@ SCHEMAS = "#/components/schemas/"
 # Problem documents of every operation.
 EVERYWHERE = (400, 401, 403, 409, 421, 422, 500, 503)
 PROBLEMS: Mapping[int, str] = {
-    400: "this cannot be done, or a setting is wrong",
+    400: "the request cannot be carried out, or a setting is wrong",
     401: "the token of the server is missing",
     403: "another origin has sent the request, or it is not allowed",
     404: "there is no such task or gate",
     408: "the body did not arrive in time",
-    409: "somebody else was faster, or what is decided or applied has changed",
+    409: "what is decided or applied has changed, or was decided before",
     413: "the body is larger than 4 MiB",
     421: "the name of the host is not one of this machine",
     422: "the query, the body or the patch is not valid",

@@ -118,7 +118,8 @@ class GateDecider:
         hint: Callable[..., str] = command_line,
     ) -> None:
         self._gates, self._open_client, self._apply_held = gates, open_client, apply_held
-        self._config, self._via, self._now = config, via, now
+        self._config, self._now = config, now
+        self._via: Via = via
         self._on_submitted, self._on_unsent, self._hint = on_submitted, on_unsent, hint
 
     def approve(

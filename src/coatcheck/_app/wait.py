@@ -35,13 +35,16 @@ class WaitOptions(Value, frozen=True, kw_only=True):
 
 def wait_for_task(
     client: Client,
-    ref: TaskRef,
+    ref: TaskRef | Task,
     options: WaitOptions,
     *,
     approve: Callable[[Task], PlanDecision] | None = None,
     on_change: Callable[[Task], None] | None = None,
 ) -> Task:
-    """Wait until a task ends or needs input, and return it. Raises `WaitTimeoutError` at the timeout."""
+    """Wait until a task ends or needs input, and return it. Raises `WaitTimeoutError` at the timeout.
+
+    A task that is given instead of its ref, and that has ended with its outcome, is not polled.
+    """
     return client.poll_task(
         ref,
         timeout=options.timeout,

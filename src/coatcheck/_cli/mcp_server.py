@@ -35,7 +35,8 @@ def _toolsets(text: str | None) -> frozenset[Toolset]:
         raise errors.ConfigurationError(
             f"--tools has no toolset {unknown[0]!r}", remedy=f"toolsets: {', '.join(TOOLSETS)}, all"
         )
-    return DEFAULT_TOOLSETS | frozenset(each for each in TOOLSETS if each in names)
+    chosen: frozenset[Toolset] = frozenset(each for each in TOOLSETS if each in names)
+    return DEFAULT_TOOLSETS | chosen
 
 
 def require_sdk() -> None:

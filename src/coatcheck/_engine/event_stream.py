@@ -43,7 +43,8 @@ SHORT = 1.0
 def events_after(provider: ProviderMethods, ref: TaskRef, after: str | None) -> Events:
     """Return the stream of a task, after an event: the id that the service gave it, or the cursor of a watch.
 
-    Raises `ConfigurationError` for what is neither, and where the stream cannot be continued.
+    The service's id is a number, or the text of the provider's `PollMemory`, a JSON array. Raises `ConfigurationError`
+    for what is neither, and where the stream cannot be continued.
     """
     if not after:
         return provider.stream_events(ref)
@@ -52,7 +53,7 @@ def events_after(provider: ProviderMethods, ref: TaskRef, after: str | None) -> 
             f"the event stream of {ref.provider} begins at its first event and cannot be continued",
             remedy="watch the task without its stream: polls can be continued",
         )
-    is_position = after.isascii() and after.isdecimal()
+    is_position = after.startswith("[") or (after.isascii() and after.isdecimal())
     return provider.stream_events(ref, after=after if is_position else SeenState.from_cursor(after).memory)
 
 

@@ -201,8 +201,9 @@ class AcceptanceTracker:
     """Whether the service may have performed what an exchange last sent to change something, by its answer's status.
 
     An error that is raised afterwards is about the answer, not about the submission. The answer to a message over a
-    channel has no status: the exchange raises the service's refusal itself. What is sent before the message that
-    changes something (a handshake, a question) leaves nothing unknown.
+    channel has no status: the exchange raises the service's refusal itself, and so does one over JSON-RPC, whose status
+    is 200 (`ProviderError.is_refusal`). What is sent before the message that changes something (a handshake, a GET
+    request) leaves nothing unknown.
     """
 
     def __init__(self) -> None:
@@ -211,7 +212,7 @@ class AcceptanceTracker:
     def leaves_unknown(self, error: Exception) -> bool:
         """Whether the task may exist although the exchange raised *error*."""
         if self.may_be_accepted:
-            return True
+            return not getattr(error, "is_refusal", False)
         if self.has_sent_message and not isinstance(error, errors.CoatcheckError):
             return True
         return (self.has_sent_request or self.has_sent_message) and is_uncertain(error)
@@ -224,7 +225,7 @@ class AcceptanceTracker:
                 is_request = isinstance(request, Request) and is_change(request)
                 if is_request:
                     self.may_be_accepted = False
-                self.has_sent_request |= isinstance(request, Request)
+                self.has_sent_request |= is_request
                 self.has_sent_message |= isinstance(request, Send) and is_change(request)
                 try:
                     answer = yield request

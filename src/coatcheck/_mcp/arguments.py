@@ -162,12 +162,25 @@ class ListProviders(Arguments, kw_only=True, frozen=True):
 
 
 @cache
-def schema_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return the JSON Schema of *struct* with its object at the root, as MCP requires, and without its title."""
+def schema_of(struct: type[msgspec.Struct], *, has_null: bool = True) -> dict[str, Any]:
+    """Return the JSON Schema of *struct* with its object at the root, as MCP requires, and without its title.
+
+    Without *has_null* a field that may be None is described as one that may be missing.
+    """
     document = msgspec.json.schema(struct)
     definitions: dict[str, Any] = document["$defs"]
     root: dict[str, Any] = definitions.pop(struct.__name__)
     for each in (root, *definitions.values()):
         for name in ("title", "description"):
             each.pop(name, None)
+        if not has_null:
+            each["properties"] = {name: _without_null(field) for name, field in each.get("properties", {}).items()}
     return {**root, **({"$defs": definitions} if definitions else {})}
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field that is missing where it would be null."""
+    kinds = [each for each in field.get("anyOf", ()) if each != {"type": "null"}]
+    if len(kinds) != 1:
+        return field
+    return {**kinds[0], **{name: value for name, value in field.items() if name not in ("anyOf", "default")}}

@@ -142,12 +142,14 @@ class CoatcheckServer:
     async def _wait(self, context: Context, entry: ToolEntry, given: Any) -> answers.Answer:
         """Run a wait in a thread, and report its progress while it lasts."""
         progress = _Progress(context, given.max_seconds)
+        outcome: answers.Answer | Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._beat, progress)
-            outcome: answers.Answer | Exception = await self._threads.run_wait(
+            outcome = await self._threads.run_wait(
                 _outcome, entry.perform, self._threads.call(progress.report_from_thread), given
             )
             group.cancel_scope.cancel()
+        assert outcome is not None  # noqa: S101 - the group ends with an error, or after the wait
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -275,7 +277,7 @@ def _tool(entry: ToolEntry) -> types.Tool:
         title=entry.title,
         description=entry.description,
         input_schema=schema_of(entry.arguments),
-        output_schema=schema_of(entry.answer),
+        output_schema=schema_of(entry.answer, has_null=False),
         annotations=types.ToolAnnotations(
             title=entry.title,
             read_only_hint=hints.is_read_only,

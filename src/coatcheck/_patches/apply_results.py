@@ -91,8 +91,13 @@ def _next_steps(done: AppliedPatch) -> Iterator[str]:
         return
     if any(each.has_markers for each in done.files):
         yield "resolve the conflict markers, then git add the files"
+    elif any(each.kind == "both modified" for each in done.conflicted):
+        yield (
+            "apply it again with --markers (markers=True in Python) to see the conflicts in their files, "
+            "or resolve them from the diff"
+        )
     elif done.conflicted:
-        yield "apply it again with markers to see the conflicts in their files, or resolve them from the diff"
+        yield "make the change of the files in conflict by hand, from the diff"
     if any(each.kind == "dirty" for each in done.skipped):
         yield "commit or stash your changes and apply again"
     if done.branch:

@@ -47,13 +47,19 @@ class EncodedPart(NamedTuple):
 
 def check_mail(data: bytes) -> None:
     """Raise `PatchError` where *data* is a mail with an encoded patch."""
-    if part := next(_parts(data), None):
+    if _may_be_encoded(data) and (part := next(_parts(data), None)):
         line = data.count(b"\n", 0, part.header) + 1
         raise PatchError(
             f"line {line}: the patch is in a mail, encoded as {part.encoding}",
             line=line,
             remedy="apply the mail with git am",
         )
+
+
+def _may_be_encoded(data: bytes) -> bool:
+    """Whether an encoding is named anywhere: searching for headers takes longer than reading the diff."""
+    _, *after = data.lower().split(b"content-transfer-encoding:")
+    return any(text.lstrip(b" \t").startswith((b"quoted-printable", b"base64")) for text in after)
 
 
 def decoded(data: bytes, repairs: Repairs) -> bytes:

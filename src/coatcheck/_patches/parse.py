@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # the parser imports `re`, which is most of what importing th
     from .strip_level import Naming
     from .verify import VerifiedPatch
 
+# How a text begins that is a diff and no mail: git's, diff -u's and Subversion's first lines.
+_DIFF_STARTS = (b"diff ", b"--- ", b"Index: ")
+
 
 class Patch:
     """A diff, as any tool wrote it. Immutable; equal to another of the same bytes."""
@@ -44,7 +47,7 @@ class Patch:
         from .strip_level import naming_for
 
         patch = cls(to_bytes(text))
-        if not patch._data.startswith(b"diff "):
+        if not patch._data.startswith(_DIFF_STARTS):
             from .mail_encoding import check_mail
 
             check_mail(patch._data)

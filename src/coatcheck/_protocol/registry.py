@@ -25,12 +25,15 @@ DEFAULT_PROVIDER = "codex"
 LOCAL_PROVIDER = "local"
 
 BUILT_IN = {
+    "a2a": "coatcheck.providers.a2a:a2a",
     "anthropic_batch": "coatcheck.providers.anthropic_batch:anthropic_batch",
     "aws_lambda": "coatcheck.providers.aws_lambda:executions",
     "aws_lambda_async": "coatcheck.providers.aws_lambda:invocations",
+    "claude_agents": "coatcheck.providers.claude_agents:claude_agents",
     "codex": "coatcheck.providers.codex:codex",
     "codex_app_server": "coatcheck.providers.codex_app_server:codex_app_server",
     "copilot": "coatcheck.providers.copilot:copilot",
+    "cursor": "coatcheck.providers.cursor:cursor",
     "github_actions": "coatcheck.providers.github_actions:github_actions",
     "jules": "coatcheck.providers.jules:jules",
     "local": "coatcheck.providers.codex:local",

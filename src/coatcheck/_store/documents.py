@@ -14,7 +14,7 @@ import enum
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, SupportsBytes, TypeAlias, TypeGuard
 
 import msgspec
 
@@ -52,12 +52,16 @@ def _fields(value: msgspec.Struct, keep: Callable[[bytes], str]) -> list[tuple[s
         attribute = getattr(value, name)
         if name in NOT_KEPT or (type(attribute) is type(default) and attribute == default):
             continue
-        # A patch; `isinstance(attribute, SupportsBytes)` takes 40 µs on Python 3.11.
-        if hasattr(type(attribute), "__bytes__") and not isinstance(attribute, bytes):
+        if _is_patch(attribute):
             fields.append((name + DIGEST, keep(bytes(attribute))))
         else:
             fields.append((name, to_document(attribute, keep)))
     return fields
+
+
+def _is_patch(value: object) -> TypeGuard[SupportsBytes]:
+    """Whether a value is a patch; ``isinstance(value, SupportsBytes)`` would take 40 µs on Python 3.11."""
+    return hasattr(type(value), "__bytes__") and not isinstance(value, bytes)
 
 
 @lru_cache(maxsize=128)

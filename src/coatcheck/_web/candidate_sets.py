@@ -37,15 +37,18 @@ KEPT = 4
 
 
 class Shown(NamedTuple):
-    """A candidate on a page: its number from 1, and its task."""
+    """A candidate on a page: its number from 1, its task, and whether the page is about that task alone."""
 
     number: int
     candidate: Candidate
     task: Task | None
+    is_of_one_task: bool = False
 
     @property
     def label(self) -> str:
-        """What the page calls it: the attempt, or the name of the candidate."""
+        """The name on the page: the attempt, where the page is about one task, else the name of the candidate."""
+        if self.is_of_one_task and self.candidate.attempt:
+            return f"attempt {self.candidate.attempt}"
         return self.candidate.name
 
     @property
@@ -121,7 +124,7 @@ class CandidateSets:
     def of_task(self, ref: TaskRef) -> CandidateSet:
         """Return the attempts of a task. Raises `NotFoundError` and other errors of its service."""
         key, task, candidates = self._candidates(ref)
-        shown = tuple(Shown(number, each, task) for number, each in enumerate(candidates, 1))
+        shown = tuple(Shown(number, each, task, is_of_one_task=True) for number, each in enumerate(candidates, 1))
         title = task.title or task.prompt or str(ref)
         return CandidateSet(task_url(ref, "compare"), title, key, shown, self._site.checkout)
 

@@ -32,11 +32,11 @@ STATUSES: dict[type[BaseException], int] = {
     errors.StoreError: 503,
 }
 TITLES = {
-    400: "This cannot be done",
+    400: "The request cannot be carried out",
     403: "This is not allowed",
     404: "There is no such page",
-    409: "Something else happened first",
-    422: "What was sent does not fit",
+    409: "The state has changed meanwhile",
+    422: "The request is not valid",
     429: "The service limits the rate of requests",
     500: "This is a bug in coatcheck",
     502: "The service cannot be used now",

@@ -20,7 +20,7 @@ from .._model.states import TaskState
 from .._protocol.provider import Verb
 from .._store.history import HistoryFilter
 from .page_errors import PageNotFoundError
-from .troubles import Trouble
+from .unavailable_services import Unavailability
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
@@ -51,7 +51,7 @@ class Poller:
         found = self._site.history.list(HistoryFilter(states=OPEN_STATES), limit=TASKS)
         for entry in found.items:
             ref = entry.task.ref
-            if self._due_at(ref) <= now and not self._is_in_trouble(ref.provider, now):
+            if self._due_at(ref) <= now and not self._is_unavailable(ref.provider, now):
                 self._poll(ref, entry.task, now)
         known = {entry.task.ref for entry in found.items}
         self._due = {ref: at for ref, at in self._due.items() if ref in known}
@@ -62,9 +62,9 @@ class Poller:
         due, acted = self._due.get(ref, 0.0), self._site.acted_at.get(ref)
         return due if acted is None or acted <= self._polled.get(ref, 0.0) else 0.0
 
-    def _is_in_trouble(self, provider: str, now: float) -> bool:
-        trouble = self._site.troubles.get(provider)
-        return trouble is not None and trouble.until > now
+    def _is_unavailable(self, provider: str, now: float) -> bool:
+        reason = self._site.unavailable.get(provider)
+        return reason is not None and reason.until > now
 
     def _poll(self, ref: TaskRef, task: Task, now: float) -> None:
         began = max(task.created_at.timestamp() if task.created_at else 0.0, self._site.acted_at.get(ref, 0.0)) or now
@@ -75,9 +75,9 @@ class Poller:
         except errors.CoatcheckError as error:
             LOGGER.info("%s cannot be polled: %s", ref, error)
             if not isinstance(error, PageNotFoundError | errors.TaskError):
-                self._site.troubles.set(ref.provider, Trouble(str(error), error.remedy, now + AFTER_ERROR))
+                self._site.unavailable.set(ref.provider, Unavailability(str(error), error.remedy, now + AFTER_ERROR))
         else:
-            self._site.troubles.set(ref.provider, None)
+            self._site.unavailable.set(ref.provider, None)
 
 
 def poll_task(site: Site, ref: TaskRef) -> Task | None:

@@ -24,7 +24,7 @@ from .._engine.backoff import RetryPolicy
 from .check_jobs import CheckJobs
 from .delivery_jobs import DeliveryJobs
 from .sessions import Sessions
-from .troubles import Troubles
+from .unavailable_services import UnavailableServices
 
 if TYPE_CHECKING:
     from .._app.workspace import Workspace
@@ -63,7 +63,7 @@ class Site:
         self._base_url = base_url
         self.workspace, self.clock, self.checkout = workspace, clock, checkout
         self._transport, self._closing = transport, ExitStack()
-        self.sessions, self.troubles = Sessions(), Troubles()
+        self.sessions, self.unavailable = Sessions(), UnavailableServices()
         self.acted_at: dict[TaskRef, float] = {}
         self.check_jobs, self.delivery_jobs = CheckJobs(), DeliveryJobs()
 

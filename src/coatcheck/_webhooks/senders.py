@@ -110,6 +110,7 @@ def check_body(sender: Sender, headers: Mapping[str, str], size: int) -> None:
 
 class _Data(msgspec.Struct):
     id: Any = None
+    type: Any = None
     ref: Any = None
 
 
@@ -186,6 +187,17 @@ def _standard_subject(document: Document, _headers: Mapping[str, str], *, provid
     return Subject(type=text(document.get("type")) or "", tasks=((provider, id),) if id else ())
 
 
+def _anthropic_subject(document: Document, _headers: Mapping[str, str]) -> Subject:
+    """Read an event of Anthropic: its type is in its data, whose id is the session in every event about one.
+
+    See Anthropic's SDK 2.11, ``types/beta/beta_webhook_session_status_idled_event_data.py``.
+    """
+    data = fields(document.get("data"))
+    kind, id = text(data.get("type")) or text(document.get("type")) or "", text(data.get("id"))
+    is_session = kind.startswith("session.") and kind != "session.deleted"
+    return Subject(type=kind, tasks=(("claude_agents", id),) if is_session and id else ())
+
+
 def _coatcheck_subject(document: Document, _headers: Mapping[str, str]) -> Subject:
     """Read a delivery of coatcheck itself: its data has a ref."""
     provider, _, id = (text(fields(document.get("data")).get("ref")) or "").partition(":")
@@ -231,7 +243,7 @@ SENDERS: Mapping[str, Sender] = {
             title="Anthropic",
             verify=_verify_standard,
             read_secret=standard.read_secret,
-            read_subject=partial(_standard_subject, provider="anthropic_agents"),
+            read_subject=_anthropic_subject,
         ),
         Sender(
             name="github",

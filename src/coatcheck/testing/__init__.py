@@ -27,11 +27,13 @@ if TYPE_CHECKING:
         EmulatorTransport as EmulatorTransport,
         Handler as Handler,
     )
+    from .emulators.a2a import A2AEmulator as A2AEmulator
     from .emulators.aws_lambda import LambdaEmulator as LambdaEmulator
     from .emulators.batches import (
         AnthropicBatchEmulator as AnthropicBatchEmulator,
         OpenAIBatchEmulator as OpenAIBatchEmulator,
     )
+    from .emulators.claude_agents import ClaudeAgentsEmulator as ClaudeAgentsEmulator
     from .emulators.generic_http import Http202Emulator as Http202Emulator
     from .emulators.github import GithubEmulator as GithubEmulator
     from .emulators.jules import JulesEmulator as JulesEmulator
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
     from .memory_journal import MemoryJournal as MemoryJournal
 
 _HOMES = {
+    "A2AEmulator": "testing.emulators.a2a",
     "AnthropicBatchEmulator": "testing.emulators.batches",
     "AsyncEmulatorTransport": "testing.emulator_transport",
     "AttemptScript": "cloud.scripted_cloud",
     "Both": "testing.both_clients",
+    "ClaudeAgentsEmulator": "testing.emulators.claude_agents",
     "CloudEnvironment": "cloud.models",
     "CloudFailure": "cloud.models",
     "CloudFile": "cloud.models",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,15 @@ def test_a_checkout_is_made_once_and_removed_alone(tmp_path: Path, repository: P
 
     assert (first, False, True) == (again, first.exists(), (repository / "a.txt").exists())
     assert str(first) not in git(repository, "worktree", "list")
+
+
+def test_checkouts_are_made_at_once(tmp_path: Path, repository: Path) -> None:
+    """Tasks that begin at the same time each get a checkout, though git takes one worktree at a time."""
+    specs = [TaskSpec(prompt="p", environment=str(repository), key=f"k{number}") for number in range(12)]
+    with ThreadPoolExecutor(len(specs)) as pool:
+        folders = list(pool.map(lambda spec: checked_out(tmp_path / "w", spec), specs))
+
+    assert ["one\n"] * len(specs) == [(folder / "a.txt").read_text() for folder in folders]
 
 
 def test_a_repository_is_cloned_once_and_fetched(tmp_path: Path, repository: Path) -> None:

@@ -282,7 +282,7 @@ def test_a_deleted_task_is_gone_with_its_checkout(variant: str) -> None:
     with pytest.raises(errors.NotFoundError):
         client.get_task(ref)
 
-    assert ["/home/codex/.codex/coatcheck/gone"] == removed
+    assert ["/home/codex/.codex/coatcheck", "gone"] == removed
 
 
 def test_usage_is_that_of_the_host_s_login(variant: str) -> None:

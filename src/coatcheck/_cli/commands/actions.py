@@ -43,9 +43,10 @@ def _act_on_each(
     results: list[Result[TaskRef]] = []
 
     def perform(client: Client, ref: TaskRef) -> TaskRef:
-        done = {ref for ref, _ in results}
-        again = run.hint(action, *(str(each) for each in refs if each not in done))
-        run.process_env.interruption.expect(f"repeat it with: {again}", ref=ref)
+        if len(refs) > 1:
+            done = {ref for ref, _ in results}
+            again = run.hint(action, *(str(each) for each in refs if each not in done))
+            run.process_env.interruption.expect(f"repeat it with: {again}", ref=ref)
         act(client, ref)
         run.console.remedy = _sentence(run, then, ref)
         return ref

@@ -279,10 +279,12 @@ def run_command(
         approve = plan_decision(client, run.provider, approve_plan, lambda task: ask_about_plan(run, task))
         approve = gates.plan_decision(client, run.provider, approve_plan, approve)
         options["requires_approval"] = approve_plan in ("ask", "never") or None
-        ref = _submit(run, client, options).ref
-        update = run.start_progress(ref).update
+        created = _submit(run, client, options)
+        # A service that responds with the result may have no task that can be polled.
+        waited_for = created if created.state.is_terminal and created.outcome else created.ref
+        update = run.start_progress(created.ref).update
         task, gate = gates.wait(
-            client, wait, lambda options: wait_for_task(client, ref, options, approve=approve, on_change=update)
+            client, wait, lambda options: wait_for_task(client, waited_for, options, approve=approve, on_change=update)
         )
     outcome_of(task, attempt)  # raises where there is no such attempt
     report = _apply(run, root, task, attempt) if root is not None and task.state is TaskState.SUCCEEDED else None

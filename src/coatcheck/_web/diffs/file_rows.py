@@ -86,12 +86,13 @@ class FileRows:
         """Return the HTML of part *number*, from 0; empty where there is none. All but the last end with a link to the next."""
         if not 0 <= number < len(self._parts):
             return ""
-        html = [self._table(each) for each in self._parts[number]]
-        if number + 1 == len(self._parts):
-            html.append(self._last_gap())
-        else:
-            html.append(self._link_to_part(number + 1))
-        return _deferred("".join(html), sum(each.last - each.first for each in self._parts[number]))
+        tables = [self._table(each) for each in self._parts[number]]
+        is_last = number + 1 == len(self._parts)
+        if is_last:
+            tables.append(self._last_gap())
+        html = _deferred("".join(tables), sum(each.last - each.first for each in self._parts[number]))
+        # The link is outside: what is in a part that is not laid out never comes into view.
+        return html if is_last else html + self._link_to_part(number + 1)
 
     def lines(self, gap: Gap, side: str) -> str:
         """Return rows for lines of a gap, and for what remains of it. Empty where the base is not known."""

@@ -15,9 +15,10 @@ async function fetchText(url) {
 
 const near = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) load(entry.target);
-}, { rootMargin: "1200px" });
+}, { rootMargin: "2000px" });
 
 function observe(within) {
+  if (within.matches?.(".lazy")) near.observe(within);
   for (const place of within.querySelectorAll(".lazy")) near.observe(place);
 }
 
@@ -29,8 +30,9 @@ async function load(place) {
   try {
     const template = document.createElement("template");
     template.innerHTML = await fetchText(link.dataset.part);
-    observe(template.content);
+    const parts = [...template.content.children];
     place.replaceWith(template.content);
+    parts.forEach(observe); // only now: what is observed in a template's document is never seen
   } catch (error) {
     delete place.dataset.loading;
     link.textContent = `Load it again (${error.message})`;

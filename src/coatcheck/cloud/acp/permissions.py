@@ -70,7 +70,7 @@ def _named(path: str, root: Path) -> str:
         resolved = (root / path).resolve()
         is_loop = any(each.is_symlink() for each in (resolved, *resolved.parents))  # no error since Python 3.13
     except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links
-        is_loop = True
+        return f"/{path}"
     if is_loop:
         return f"/{path}"
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else str(resolved)

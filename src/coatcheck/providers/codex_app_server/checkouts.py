@@ -35,12 +35,15 @@ BASE_REF = "refs/worktree/coatcheck-base"
 NO_REPOSITORY, NO_BRANCH = 64, 65
 
 _GIT = 'git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }; export GIT_TERMINAL_PROMPT=0\n'
+# Git fails where it finds a worktree that another process is just adding, so checkouts are made one after the other; where
+# there is no flock(1), and for other programs that add worktrees, it is tried again.
 # Arguments: the folder for checkouts, the name of this one, the repository on the host or a name for its clone,
 # the URL to clone from or nothing, the branch or nothing.
 _CHECK_OUT = (
     "set -eu; umask 077; "
     + _GIT
     + f"""mkdir -p "$1"; source=$3
+exec 9>"$1/.lock"; if command -v flock >/dev/null; then flock 9; fi
 if [ -n "$4" ]; then
   source=$1/repositories/$3.git
   if [ -d "$source" ]; then git -C "$source" fetch --quiet --prune origin '+refs/heads/*:refs/heads/*'
@@ -50,30 +53,39 @@ if [ -n "$4" ]; then
     mv "$source.$2" "$source"
   fi
 fi
-git -C "$source" rev-parse --git-dir >/dev/null 2>&1 || exit {NO_REPOSITORY}
 if [ ! -d "$1/$2" ]; then
-  base=$(git -C "$source" rev-parse --verify --quiet "${{5:-HEAD}}^{{commit}}") ||
+  base=$(git -C "$source" rev-parse --verify --quiet "${{5:-HEAD}}^{{commit}}") || {{
+    [ $? -lt 128 ] || exit {NO_REPOSITORY}
     base=$(git -C "$source" rev-parse --verify --quiet "origin/$5^{{commit}}") || exit {NO_BRANCH}
-  git -C "$source" worktree add --quiet --detach "$1/$2" "$base" >/dev/null
+  }}
+  tries=0
+  until git -C "$source" worktree add --quiet --detach "$1/$2" "$base" >/dev/null; do
+    tries=$((tries + 1)); [ $tries -lt 20 ] || exit 1
+    sleep 0.1
+  done
   git -C "$1/$2" update-ref {BASE_REF} "$base"
 fi
-git -C "$1/$2" rev-parse --verify {BASE_REF}
 """
 )
 # Argument: the commit that the host reports as the start of the thread, or nothing. Prints the commit and the size of the change, then the change
 # as base64: the output of a command is text, and a change may hold any bytes. The copy of the index keeps its time, by which
 # git recognises files that were changed in the second in which they were checked out (git's racy-git documentation).
-_READ_CHANGE = (
+READ_CHANGE = (
     "set -eu; "
     + _GIT
-    + f"""top=$(git rev-parse --show-toplevel)
+    + f"""places() {{ git rev-parse --show-toplevel --path-format=absolute --git-path index --git-path objects "$@"; }}
+known=$(places '{BASE_REF}^{{commit}}' 2>/dev/null) || known=$(places)
+{{
+  IFS= read -r top; IFS= read -r index; IFS= read -r GIT_ALTERNATE_OBJECT_DIRECTORIES; IFS= read -r base || :
+}} <<KNOWN
+$known
+KNOWN
 cd "$top"
-base=$(git rev-parse --verify --quiet '{BASE_REF}^{{commit}}') || base=$1
+: "${{base:=$1}}"
 [ -n "$base" ] || exit 0
 t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
 mkdir "$t/objects"
-cp -p "$(git rev-parse --git-path index)" "$t/index" 2>/dev/null || :
-GIT_ALTERNATE_OBJECT_DIRECTORIES=$(git rev-parse --path-format=absolute --git-path objects)
+cp -p "$index" "$t/index" 2>/dev/null || :
 GIT_OBJECT_DIRECTORY=$t/objects GIT_INDEX_FILE=$t/index
 export GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_OBJECT_DIRECTORY GIT_INDEX_FILE
 git add --all
@@ -84,10 +96,15 @@ echo "$base" $size
 [ "$size" -gt {MAX_PATCH} ] || base64 <"$t/change"
 """
 )
+# Arguments: the folder for checkouts, and the name of this one.
 _REMOVE = (
     "set -eu; "
     + _GIT
-    + 'source=$(git -C "$1" rev-parse --git-common-dir); git -C "$source" worktree remove --force "$1"'
+    + """[ -d "$1/$2" ] || exit 0
+exec 9>"$1/.lock"; if command -v flock >/dev/null; then flock 9; fi
+source=$(git -C "$1/$2" rev-parse --git-common-dir)
+git -C "$source" worktree remove --force "$1/$2"
+"""
 )
 
 
@@ -168,7 +185,7 @@ def read_change(rpc: JsonRpc, thread: wire.Thread, service: Service) -> Generato
     is_unrestricted = service.sandbox == "danger-full-access"
     policy = {"type": "dangerFullAccess" if is_unrestricted else "workspaceWrite"}
     try:
-        result = yield from run(rpc, _READ_CHANGE, (sha,), cwd=thread.cwd, policy=policy, seconds=DIFF_SECONDS)
+        result = yield from run(rpc, READ_CHANGE, (sha,), cwd=thread.cwd, policy=policy, seconds=DIFF_SECONDS)
     except (errors.InvalidRequestError, errors.ProviderUnavailableError) as error:
         return Change(problem=error.detail)
     return change_in(result)
@@ -189,9 +206,16 @@ def change_in(result: wire.CommandResult) -> Change:
 def remove(rpc: JsonRpc, thread: wire.Thread, folder: str) -> Generator[Any, Any, None]:
     """Remove the checkout of a thread, if it is one that was made for a task below *folder*."""
     name = (thread.cwd or "").removeprefix(f"{folder}/")
-    if name != thread.cwd and _PLAIN_KEY.fullmatch(name):
-        policy = {"type": "dangerFullAccess"}
-        yield from run(rpc, _REMOVE, (f"{folder}/{name}",), policy=policy, seconds=DIFF_SECONDS)
+    if name == thread.cwd or not _PLAIN_KEY.fullmatch(name):
+        return
+    policy = {"type": "dangerFullAccess"}
+    result = yield from run(rpc, _REMOVE, (folder, name), policy=policy, seconds=DIFF_SECONDS)
+    if result.exitCode:
+        raise errors.ConflictError(
+            f"the thread was deleted, and its checkout {folder}/{name} was not: {_reason(result)}",
+            status=409,
+            remedy=f"remove it on the host: git worktree remove --force {folder}/{name}",
+        )
 
 
 def run(

@@ -100,6 +100,7 @@ def change(
 
 def error_for_state(answer: RpcAnswer, id: str) -> errors.ConflictError:
     """Return the error for a call that does not fit the state of the thread *id*."""
+    detail: str | None = None
     try:
         answer.check()
     except errors.ProviderError as error:

@@ -125,7 +125,7 @@ class Turn:
     def add_item(self, step: Item, now: float, **members: Any) -> Mapping[str, Any]:
         """Complete an item."""
         id = f"i-{self.number}-{len(self.items)}"
-        item: dict[str, Any] = {"type": step.kind, "id": id, **step.members, **members}
+        item: dict[str, Any] = {"type": step.kind, "id": id, **self._defaults(step.kind), **step.members, **members}
         for change in item.get("changes", ()):
             change["path"] = change["path"].replace("{cwd}", self.thread.cwd)
         item |= {"startedAtMs": int(now * 1000), "completedAtMs": int(now * 1000)}
@@ -133,6 +133,12 @@ class Turn:
         if step.change is not None:
             self.thread.change = step.change
         return item
+
+    def _defaults(self, kind: str) -> Mapping[str, Any]:
+        """Return the members that the schema requires of a kind of item."""
+        if kind != "commandExecution":
+            return {}
+        return {"commandActions": [], "cwd": self.thread.cwd, "processId": None, "source": "agent", "durationMs": None}
 
     def add_message(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Complete the message of a user."""
@@ -192,6 +198,7 @@ class Thread:
             "cliVersion": "0.171.0",
             "originator": "coatcheck",
             "source": "vscode",
+            "projectId": None,
             "threadSource": None,
             "agentNickname": None,
             "agentRole": None,
@@ -227,13 +234,17 @@ class Thread:
         self.is_broken = False
         message = turn.add_message(params)
         self.notify("turn/started", turn=turn.document("notLoaded"))
-        self.notify("item/completed", item=message, turnId=turn.id)
+        self.notify_item(turn, message)
         self.next_at = now + self.server.step_seconds
         return turn
 
     def notify(self, method: str, **params: Any) -> None:
         """Send a notification to the connections of the thread."""
         self.tell_subscribers({"method": method, "params": {"threadId": self.id, **params}, "emittedAtMs": 0})
+
+    def notify_item(self, turn: Turn, item: Mapping[str, Any]) -> None:
+        """Send the notification that *item* is complete."""
+        self.notify("item/completed", item=item, turnId=turn.id, completedAtMs=item["completedAtMs"])
 
     def tell_subscribers(self, message: Mapping[str, Any]) -> None:
         """Send a message to the connections of the thread."""
@@ -250,7 +261,7 @@ class Thread:
     def _step(self, turn: Turn, now: float) -> None:
         step = next(turn.steps, None)
         if isinstance(step, Item):
-            self.notify("item/completed", item=turn.add_item(step, now), turnId=turn.id)
+            self.notify_item(turn, turn.add_item(step, now))
         elif isinstance(step, Pause):
             self.pending, self.next_at = step, None
             self.notify("thread/status/changed", status=self.status)
@@ -277,7 +288,7 @@ class Thread:
             status = "declined" if is_declined else "completed"
             pending.item.change = None if is_declined else pending.item.change
             item = turn.add_item(pending.item, self.server.clock.time(), id=pending.item_id, status=status)
-            self.notify("item/completed", item=item, turnId=turn.id)
+            self.notify_item(turn, item)
 
     def end_turn(self, status: str, now: float) -> None:
         """End the turn that runs."""

@@ -1,0 +1,124 @@
+"""The address of an agent, the settings of its user, and the login.
+
+See docs/reference/providers/a2a.md, "Settings".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ...provider import Login, ProviderSetting, TaskRef, base_url, encoded, errors, origin_of
+
+if TYPE_CHECKING:
+    from ...provider import Settings
+
+NAME = "a2a"
+HTTP_JSON, JSON_RPC = "HTTP+JSON", "JSONRPC"
+# The setting `binding`: the words of an agent card (A2A 1.0, section 5.1), and "auto".
+BINDINGS: Mapping[str, str | None] = {"auto": None, "http+json": HTTP_JSON, "jsonrpc": JSON_RPC}
+
+BASE_URL = ProviderSetting("base_url", "where the agent is: its card is BASE_URL/.well-known/agent-card.json")
+BINDING = ProviderSetting(
+    "binding",
+    "auto: as the card says; http+json or jsonrpc: base_url is the URL of that interface, and no card is requested",
+    "auto",
+)
+AUTH = ProviderSetting(
+    "auth", "how the token is sent: bearer, the name of a header, or none: there is no token", "bearer"
+)
+CONTEXT = ProviderSetting(
+    "context", "who names the context of a task: client, or agent where it accepts no other", "client"
+)
+
+LOGIN = Login(
+    name=NAME,
+    remedy="set A2A_TOKEN; for an agent without a login: coatcheck config set a2a.auth none",
+    environment="A2A_TOKEN",
+)
+
+# RFC 9110, section 5.1: a field name is a token.
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+class Service(msgspec.Struct, frozen=True):
+    """One agent with the settings of its user. *header* is where the token is sent; "" is nowhere."""
+
+    base_url: str | None = None
+    binding: str | None = None
+    header: str = "authorization"
+    has_own_context: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings) -> Service:
+        """Return the service of *settings*. Raises `ConfigurationError` for a value that is not accepted."""
+        url = BASE_URL.read(settings)
+        return cls(
+            base_url(url, of=NAME) if url else None,
+            BINDINGS[_word(settings, BINDING, BINDINGS)],
+            _header(AUTH.read(settings) or ""),
+            _word(settings, CONTEXT, ("client", "agent")) == "client",
+        )
+
+    @property
+    def origin(self) -> str:
+        """Return the scheme and authority of the base URL: the only origin that is ever requested."""
+        scheme, separator, rest = self.required_url.partition("://")
+        return f"{scheme}{separator}{rest.partition('/')[0]}"
+
+    @property
+    def path(self) -> str:
+        """Return the path of the base URL, without a trailing slash."""
+        return self.required_url.removeprefix(self.origin)
+
+    @property
+    def required_url(self) -> str:
+        """Return the base URL; raises `ConfigurationError` where none is set."""
+        if self.base_url is None:
+            raise errors.ConfigurationError(
+                "no A2A agent is configured", remedy="name it with: coatcheck config set a2a.base_url https://HOST"
+            )
+        return self.base_url
+
+    def is_own(self, url: str) -> bool:
+        """Whether *url* has the origin of the base URL."""
+        try:
+            return origin_of(url) == origin_of(self.required_url)
+        except ValueError:  # a port or an IPv6 address that is none
+            return False
+
+    def ref(self, id: str) -> TaskRef:
+        """Return the ref of the task *id*, encoded so that any id is one."""
+        return TaskRef(NAME, encoded(id))
+
+
+def native_id(ref: TaskRef) -> str:
+    """Return the agent's id of a task."""
+    if "%" not in ref.id:
+        return ref.id
+    from urllib.parse import unquote  # ids that need it are rare
+
+    return unquote(ref.id)
+
+
+def _word(settings: Settings, setting: ProviderSetting, known: Mapping[str, object] | tuple[str, ...]) -> str:
+    value = (setting.read(settings) or "").strip()
+    if value.lower() not in known:
+        raise errors.ConfigurationError(
+            f"{NAME}.{setting.name} cannot be {value!r}", remedy=f"use one of {', '.join(known)}"
+        )
+    return value.lower()
+
+
+def _header(auth: str) -> str:
+    name = auth.strip().lower()
+    if name in ("bearer", "none"):
+        return "authorization" if name == "bearer" else ""
+    if not _HEADER.fullmatch(name):
+        raise errors.ConfigurationError(
+            f"{NAME}.auth cannot be {auth!r}", remedy="use bearer, none, or the name of a header such as x-api-key"
+        )
+    return name
