@@ -79,7 +79,8 @@ class FleetControl:
     """The fleets in a database; decisions of gates are recorded with *via*. Methods block."""
 
     def __init__(self, database: Database, *, clock: Clock, via: Via = "cli") -> None:
-        self._database, self._clock, self._via = database, clock, via
+        self._database, self._clock = database, clock
+        self._via: Via = via
         self.store = FleetStore(database, clock=clock)
         self.work = FleetWork(database, clock=clock)
 

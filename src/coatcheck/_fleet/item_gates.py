@@ -42,7 +42,8 @@ class ItemGates:
     """The gates of the items of fleets. Methods block."""
 
     def __init__(self, database: Database, *, clock: Clock, via: Via = "cli") -> None:
-        self._database, self._clock, self._via = database, clock, via
+        self._database, self._clock = database, clock
+        self._via: Via = via
         self._gates = GateStore(database, time=clock.time)
 
     def open(

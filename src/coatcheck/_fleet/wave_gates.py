@@ -29,7 +29,8 @@ class WaveGates:
     """The gates of waves. Methods block."""
 
     def __init__(self, database: Database, *, clock: Clock, via: Via = "cli") -> None:
-        self._database, self._clock, self._via = database, clock, via
+        self._database, self._clock = database, clock
+        self._via: Via = via
         self._gates = GateStore(database, time=clock.time)
 
     def open(self, status: FleetStatus, sizes: Sequence[int], policies: Sequence[GatePolicy]) -> Gate:
