@@ -21,7 +21,7 @@ HTTP_JSON, JSON_RPC = "HTTP+JSON", "JSONRPC"
 # The setting `binding`: the words of an agent card (A2A 1.0, section 5.1), and "auto".
 BINDINGS: Mapping[str, str | None] = {"auto": None, "http+json": HTTP_JSON, "jsonrpc": JSON_RPC}
 
-BASE_URL = ProviderSetting("base_url", "where the agent is: its card is BASE_URL/.well-known/agent-card.json")
+BASE_URL = ProviderSetting("base_url", "where the agent is, with its card at /.well-known/agent-card.json")
 BINDING = ProviderSetting(
     "binding",
     "auto: the first usable interface of the card; http+json or jsonrpc: base_url is the URL of that interface, and no card is requested",
