@@ -37,6 +37,7 @@ BUILT_IN = {
     "github_actions": "coatcheck.providers.github_actions:github_actions",
     "jules": "coatcheck.providers.jules:jules",
     "local": "coatcheck.providers.codex:local",
+    "openai_agents": "coatcheck.providers.openai_agents:openai_agents",
     "openai_batch": "coatcheck.providers.openai_batch:openai_batch",
 }
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .emulators.generic_http import Http202Emulator as Http202Emulator
     from .emulators.github import GithubEmulator as GithubEmulator
     from .emulators.jules import JulesEmulator as JulesEmulator
+    from .emulators.openai_agents import OpenAIAgentsEmulator as OpenAIAgentsEmulator
     from .fake_clock import FakeClock as FakeClock
     from .memory_journal import MemoryJournal as MemoryJournal
 
@@ -61,6 +62,7 @@ _HOMES = {
     "JulesEmulator": "testing.emulators.jules",
     "LambdaEmulator": "testing.emulators.aws_lambda",
     "MemoryJournal": "testing.memory_journal",
+    "OpenAIAgentsEmulator": "testing.emulators.openai_agents",
     "OpenAIBatchEmulator": "testing.emulators.batches",
     "ProviderConformance": "testing.conformance",
     "ScriptedCloud": "cloud.scripted_cloud",

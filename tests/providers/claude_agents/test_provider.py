@@ -224,7 +224,7 @@ def test_events_are_shown_once_and_unknown_ones_are_kept(variant: str) -> None:
 
     assert ["task.message", "task.tool", "task.tool", "agent.danced", "task.message"] == words[:5]
     assert 1 == sum(event.type == "task.succeeded" for event in seen)
-    assert ["Say hello", "make test", None, None, "Done"] == [event.text for event in client.stream_task(ref)]
+    assert ["Say hello", "make test", "3 passed", None, "Done"] == [event.text for event in client.stream_task(ref)]
 
 
 def test_a_lost_response_is_found_by_the_key() -> None:

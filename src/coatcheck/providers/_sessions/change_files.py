@@ -26,6 +26,8 @@ PATCH_FILE = "change.patch"
 BASE_FILE = "base-commit.txt"
 FILES = (PATCH_FILE, BASE_FILE)
 
+# A program may write one before a text; git does not read a diff after it.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # The id of a commit: SHA-1 or SHA-256 (gitformat-pack(5), "object-format").
 _COMMIT = re.compile(rb"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 
@@ -75,29 +77,29 @@ def change_of(files: ChangeFiles, *, outputs: str) -> Change:
         return Change(base_commit=_commit_in(files.base), notices=(_notice(missing),))
     if not files.patch.strip():
         return Change(base_commit=_commit_in(files.base))
-    patch = Patch(files.patch)
+    patch = Patch(files.patch.removeprefix(BYTE_ORDER_MARK))
     return Change(
         patch=patch,
         state=PatchState.PRESENT,
         base_commit=_commit_in(files.base),
         stats=count_diff(patch),
-        notices=_problems(files),
+        notices=_problems(patch, files.base),
     )
 
 
-def _problems(files: ChangeFiles) -> tuple[Notice, ...]:
+def _problems(patch: Patch, base: bytes | None) -> tuple[Notice, ...]:
     notices: list[Notice] = []
     try:
-        Patch.parse(files.patch or b"")
+        Patch.parse(bytes(patch))
     except errors.PatchError as error:
         notices.append(_notice(f"{PATCH_FILE} is not a whole patch: {error}"))
-    if _commit_in(files.base) is None:
+    if _commit_in(base) is None:
         notices.append(_notice(f"the agent recorded no commit in {BASE_FILE}: the base of its change is not known"))
     return tuple(notices)
 
 
 def _commit_in(content: bytes | None) -> str | None:
-    match = _COMMIT.fullmatch((content or b"").strip())
+    match = _COMMIT.fullmatch((content or b"").removeprefix(BYTE_ORDER_MARK).strip())
     return match[0].decode() if match else None
 
 

@@ -5,12 +5,12 @@ See docs/reference/providers/claude-agents.md; Anthropic's SDK 2.11, ``resources
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...provider import USER_AGENT, Login, Pairs, ProviderSetting, Secret, TaskRef, base_url, encoded, errors
+from ...provider import USER_AGENT, Login, Pairs, ProviderSetting, Secret, TaskRef, base_url, encoded
+from .._sessions.limits import read_cents
 
 if TYPE_CHECKING:
     from ...provider import Settings
@@ -55,8 +55,6 @@ FILE_PAGE_SIZE, PAGE_SIZE = 1000, 100
 OUTPUTS = "/mnt/session/outputs"
 WORKSPACE = "/workspace"
 
-_AMOUNT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?")
-
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """The base URL, and what tasks are run with."""
@@ -75,7 +73,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
             base_url=base_url(BASE_URL.read(settings) or "", of=NAME),
             agent=AGENT.read(settings),
             environment=ENVIRONMENT.read(settings),
-            max_cents=_cents(MAX_COST.read(settings)),
+            max_cents=read_cents(MAX_COST, settings, provider=NAME),
             repository_token=Secret(token=token, source=f"{NAME}.{REPOSITORY_TOKEN.name}") if token else None,
         )
 
@@ -83,16 +81,3 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 def session_path(ref: TaskRef, rest: str = "") -> str:
     """Return the path of a session."""
     return f"{SESSIONS}/{encoded(ref.id)}{rest}"
-
-
-def _cents(value: str | None) -> int | None:
-    """Return an amount of dollars in cents."""
-    if value is None:
-        return None
-    match = _AMOUNT.fullmatch(value)
-    cents = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else 0
-    if not cents:
-        raise errors.ConfigurationError(
-            f"{NAME}.max_cost cannot be {value!r}", remedy="give US dollars, such as 5 or 2.50"
-        )
-    return cents

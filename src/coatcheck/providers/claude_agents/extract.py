@@ -36,6 +36,7 @@ from ...provider import (
     text,
 )
 from .._sessions.change_files import Change
+from .._sessions.limits import newest_files
 from . import wire
 from .endpoints import NAME
 from .session_events import Ending
@@ -219,14 +220,9 @@ def _notices(document: wire.Session, details: Details) -> tuple[Notice, ...]:
     return (*change, *usage_notices(document.usage)) if details.ending else change
 
 
-def newest_files(files: Iterable[wire.File]) -> Mapping[str, str]:
-    """Return the id of the newest file of each name, without the folder that a name may have."""
-    newest: dict[str, wire.File] = {}
-    for file in files:
-        name = (file.filename or "").rpartition("/")[2]
-        if name not in newest or _time(file) >= _time(newest[name]):
-            newest[name] = file
-    return {name: file.id for name, file in newest.items()}
+def files_of(files: Iterable[wire.File]) -> Mapping[str, str]:
+    """Return the id of the newest file of each name."""
+    return newest_files((file.filename or "", _time(file), file.id) for file in files)
 
 
 def _time(file: wire.File) -> float:

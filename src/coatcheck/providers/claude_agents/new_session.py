@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from .endpoints import Service
 
 
+# The service has no title of its own; a longer one is cut in every list (characters).
+TITLE_LENGTH = 80
+
+
 def new_session(spec: TaskSpec, service: Service) -> dict[str, object]:
     """Return the body for *spec*, without fields that are not set."""
     budget = service.max_cents and {"type": "limit", "max_list_cost": amount_of(service.max_cents)}
     body = {
         "agent": _agent(spec, service),
         "environment_id": spec.environment,
-        "title": spec.title,
+        "title": spec.title or spec.prompt.strip().partition("\n")[0][:TITLE_LENGTH],
         "metadata": {KEY: spec.key or "", MODE: spec.mode},
         "budget": budget,
         "resources": [_repository(spec, service)] if spec.repository else None,

@@ -305,7 +305,7 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
             found = decode(response, wire.FilePage)
             return found.data or (), found.next_page or None
 
-        newest = extract.newest_files((yield from collect_pages(page)))
+        newest = extract.files_of((yield from collect_pages(page)))
         patch = yield from self._content(newest.get(PATCH_FILE))
         base = yield from self._content(newest.get(BASE_FILE))
         return change_of(ChangeFiles(patch, base), outputs=OUTPUTS)

@@ -224,8 +224,12 @@ def _tool_use(event: wire.Event, common: Common) -> TaskEvent:
 
 def _tool_result(event: wire.Event, common: Common) -> TaskEvent:
     output = "\n".join(part for each in items(event.content) if (part := text(fields(each).get("text"))))
-    word = "a tool failed" if flag(event.is_error) else None
-    return TaskTool(text=word, artifacts=(Artifact(kind="output", output=output),), **common)
+    failed = "failed: " if flag(event.is_error) else ""
+    return TaskTool(
+        text=f"{failed}{output.strip().partition(chr(10))[0]}" or None,
+        artifacts=(Artifact(kind="output", output=output),),
+        **common,
+    )
 
 
 def _error(event: wire.Event, common: Common) -> TaskEvent:
@@ -235,6 +239,10 @@ def _error(event: wire.Event, common: Common) -> TaskEvent:
 def _interrupt(event: wire.Event, common: Common) -> TaskEvent:
     del event
     return TaskProgress(text="interrupted", **common)
+
+
+def _confirmation(event: wire.Event, common: Common) -> TaskEvent:
+    return TaskProgress(text=f"permission decided: {event.result or 'no result was given'}", **common)
 
 
 def _usage(event: wire.Event, common: Common) -> TaskEvent | None:
@@ -251,4 +259,5 @@ KINDS: Mapping[str, Callable[[wire.Event, Common], TaskEvent | None]] = {
     "session.error": _error,
     "session.usage": _usage,
     INTERRUPT: _interrupt,
+    CONFIRMATION: _confirmation,
 }

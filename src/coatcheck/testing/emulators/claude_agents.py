@@ -232,11 +232,12 @@ class ClaudeAgentsEmulator:
     def _list_tasks(self, request: Request) -> Response:
         query = dict(request.query)
         sessions = [each for each in self.tasks if not each.archived or query.get("include_archived") == "true"]
-        since = query.get("created_at[gte]", "")
+        since, statuses = query.get("created_at[gte]", ""), {v for name, v in request.query if name == "statuses[]"}
         for session in sessions:
             self._advance(session)
         newest = [self._document(each) for each in reversed(sessions)]
-        return _page([each for each in newest if str(each["created_at"]) >= since], request)
+        fitting = [each for each in newest if not statuses or each["status"] in statuses]
+        return _page([each for each in fitting if str(each["created_at"]) >= since], request)
 
     def _get_task(self, request: Request, id: str) -> Response:
         del request
