@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         OpenAIBatchEmulator as OpenAIBatchEmulator,
     )
     from .emulators.claude_agents import ClaudeAgentsEmulator as ClaudeAgentsEmulator
+    from .emulators.cursor import CursorEmulator as CursorEmulator
     from .emulators.generic_http import Http202Emulator as Http202Emulator
     from .emulators.github import GithubEmulator as GithubEmulator
     from .emulators.jules import JulesEmulator as JulesEmulator
@@ -52,6 +53,7 @@ _HOMES = {
     "CloudFailure": "cloud.models",
     "CloudFile": "cloud.models",
     "CloudResult": "cloud.models",
+    "CursorEmulator": "testing.emulators.cursor",
     "EmulatorTransport": "testing.emulator_transport",
     "FakeClock": "testing.fake_clock",
     "GithubEmulator": "testing.emulators.github",
