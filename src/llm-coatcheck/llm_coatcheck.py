@@ -64,7 +64,10 @@ class Coatcheck(llm.Toolbox):  # type: ignore[misc]  # llm has no types for it
             try:
                 task = client.poll_task(ref, timeout=max_seconds)
             except errors.WaitTimeoutError:
-                return {**described(client.get_task(ref)), "next": "the task goes on: call wait_for_task again"}
+                return {
+                    **described(client.get_task(ref)),
+                    "next": "the task is still running: call wait_for_task again",
+                }
         return described(task)
 
     def get_task(self, ref: str) -> Mapping[str, Any]:

@@ -43,7 +43,7 @@ class Served:
         """Return a new session over the store."""
         config = Config(environ=self.environ, explicit={"environment": "owner/repo"})
         workspace = Workspace(str(self.folder), config=config, environ=self.environ, provider=self.provider)
-        return TaskSession(workspace, transport=lambda: EmulatorTransport(self.cloud), clock=self.clock)
+        return TaskSession(workspace, transport=EmulatorTransport(self.cloud), clock=self.clock)
 
     def run(self, scenario: Callable[[Client], Awaitable[T]], *, mode: Any = "auto", **client: Any) -> T:
         """Return what *scenario* returns with a client of a new server."""

@@ -257,7 +257,7 @@ def test_a_wait_is_bounded(tmp_path: Path) -> None:
         waited["is_terminal"], waited["state"], waited["next"]
     )  # fmt: skip
     assert 29 < served.clock.time() - began < 40
-    assert "it goes on" in waited["summary"]
+    assert "it is still running" in waited["summary"]
     assert reports == sorted(set(reports))
     assert reports
 

@@ -6,16 +6,18 @@ agent says that it works. Requests that have no tools (titles, summaries) are an
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 Step: TypeAlias = str | tuple[str, dict[str, Any]]
+Server = TypeVar("Server", bound="ModelServer")
 # Where Claude Code and Codex tell the model in which folder they work.
 FOLDER = re.compile(r"(?:[Ww]orking directory: |<cwd>)([^\\<\n\"]+)")
 
@@ -52,6 +54,11 @@ class ModelServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: ModelServer
     protocol_version = "HTTP/1.1"
+
+    def handle(self) -> None:
+        """Answer the requests of a connection, which an interrupted turn closes."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
@@ -112,6 +119,12 @@ def messages_events(step: Step, number: int) -> list[dict[str, Any]]:
     ]
 
 
+def responses_name(tool: str) -> dict[str, str]:
+    """Return how a call names a tool: of an MCP server by a namespace and a name."""
+    server, separator, name = tool.rpartition("__")
+    return {"namespace": server, "name": name} if separator else {"name": tool}
+
+
 def responses_events(step: Step, number: int) -> list[dict[str, Any]]:
     """Return the events of OpenAI's Responses for a step."""
     if isinstance(step, str):
@@ -122,7 +135,7 @@ def responses_events(step: Step, number: int) -> list[dict[str, Any]]:
             "type": "function_call",
             "id": f"f{number}",
             "call_id": f"call_{number}",
-            "name": step[0],
+            **responses_name(step[0]),
             "arguments": json.dumps(step[1]),
         }
     usage = {
@@ -140,10 +153,14 @@ def responses_events(step: Step, number: int) -> list[dict[str, Any]]:
     ]
 
 
-@contextmanager
-def serving_model(*steps: Step) -> Iterator[ModelServer]:
+def serving_model(*steps: Step) -> AbstractContextManager[ModelServer]:
     """Serve a model that answers with *steps*."""
-    server = ModelServer(steps)
+    return serving(ModelServer(steps))
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """Serve a model for the duration of the context."""
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -6,81 +6,47 @@ of the shell; ``say TEXT`` ends the turn with a message. A command that contains
 
 from __future__ import annotations
 
-import contextlib
-import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+
+from tests.peers.model_servers import ModelServer, Step
 
 MARK = "SCRIPT\n"
 
 
-class ScriptedModel:
+class ScriptedModel(ModelServer):
     """The endpoint; `requests` are the bodies that it received."""
 
     def __init__(self) -> None:
-        self.requests: list[dict[str, Any]] = []
+        super().__init__(())
         self.hold, self.is_held = threading.Event(), threading.Event()
         self.hold.set()
-        model = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                model.requests.append(body)
-                step = step_of(body["input"])
-                if "WAIT" in step.get("arguments", ""):
-                    model.is_held.set()
-                    model.hold.wait(240)
-                self.answer(step)
-
-            def answer(self, item: dict[str, Any]) -> None:
-                usage = {
-                    "input_tokens": 100,
-                    "input_tokens_details": {"cached_tokens": 0},
-                    "output_tokens": 10,
-                    "output_tokens_details": {"reasoning_tokens": 0},
-                    "total_tokens": 110,
-                }
-                events = [
-                    {"type": "response.created", "response": {"id": "r"}},
-                    {"type": "response.output_item.done", "output_index": 0, "item": item},
-                    {"type": "response.completed", "response": {"id": "r", "usage": usage}},
-                ]
-                body = "".join(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n" for each in events).encode()
-                self.send_response(200)
-                self.send_header("content-type", "text/event-stream")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def handle(self) -> None:
-                with contextlib.suppress(ConnectionError):  # a turn that was interrupted
-                    super().handle()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
     @property
     def url(self) -> str:
         """The base URL."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"{super().url}/v1"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.hold.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self.shutdown()
+        self.server_close()
+
+    def next_step(self, body: dict[str, Any], _raw: str) -> Step:
+        """Return the next step of the script, once it is not held any more."""
+        self.requests.append(body)
+        step = step_of(body["input"])
+        if not isinstance(step, str) and "WAIT" in step[1]["cmd"]:
+            self.is_held.set()
+            self.hold.wait(240)
+        return step
 
 
-def step_of(conversation: list[dict[str, Any]]) -> dict[str, Any]:
+def step_of(conversation: list[dict[str, Any]]) -> Step:
     """Return the next step of the last script in a conversation."""
     texts = [
         (number, part["text"])
@@ -90,22 +56,14 @@ def step_of(conversation: list[dict[str, Any]]) -> dict[str, Any]:
         if MARK in part.get("text", "")
     ]
     if not texts:
-        return message("nothing to do")
+        return "nothing to do"
     number, text = texts[-1]
     done = sum(item.get("type") == "function_call_output" for item in conversation[number:])
     steps = text.split(MARK, 1)[1].strip("\n").split("\n---\n")
     if done >= len(steps):
-        return message("done")
+        return "done"
     step = steps[done]
-    if step.startswith("say "):
-        return message(step[4:])
-    arguments = json.dumps({"cmd": step})
-    return {"type": "function_call", "name": "exec_command", "call_id": f"c{number}-{done}", "arguments": arguments}
-
-
-def message(text: str) -> dict[str, Any]:
-    """Return a message of the assistant."""
-    return {"type": "message", "role": "assistant", "id": "m", "content": [{"type": "output_text", "text": text}]}
+    return step[4:] if step.startswith("say ") else ("exec_command", {"cmd": step})
 
 
 def settings(url: str, *, approval: str = "never") -> str:

@@ -146,10 +146,12 @@ install_acp_agents() {
         @agentclientprotocol/claude-agent-acp@0.101.0 @zed-industries/codex-acp@0.16.0)
 }
 
-# Playwright, which drives the Chromium of the system: its own browsers are not downloaded.
+# Playwright, which drives the Chromium of the system (its own browsers are not downloaded), and axe-core, which it injects.
 install_playwright() {
     "$peers/python/bin/python" -c 'import playwright' 2>/dev/null ||
         "$peers/python/bin/python" -m pip install --quiet playwright==1.65.2
+    [ -d "$peers/node/node_modules/axe-core" ] || { mkdir -p "$peers/node" &&
+        (cd "$peers/node" && npm install --silent --no-audit --no-fund --ignore-scripts axe-core@4.14.1); }
     command -v chromium >/dev/null || echo "no chromium: what needs a browser is skipped (apt-get install chromium)" >&2
 }
 

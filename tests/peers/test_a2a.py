@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.providers.a2a.agent_support import provider
 
-from coatcheck import Client, TaskFailed, TaskMessage, TaskSpec, TaskState, errors
+from coatcheck import Client, TaskFailed, TaskMessage, TaskState, errors
 from coatcheck._protocol.intents import Intent
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.testing import A2AEmulator, MemoryJournal, serving
@@ -24,18 +24,20 @@ HERE = Path(__file__).parent
 PYTHON = HERE.parents[1] / ".venv/peers/a2a/bin/python"
 # Importing the SDK takes seconds on a busy machine.
 SECONDS = 60
+# No process has this number.
+DEAD = 2**31 - 1
 BINDINGS = ["HTTP+JSON", "JSONRPC"]
 
 
 @contextmanager
-def their_agent(binding: str) -> Iterator[tuple[Client, str]]:
+def their_agent(binding: str, journal: MemoryJournal | None = None) -> Iterator[tuple[Client, str]]:
     """Start an agent on the SDK, and yield a client of it, and its URL."""
     with subprocess.Popen([str(PYTHON), str(HERE / "a2a_agent.py"), binding], stdout=PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
             assert url, "the agent did not start"
-            with Client(provider(url, auth="none"), journal=MemoryJournal()) as client:
+            with Client(provider(url, auth="none"), journal=journal or MemoryJournal()) as client:
                 yield client, url
         finally:
             process.kill()
@@ -108,12 +110,12 @@ def test_the_stream_of_the_sdks_agent_is_read(binding: str) -> None:
 @pytest.mark.parametrize("binding", BINDINGS)
 def test_a_lost_answer_of_the_sdks_agent_is_found(binding: str) -> None:
     """The tasks of submissions whose responses were lost are found by their contexts."""
-    with their_agent(binding) as (client, url):
-        refs = [client.create_task(TaskSpec(prompt="Say hello", key=f"key-{number}")).ref for number in range(3)]
+    first = MemoryJournal()
+    with their_agent(binding, first) as (client, url):
+        refs = [client.create_task("Say hello").ref for _ in range(3)]
         journal = MemoryJournal()
-        for number in range(3):
-            key = f"key-{number}"
-            journal.begin(Intent(id=key, provider="a2a", digest="", at=SystemClock().time(), summary="", pid=2**31 - 1))
+        for key in [id for act, id, _ in first.entries if act == "begin"]:
+            journal.begin(Intent(id=key, provider="a2a", digest="", at=SystemClock().time(), summary="", pid=DEAD))
         with Client(provider(url, auth="none"), journal=journal) as later:
             found = [each.task and each.task.ref for each in later.resume_submissions()]
 

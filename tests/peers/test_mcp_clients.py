@@ -13,7 +13,8 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.peers.mcp_models import MessagesServer, ResponsesServer, serving_model
+from tests.peers.mcp_models import CallingModel
+from tests.peers.model_servers import serving
 from tests.peers.peer_support import OURS, PEERS, bare_environ, create_site, git, run_serve
 
 pytestmark = pytest.mark.peer
@@ -114,8 +115,8 @@ def test_the_typescript_sdk_gets_progress_and_the_diff(place: Place) -> None:
 def test_codex_submits_waits_and_reads_the_diff(place: Place) -> None:
     """With the configuration of `mcp install`; its user has approved the tool that submits."""
     place.run(str(OURS), "mcp", "install", "--client", "codex", "--provider", "local", "--write")
-    with serving_model(ResponsesServer) as origin:
-        provider = f'{{name="fake", base_url="{origin}/v1", wire_api="responses", env_key="FAKE_KEY"}}'
+    with serving(CallingModel()) as model:
+        provider = f'{{name="fake", base_url="{model.url}/v1", wire_api="responses", env_key="FAKE_KEY"}}'
         settings = ("model_provider=fake", f"model_providers.fake={provider}", "model=fake")
         approval = 'mcp_servers.coatcheck.tools.submit_task.approval_mode="approve"'
         # Without this it begins without the tools of a server that takes long to start.
@@ -134,10 +135,10 @@ def test_claude_code_submits_waits_and_reads_the_diff(place: Place) -> None:
     """With the configuration of `mcp install`, and the tools that its user allows."""
     place.run(str(OURS), "mcp", "install", "--client", "claude", "--provider", "local", "--write")
     tools = ",".join(f"mcp__coatcheck__{name}" for name in ("submit_task", "wait_for_task", "get_result"))
-    with serving_model(MessagesServer) as origin:
+    with serving(CallingModel()) as model:
         output = place.run(
             *("claude", "-p", "go", "--allowedTools", tools, "--output-format", "json"),
-            ANTHROPIC_BASE_URL=origin,
+            ANTHROPIC_BASE_URL=model.url,
             ANTHROPIC_API_KEY="sk-fake",
             ENABLE_TOOL_SEARCH="false",
             MCP_TIMEOUT=str(1000 * TIME_LIMIT),

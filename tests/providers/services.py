@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.providers.a2a.agent_support import provider as a2a
 from tests.providers.copilot.agent_support import provider as copilot
 from tests.providers.generic_http.descriptions import BY_ID, GOOGLE, provider as described
 from tests.providers.github_actions.actions_support import provider as github_actions
@@ -31,6 +32,7 @@ from coatcheck.providers.openai_agents.endpoints import Service as OpenAIAgentsS
 from coatcheck.providers.openai_agents.provider import OpenAIAgentsProvider
 from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
 from coatcheck.testing import (
+    A2AEmulator,
     AnthropicBatchEmulator,
     ClaudeAgentsEmulator,
     GithubEmulator,
@@ -71,6 +73,8 @@ def durable_provider(url: str) -> DurableProvider:
 
 
 SERVICES: Mapping[str, Service] = {
+    "a2a": Service(lambda url: a2a(f"{url}/a2a/v1", binding="http+json"), A2AEmulator, IN_REPOSITORY),
+    "a2a_json_rpc": Service(lambda url: a2a(f"{url}/a2a/rpc", binding="jsonrpc"), A2AEmulator, IN_REPOSITORY),
     "anthropic_batch": Service(
         lambda url: AnthropicBatchProvider(AnthropicService(url, "claude-test")), AnthropicBatchEmulator, BATCH
     ),

@@ -110,10 +110,11 @@ class Server:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for connection in list(self._open):
+        self._threads[0].join(TIME_LIMIT)  # so that no connection is accepted after those below were closed
+        for connection in self._open:
             with contextlib.suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
-        for thread in list(self._threads):
+        for thread in self._threads:
             thread.join(TIME_LIMIT)
 
     def _start(self, function: Callable[..., None], *arguments: object) -> None:
@@ -125,13 +126,12 @@ class Server:
         with contextlib.suppress(OSError):
             while True:
                 sock, _ = self._listener.accept()
+                sock.settimeout(TIME_LIMIT)
                 self.connections += 1
-                self._start(self._serve, sock)
+                self._open.append(Connection(sock, self))
+                self._start(self._serve, self._open[-1])
 
-    def _serve(self, sock: socket.socket) -> None:
-        sock.settimeout(TIME_LIMIT)
-        connection = Connection(sock, self)
-        self._open.append(connection)
+    def _serve(self, connection: Connection) -> None:
         with contextlib.suppress(OSError):  # the client may hang up whenever it likes
             if self._context is not None:
                 connection.start_tls(self._context)

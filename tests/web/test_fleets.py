@@ -72,7 +72,7 @@ def test_items_are_approved_on_the_page_as_on_the_command_line(fleet: FleetPages
         fleet.states(),
         {getattr(each, "via", "") for each in decided},
         "Approved 1 item." in one.words,
-        all(text in log for text in ("read it", "the rest", "approved", "rejected")),
+        all(text in log for text in ("read it", "the rest", "approved", "rejected", "p1: by")),
     )
 
 
@@ -163,7 +163,7 @@ def test_the_candidates_of_an_item_are_compared_with_the_diffs_of_the_fleet(tmp_
 
     assert (200, True, True) == (
         compared.status,
-        "side by side" in shown.words,
+        "side by side" in shown.words and f'href="{pages.item("p0")}" data-up' in compared.text,
         "Candidate 2" in compared.words and "hello world" in compared.words,
     )
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from tests.web.web_support import Pages
 
+from coatcheck import Message, TaskRef
+from coatcheck._model.events import TaskEvent, TaskMessage
+from coatcheck._protocol.provider import Capabilities
 from coatcheck._protocol.sse import EventStreamReader
 from coatcheck._store.sqlite import FILE
+from coatcheck._web.event_follower import EventFollower
 from coatcheck._web.poller import LONGEST, Poller
 from coatcheck.cloud.faults import Refuse
 
@@ -141,3 +147,41 @@ def test_a_store_that_cannot_be_used_is_an_error_with_its_reason(tmp_path: Path,
     answer = pages.browser.get(path) if not path.startswith("/api") else pages.api("GET", "/tasks")
 
     assert (status, status == 503) == (answer.status, "is not a database" in answer.text)
+
+
+class StreamingClient:
+    """A client whose service streams *events* of a task; `has_ended` is set once it is closed."""
+
+    capabilities = Capabilities(verbs={}, has_resumable_stream=True)
+
+    def __init__(self, *events: TaskEvent) -> None:
+        self.events, self.has_ended = events, threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.has_ended.set()
+
+    def stream_task(self, _ref: TaskRef, *, timeout: float | None, after: str | None) -> Iterator[TaskEvent]:
+        yield from self.events
+
+    def close(self) -> None:
+        """Do nothing: the stream has ended."""
+
+
+def test_live_events_of_a_running_task_are_on_its_page(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only a stream reports is stored once while a page is open, and nothing is read without a page."""
+    ref = TaskRef.parse(pages.submit())
+    message = TaskMessage(ref=ref, id="7", message=Message(role="assistant", text="I read the tests first"))
+    clients = [StreamingClient(message), StreamingClient(message)]
+    opened = iter(clients)
+    monkeypatch.setattr(pages.site, "client", lambda *_, **__: next(opened))
+    EventFollower(pages.site, is_watched=lambda: False).follow_running()
+    for client in clients:
+        EventFollower(pages.site, is_watched=lambda: True).follow_running()
+        client.has_ended.wait(240)
+    stored = pages.events().count(("task.message", str(ref)))
+    is_shown = "I read the tests first" in pages.browser.get(f"/tasks/{ref}/timeline").words
+
+    assert (1, True) == (stored, is_shown)

@@ -13,9 +13,10 @@ from tests.web.web_support import Answer, Pages
 
 from coatcheck._app.gate_decisions import Outcome
 from coatcheck._app.held_work import HeldTask, hold_submission
-from coatcheck._model.gates import Gate
+from coatcheck._model.gates import Gate, GateOption
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import Task, TaskRef, TaskSpec
+from coatcheck._web.rendering import environment
 from coatcheck._web.views.gates import SENTENCES
 from coatcheck.cloud.faults import Refuse
 from coatcheck.cloud.models import CloudResult
@@ -328,3 +329,18 @@ def test_each_outcome_of_a_decision_has_a_sentence() -> None:
     without = set(get_args(Outcome)) - set(SENTENCES)
 
     assert {"submitted", "applied"} == without
+
+
+def test_a_lasting_permission_is_no_default() -> None:
+    """The option that also permits later requests is the last button, and the key for approval does not press it."""
+    options = (
+        GateOption(id="always", label="Always", effect="approve", is_lasting=True),
+        GateOption(id="yes", label="Allow", effect="approve"),
+        GateOption(id="no", label="Reject", effect="reject"),
+    )
+    gate = Gate(id="1", subject="local:t", kind="permission", title="execute make test", options=options)
+    panel: Any = environment().get_template("parts.html").module
+    buttons = re.findall(r'<button name="option" value="(\w+)"([^>]*)>', str(panel.gate_panel(gate, None, "/gates")))
+    actual = [(id, "".join(re.findall('data-press="(.)"', rest))) for id, rest in buttons]
+
+    assert [("yes", "a"), ("no", "r"), ("always", "")] == actual

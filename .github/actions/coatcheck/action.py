@@ -203,7 +203,7 @@ def name_author() -> None:
 
 
 def open_pull_request(ref: str, branch: str) -> None:
-    """Push *branch* and open its pull request; one that is open already is kept."""
+    """Push *branch* and open its pull request."""
     token = value("github-token")
     print(f"::add-mask::{token}")
     environ = {**os.environ, "GH_TOKEN": token, "GIT_TERMINAL_PROMPT": "0"}
@@ -242,6 +242,8 @@ def main() -> None:
         stop(f"there is no command {command!r}; commands: {', '.join(COMMANDS)}", 2)
     if (value("apply") or "none") not in WAYS:
         stop(f"apply cannot be {value('apply')!r}; values: {', '.join(WAYS)}", 2)
+    if command == "apply" and (value("apply") or "none") == "none":
+        stop("the command apply needs the input apply: commit or pull-request", 2)
     ref = value("ref")
     if command in ("wait", "apply") and not ref:
         stop(f"{command} needs the input ref", 2)

@@ -58,20 +58,31 @@ class ClientFactory:
         Of several local servers it uses the one that has *refs*, or serves *environment*. *journal* records its
         submissions in place of the store's; *account* is the name of a login.
         """
+        name = provider or self._workspace.provider
+        url = self.url_of(name, refs=refs, environment=environment)
+        with self.create(name, url, journal=journal, account=account) as client:
+            yield client
+
+    def url_of(self, provider: str, *, refs: Sequence[TaskRef] = (), environment: str | None = None) -> str | None:
+        """Return the address of a provider's service, None for its default."""
+        given = self._base_url if provider == self._workspace.provider else None
+        return given or local_server_url(provider, self._workspace, refs=refs, environment=environment)
+
+    def create(
+        self, provider: str, url: str | None, *, journal: Journal | None = None, account: str | None = None
+    ) -> Client:
+        """Return a client of the service at *url*, which the caller closes."""
         from .._runtime.client import Client
 
-        workspace = self._workspace
-        name = provider or workspace.provider
-        url = self._base_url if name == workspace.provider else None
-        with Client(
-            name,
-            config=workspace.config.with_explicit({"account": account}) if account else workspace.config,
-            environ=workspace.environ,
+        config = self._workspace.config
+        return Client(
+            provider,
+            config=config.with_explicit({"account": account}) if account else config,
+            environ=self._workspace.environ,
             transport=self._transport,
             clock=self._clock,
             retry=self._retry,
-            base_url=url or local_server_url(name, workspace, refs=refs, environment=environment),
+            base_url=url,
             store=self._store,
             journal=journal,
-        ) as client:
-            yield client
+        )

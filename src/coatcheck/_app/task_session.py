@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, TypeVar
 from .. import errors
 from .._model.tasks import TaskRef
 from .._runtime.system_clock import SystemClock
+from .clients import ClientFactory
 from .task_history import TaskHistory, location_of
-from .task_lookup import find_ref, local_server_url
+from .task_lookup import find_ref
 
 if TYPE_CHECKING:
     from .._model.gates import Gate
@@ -44,13 +45,15 @@ class TaskSession:
         workspace: Workspace,
         *,
         base_url: str | None = None,
-        transport: Callable[[], Transport] | None = None,
+        transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.workspace, self.clock = workspace, clock or SystemClock()
-        self._base_url, self._transport, self._given_clock = base_url, transport, clock
+        self._base_url = base_url
         self.history = TaskHistory(workspace.config, clock=clock)
         self.history.is_live = True
+        store = None if self.history.level == "off" else self.history
+        self._factory = ClientFactory(workspace, store=store, clock=clock, transport=transport, base_url=base_url)
         self._clients: dict[tuple[str, str | None], Client] = {}
         self._refs: dict[str, TaskRef] = {}
         self._lock = Lock()
@@ -106,13 +109,13 @@ class TaskSession:
         from .._runtime.server_record import LOCAL, running_servers
 
         name = provider or self.workspace.provider
-        url = self._url(name, refs=refs)
+        url = self._factory.url_of(name, refs=refs)
         servers = [] if url or name != LOCAL else [record.url for record in running_servers(self.workspace.environ)]
         with self._lock:
             # A local cloud that was started again has another address.
             key = (name, url or next(iter(servers), None))
             if key not in self._clients:
-                self._clients[key] = self._opened(name, url)
+                self._clients[key] = self._factory.create(name, url)
             return self._clients[key]
 
     @contextmanager
@@ -125,32 +128,11 @@ class TaskSession:
         account: str | None = None,
     ) -> Iterator[Client]:
         """Open a client for a block: *journal* records its submissions, *account* is the name of a login."""
-        url = self._url(provider, environment=environment)
         try:
-            with self._opened(provider, url, journal=journal, account=account) as client:
+            with self._factory.open(provider, environment=environment, journal=journal, account=account) as client:
                 yield client
         finally:
             self.history.save()
-
-    def _url(self, provider: str, *, refs: Sequence[TaskRef] = (), environment: str | None = None) -> str | None:
-        return self._base_url or local_server_url(provider, self.workspace, refs=refs, environment=environment)
-
-    def _opened(
-        self, provider: str, url: str | None, *, journal: Journal | None = None, account: str | None = None
-    ) -> Client:
-        from .._runtime.client import Client
-
-        config = self.workspace.config
-        return Client(
-            provider,
-            config=config.with_explicit({"account": account}) if account else config,
-            environ=self.workspace.environ,
-            transport=self._transport() if self._transport else None,
-            clock=self._given_clock,
-            base_url=url,
-            store=None if self.history.level == "off" else self.history,
-            journal=journal,
-        )
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 

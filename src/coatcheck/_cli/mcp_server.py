@@ -54,10 +54,5 @@ def open_session(run: CommandContext) -> TaskSession:
     """Return the session of a server with the settings of *run*; close it."""
     from .._app.task_session import TaskSession
 
-    transport = run.process_env.transport
-    return TaskSession(
-        run.workspace,
-        base_url=run.base_url,
-        transport=(lambda: transport) if transport else None,
-        clock=run.process_env.clock,
-    )
+    environment = run.process_env
+    return TaskSession(run.workspace, base_url=run.base_url, transport=environment.transport, clock=environment.clock)

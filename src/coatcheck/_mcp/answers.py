@@ -256,7 +256,9 @@ def waited_for_all(tasks: list[TaskOut]) -> Waited:
     return Waited(
         is_terminal=not running,
         summary=f"{ended} of {len(tasks)} tasks have ended",
-        next="get_result returns what each made" if not running else "call wait_for_task again; all go on meanwhile",
+        next="get_result returns what each made"
+        if not running
+        else "call wait_for_task again; tasks that have not ended are still running",
         retry_in_seconds=retry or None,
         tasks=tasks,
     )
@@ -272,7 +274,7 @@ def summary_of(task: Task) -> str:
         if stats is not None:
             parts.append(f"{stats.files} file{'' if stats.files == 1 else 's'}, +{stats.added} -{stats.removed}")
     elif not task.state.ends_wait:
-        parts.append("it goes on")
+        parts.append("it is still running")
     return "; ".join(parts)
 
 

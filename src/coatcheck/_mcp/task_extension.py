@@ -108,7 +108,7 @@ class TasksExtension(Extension):
         return {}
 
     async def _cancel(self, ctx: Any, params: TaskParams) -> Mapping[str, Any]:
-        """End the waiting: the task goes on at its service, and the tool cancel_task stops it."""
+        """End the waiting: the task is still running at its service, and the tool cancel_task stops it."""
         del ctx
         self._cancelled[self._ref(params.task_id)] = None
         while len(self._cancelled) > MAX_CANCELLED:
@@ -153,7 +153,7 @@ class TasksExtension(Extension):
         created, updated = task.created_at or now, task.updated_at or now
         message = answers.summary_of(task)
         if status == "cancelled":
-            message = "the waiting was ended; the task goes on at its service"
+            message = "the wait was cancelled; the task is still running at its service"
         elif status == "working" and task.progress:
             message += f"; the agent reports: {task.progress[:200]}"
         return {

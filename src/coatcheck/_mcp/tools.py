@@ -276,7 +276,7 @@ def cancel_task(call: Call, given: arguments.CancelTask) -> answers.ActedOut:
         cancel(call.session.client(ref.provider, refs=[ref]), ref)
     except errors.UnsupportedError as error:
         return answers.ActedOut(
-            ref=str(ref), status="unsupported", summary=str(error), next="the task goes on; wait_for_task"
+            ref=str(ref), status="unsupported", summary=str(error), next="the task is still running; call wait_for_task"
         )
     except errors.TaskError as error:
         return answers.ActedOut(ref=str(ref), status="already_ended", summary=str(error), next="get_result")
@@ -321,7 +321,7 @@ TOOLS: Sequence[ToolEntry] = (
         "wait_for_task",
         "Wait for a task",
         "Wait until a task ends or needs input, for at most max_seconds. Call it again while is_terminal is false: the"
-        " task goes on meanwhile.",
+        " task is still running.",
         arguments.WaitForTask,
         answers.Waited,
         _READS,

@@ -26,6 +26,7 @@ from . import assets, links
 from .api import routes as api
 from .api.endpoints import PREFIX
 from .error_pages import error_page
+from .event_follower import EventFollower
 from .live import LiveEvents
 from .middleware import NO_LOGIN, SESSION, RequireSession, SameOrigin, SecurityHeaders
 from .page_errors import PageNotFoundError
@@ -55,14 +56,17 @@ class WebApp:
         self.site, self.sessions = site, site.sessions
         self.live = LiveEvents(site.events)
         self.poller = Poller(site, is_watched=lambda: self.live.has_readers)
+        self.follower = EventFollower(site, is_watched=lambda: self.live.has_readers)
         self.asgi = self._application(token, extra)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Send events to open pages, and poll tasks for them, while the block runs."""
+        """Send events to open pages, and poll and follow tasks for them, while the block runs."""
         with ExitStack() as stack:
             stack.enter_context(self.live.following())
             stack.enter_context(repeating(self.poller.poll_due, name="poller", seconds=POLL_SECONDS))
+            stack.callback(self.follower.stop)
+            stack.enter_context(repeating(self.follower.follow_running, name="follower", seconds=POLL_SECONDS))
             yield
 
     def _application(self, token: str | None, extra: Sequence[BaseRoute]) -> App:
@@ -99,7 +103,7 @@ class WebApp:
         if not _is_for_people(request):
             return to_starlette(problem(error.status_code, error.detail, headers=error.headers))
         text = "no page has this address" if error.status_code == 404 else f"the page cannot be used so: {error.detail}"
-        answer = error_page(self._bare(request), PageNotFoundError(text, remedy="begin at the list of tasks"))
+        answer = error_page(self._bare(request), PageNotFoundError(text, remedy="start at the list of tasks"))
         answer.status_code = error.status_code
         answer.headers.update(error.headers or {})
         return answer

@@ -75,6 +75,7 @@ class CandidateSet(NamedTuple):
     shown: tuple[Shown, ...]
     root: str | None
     review: StoredReview | None = None
+    item_url: str | None = None
 
     @property
     def subject(self) -> str:
@@ -162,7 +163,8 @@ class CandidateSets:
         )
         key = (f"{fleet.name}/{item.key}", *((each.id, each.patch) for each in stored))
         title = item.title or item.key
-        return CandidateSet(item_url(fleet.name, item.id, "compare"), title, key, shown, self._site.checkout)
+        url = item_url(fleet.name, item.id)
+        return CandidateSet(f"{url}/compare", title, key, shown, self._site.checkout, item_url=url)
 
     def _fleet_candidate(self, candidate: FleetCandidate) -> Candidate:
         patch = Patch.parse(self._site.fleets.submissions.patch(candidate.patch)) if candidate.patch else None

@@ -143,8 +143,8 @@ def one_line(text: str | None, limit: int = 120) -> str:
 # Kind of a gate -> what approving and rejecting it do.
 MEANINGS: Mapping[str, str] = {
     "plan": "Approve: the agent carries out this plan. Reject: it does not; the task still waits for a message or for its end.",
-    "permission": "Approve: the agent may do this. Reject: it may not, and goes on without it.",
-    "question": "Your answer is sent to the task, which goes on. Reject: no answer is sent.",
+    "permission": "Approve: the agent may do this. Reject: it may not, and continues without it.",
+    "question": "Your answer is sent to the task, which continues. Reject: no answer is sent.",
     "submission": "Approve: the task is submitted once, and may cost money. Reject: it is never sent.",
     "apply": "Approve: the patch is applied to the checkout that was chosen with it. Reject: nothing is changed.",
     "wave": "Approve: the next items of the fleet are submitted by the running fleet. Reject: they are not.",

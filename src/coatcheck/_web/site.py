@@ -149,11 +149,8 @@ class Site:
 
     def task_session(self, workspace: Workspace) -> TaskSession:
         """Return a session for submissions that are repeatable, in *workspace*; close it."""
-        transport = self._transport
         url = self._base_url if workspace.provider == self.workspace.provider else None
-        return TaskSession(
-            workspace, base_url=url, transport=(lambda: transport) if transport else None, clock=self.clock
-        )
+        return TaskSession(workspace, base_url=url, transport=self._transport, clock=self.clock)
 
     def verbs(self, provider: str) -> frozenset[str]:
         """Return what a service can do, nothing where it cannot be used."""

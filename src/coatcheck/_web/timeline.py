@@ -17,6 +17,7 @@ from .._model.events import (
     TaskTool,
     UnknownEvent,
 )
+from .._model.fleet_events import FleetEventBase
 from .._model.review_events import ActionPerformed, GateDecided, GateEvent
 from .formatting import one_line, plural
 
@@ -44,8 +45,16 @@ class Entry(NamedTuple):
 
 
 def entries(stored: Iterable[StoredEvent]) -> Sequence[Entry]:
-    """Return events as entries, in their order."""
-    return [_entry(each) for each in stored]
+    """Return events as entries, in their order; a message that a stream and a poll both reported is shown once."""
+    shown, last_message = [], None
+    for each in stored:
+        if isinstance(each.event, TaskMessage):
+            message = each.event.message.text.strip()
+            if message == last_message:
+                continue
+            last_message = message
+        shown.append(_entry(each))
+    return shown
 
 
 def _entry(stored: StoredEvent) -> Entry:
@@ -88,6 +97,11 @@ def _tool(event: TaskTool) -> str:
     return "\n".join(filter(None, [event.text, *shown]))
 
 
+def _fleet(event: FleetEventBase) -> str:
+    by = f"by {event.by}" if event.by else None
+    return ": ".join(filter(None, [getattr(event, "item", None), by, event.why]))
+
+
 # Kind of an event -> the function that writes it; the event's own text is used where that returns nothing.
 WORDS: Sequence[tuple[type[Event], Callable[[Any], str | None]]] = (
     (TaskMessage, lambda event: one_line(event.message.text, SHORT)),
@@ -99,6 +113,7 @@ WORDS: Sequence[tuple[type[Event], Callable[[Any], str | None]]] = (
     (TaskFailed, lambda event: str(event.error) if event.error else None),
     (GateDecided, lambda event: " ".join(filter(None, [f"{event.effect} by {event.by} ({event.via})", event.why]))),
     (GateEvent, lambda event: event.text or event.concerns),
+    (FleetEventBase, _fleet),
     (ActionPerformed, lambda event: ": ".join(filter(None, [f"by {event.by} ({event.via})", event.text]))),
     (UnknownEvent, lambda event: event.text or event.kind),
 )

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from coatcheck import DiffStats, TaskDiff, TaskRef
-from coatcheck.providers.a2a import wire
+from coatcheck.providers.a2a import extract, wire
 from coatcheck.providers.a2a.parts import collect
 from coatcheck.providers.a2a.service import Service, native_id
 from coatcheck.providers.a2a.stream import Updates
@@ -52,7 +52,7 @@ def test_of_several_artifacts_the_last_diff_is_the_patch() -> None:
     )
 
 
-def test_nothing_is_dropped_in_silence() -> None:
+def test_what_cannot_be_kept_has_a_notice() -> None:
     """What is no message, file or diff is named in a notice; a diff elsewhere is off-loaded."""
     parts = [
         wire.Part(url="https://files.example/a.diff", media_type="text/x-diff"),
@@ -71,6 +71,39 @@ def test_nothing_is_dropped_in_silence() -> None:
         [file.path for file in made.files],
         [message.text for message in made.texts],
     )
+
+
+def test_a_text_that_was_appended_piece_by_piece_is_one() -> None:
+    """The pieces of a message, of a diff with a type and of a file are joined; an untyped diff has no further pieces."""
+    half = len(PATCH) // 2
+    parts = [
+        *(wire.Part(text=piece, media_type="text/plain") for piece in ("Hel", "lo")),
+        *(wire.Part(text=piece, media_type="text/x-diff") for piece in (PATCH[:half], PATCH[half:])),
+        *(wire.Part(text=piece, filename="a.txt") for piece in ("a\n", "b\n")),
+    ]
+    contents = collect([wire.Artifact(parts=parts)])
+    untyped = collect([wire.Artifact(parts=[wire.Part(text="Done"), wire.Part(text=PATCH), wire.Part(text="Bye")])])
+    seen = [(each.patch(), [message.text for message in each.texts]) for each in (contents, untyped)]
+
+    assert ([PATCH.encode()] * 2, [["Hello"], ["Done", "Bye"]], ["a\nb\n"]) == (
+        [bytes(patch) for patch, _ in seen if patch],
+        [texts for _, texts in seen],
+        [file.content for file in contents.files],
+    )
+
+
+def test_a_diff_in_a_message_of_the_agent_is_a_patch_and_one_of_the_user_is_not() -> None:
+    """What is attached to the agent's messages counts as an artifact; the starting diff in the user's does not."""
+    diff = [{"text": PATCH, "mediaType": "text/x-diff"}]
+    tasks = [
+        extract.task(
+            msgspec.convert({"id": "t", "history": [{"messageId": "m", "role": role, "parts": diff}]}, wire.Task),
+            Service("http://127.0.0.1:9"),
+        )
+        for role in ("ROLE_AGENT", "ROLE_USER")
+    ]
+
+    assert [True, False] == [bool(task.outcome and task.outcome.patch) for task in tasks]
 
 
 @pytest.mark.parametrize("id", ["task-1", "a/b", "50% ?#", "ä", "%2F"])

@@ -38,7 +38,7 @@ def test_a_completed_task_has_all_that_its_parts_hold(binding: str) -> None:
 
 @pytest.mark.parametrize("binding", BINDINGS)
 @pytest.mark.parametrize("contexts", ["keep", "replace"])
-def test_a_lost_answer_is_found_wherever_the_agent_puts_the_task(binding: str, contexts: str) -> None:
+def test_a_lost_answer_is_found_in_any_context(binding: str, contexts: str) -> None:
     """The task is found by its context, or by the id of its message where the agent names contexts itself."""
     client, agent = connect(binding, contexts=contexts)
     client.create_task("Say hello")
@@ -63,7 +63,7 @@ def test_a_refused_context_creates_nothing_and_names_the_setting(binding: str) -
 
 @pytest.mark.parametrize("binding", BINDINGS)
 def test_a_message_goes_to_the_task_until_it_has_ended_and_then_to_its_context(binding: str) -> None:
-    """An answer continues the task that asked; a message after its end is a new task in the same context."""
+    """A message continues a task that needs input; a message after its end is a new task in the same context."""
     client, agent = connect(binding, life=("SUBMITTED", "INPUT_REQUIRED", "COMPLETED"))
     asked = client.poll_task(client.create_task("Say hello").ref)
     client.send_message(asked.ref, "The second")
@@ -177,7 +177,7 @@ def test_an_answer_without_a_task_is_the_result() -> None:
 
 @pytest.mark.parametrize("binding", BINDINGS)
 def test_errors_are_of_one_class_in_both_bindings(binding: str) -> None:
-    """An ended task cannot be cancelled, an unknown one is not found, and one that needs a login says so."""
+    """An ended task cannot be cancelled, an unknown one is not found, and one that needs a login has a notice."""
     client, _ = connect(binding, life=("AUTH_REQUIRED",))
     task = client.poll_task(client.create_task("Say hello").ref)
     client.cancel_task(task.ref)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -195,3 +196,20 @@ def test_keys_become_names_of_folders() -> None:
 
     assert ["0a1b"] == [name for name in names if len(name) != 40]
     assert all(name.isalnum() for name in names)
+
+
+def test_a_worktree_that_meets_a_half_written_one_is_added_again(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git fails where it reads the files of another worktree that is not complete yet; the next try adds the worktree."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    real = shutil.which("git")
+    failing = f'case "$*" in *"worktree add"*) [ -e {tmp_path}/tried ] || {{ : >{tmp_path}/tried; exit 128; }};; esac'
+    for name, line in (("git", f'{failing}\nexec {real} "$@"'), ("sleep", "exit 0")):
+        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    folder = checked_out(tmp_path / "w", TaskSpec(prompt="p", environment=str(repository), key="k"))
+
+    assert (True, "one\n") == ((tmp_path / "tried").exists(), (folder / "a.txt").read_text())

@@ -7,7 +7,7 @@ import pytest
 from coatcheck import TaskRef, errors
 from coatcheck.provider import ServerSentEvent
 from coatcheck.providers.cursor.events import Position, RunReader
-from coatcheck.testing.emulators.cursor import Code
+from coatcheck.testing.emulators.cursor import CodedRefusal
 
 from .cursor_support import SPEC, cursor
 
@@ -100,7 +100,7 @@ def test_a_stream_that_is_not_kept(variant: str) -> None:
 
 def test_a_denied_stream_leaves_the_polls() -> None:
     """A wait whose stream is unavailable ends by its polls."""
-    client, _ = cursor(faults=[Code(status=503, code="stream_unavailable", on="stream_task", times=None)])
+    client, _ = cursor(faults=[CodedRefusal(status=503, reason="stream_unavailable", on="stream_task", times=None)])
     task = client.poll_task(client.create_task(SPEC).ref)
 
     assert "succeeded" == task.state.value
@@ -116,10 +116,10 @@ def read(*events: tuple[str, str]) -> list[Mapping[str, object]]:
 
 
 def test_unknown_events_are_kept() -> None:
-    """An event of an unknown kind or state, and one whose data is no object, is kept under its name."""
-    events = read(("vision", '{"x": 1}'), ("status", '{"status": "DREAMING"}'), ("noise", "not JSON"))
+    """An event of an unknown kind or state, and one whose data is no object, are kept under their names."""
+    events = read(("vision", '{"x": 1}'), ("status", '{"status": "DREAMING"}'), ("noise", "not JSON"), ("list", "[1]"))
 
-    assert [("vision", {"x": 1}), ("status", {"status": "DREAMING"}), ("noise", {})] == [
+    assert [("vision", {"x": 1}), ("status", {"status": "DREAMING"}), ("noise", "not JSON"), ("list", [1])] == [
         (event["kind"], event["data"]) for event in events
     ]
 
@@ -135,3 +135,14 @@ def test_errors_and_failed_results() -> None:
         (event["type"], event["text"]) for event in events
     ]
     assert "gave up" in str(events[1]["error"])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_wait_reads_one_stream(variant: str) -> None:
+    """A wait polls a run at its start and at its end, which the one stream that it reads between them shows at once."""
+    client, emulator = cursor(variant, life=("CREATING", "RUNNING", "FINISHED"), step_seconds=25.0)
+    task = client.poll_task(client.create_task(SPEC).ref)
+    polls, streams = (len(emulator.seen(name)) for name in ("list_runs", "stream_task"))
+
+    assert ("succeeded", 1, 50.0) == (task.state.value, streams, client.clock.time() - task.created_at.timestamp())
+    assert 2 == polls

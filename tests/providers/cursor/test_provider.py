@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
 from coatcheck import TaskSpec, TaskState, errors
-from coatcheck.cloud.faults import Reset, ResetAfterAccept, Status, StatusAfterAccept, html
+from coatcheck.cloud.faults import Body, Fault, Reset, ResetAfterAccept, Status, StatusAfterAccept, html
 from coatcheck.provider import PatchState
 from coatcheck.providers.cursor.endpoints import agent_id
-from coatcheck.testing.emulators.cursor import PUBLIC, Code, find_route
+from coatcheck.testing.emulators.cursor import PUBLIC, CodedRefusal, find_route
 from coatcheck.testing.emulators.cursor_runs import DIFF
 
 from .cursor_support import SPEC, cursor
@@ -93,8 +95,8 @@ def test_the_diff_of_a_public_repository(pull: bool | None) -> None:
     ("repository", "faults", "reason"),
     [
         ("https://gitlab.com/owner/repo", [], "it is not on github.com"),
-        ("owner/private", [], "GitHub does not serve its diff"),
-        ("owner/repo", [Status(403, on="get_diff", times=None)], "GitHub does not serve its diff"),
+        ("owner/private", [], "GitHub does not serve it"),
+        ("owner/repo", [Status(403, on="get_diff", times=None)], "GitHub does not serve it"),
     ],
     ids=["other host", "private", "refused"],
 )
@@ -114,7 +116,9 @@ def test_a_diff_that_is_not_served(repository: str, faults: list[Status], reason
 
 def test_a_task_without_files_and_usage() -> None:
     """An account without usage, and an agent without a repository, have a complete task."""
-    client, emulator = cursor(has_usage=False, faults=[Code(status=404, code="artifact_not_found", on="list_files")])
+    client, emulator = cursor(
+        has_usage=False, faults=[CodedRefusal(status=404, reason="artifact_not_found", on="list_files")]
+    )
     task = client.poll_task(client.create_task(TaskSpec(prompt="p")).ref)
 
     assert (TaskState.SUCCEEDED, (), (), PatchState.NONE, []) == (
@@ -126,15 +130,76 @@ def test_a_task_without_files_and_usage() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "url", ["", "/files", "ftp://host/x", "http://[", "http://169.254.169.254/x", "https://host:x/", "https://h\nost/"]
+)
+def test_addresses_of_files_that_are_refused(url: str) -> None:
+    """An address of a file that is no https URL is not requested, and the task is complete without the file."""
+    client, emulator = cursor(
+        files={"a.txt": b"a"}, faults=[Body(json.dumps({"url": url}).encode(), on="get_file_url")]
+    )
+    task = client.poll_task(client.create_task(SPEC).ref)
+    file = task.outcome.files[0]
+
+    assert ("a.txt", None, []) == (file.path, file.content, emulator.seen("get_file"))
+    assert "no https URL" in file.missing_reason
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Status(500, on="get_agent_usage", times=None),
+        Body(b"<html>", on="get_agent_usage"),
+        Body(b"[]", on="get_agent_usage"),
+    ],
+    ids=["500", "a page", "a list"],
+)
+def test_usage_that_cannot_be_read(fault: Fault) -> None:
+    """A task whose usage cannot be read is complete without it."""
+    client, _ = cursor(faults=[fault])
+    task = client.poll_task(client.create_task(SPEC).ref)
+
+    assert (TaskState.SUCCEEDED, DIFF, ()) == (task.state, bytes(task.outcome.patch), task.notices)
+
+
+@pytest.mark.parametrize(
+    ("repository", "url"),
+    [
+        ("owner/repo", "https://github.com/owner/repo"),
+        ("git@github.com:owner/repo.git", "https://github.com/owner/repo"),
+        ("https://gitlab.com/group/sub/repo.git", "https://gitlab.com/group/sub/repo"),
+        ("https://user:s3cret@gitlab.com/o/r", None),
+        ("https://gitlab.com/o/r?token=s3cret", None),
+        ("git@gitlab.com:o/r.git", None),
+        ("repo", None),
+    ],
+)
+def test_the_repository_that_is_sent(repository: str, url: str | None) -> None:
+    """A repository is sent as its https URL, and what may hold a password is refused and not repeated."""
+    client, emulator = cursor()
+    sent, message = None, ""
+    try:
+        client.create_task(TaskSpec(prompt="p", environment=repository))
+        sent = msgspec.json.decode(emulator.seen("create_task")[0].body)["repos"][0]["url"]
+    except errors.ConfigurationError as error:
+        message = str(error)
+
+    assert (url, False) == (sent, "s3cret" in message)
+
+
 def test_a_failed_run_says_why() -> None:
     """The error of a run is the failure of the task, and a run that expired is expired."""
     ends = []
-    for life in (("ERROR",), ("EXPIRED",)):
+    for life in (("ERROR",), ("EXPIRED",), ("CANCELLED",)):
         client, _ = cursor(life=life)
         task = client.get_task(client.create_task(SPEC).ref)
         ends.append((task.state, str(task.error)))
 
-    assert [(TaskState.FAILED, "agent_failed: the agent failed"), (TaskState.EXPIRED, "EXPIRED")] == ends
+    assert [
+        (TaskState.FAILED, "agent_failed: the agent failed"),
+        (TaskState.EXPIRED, "EXPIRED"),
+        (TaskState.CANCELLED, "None"),
+    ] == ends
 
 
 # -- polling -----------------------------------------------------------------------------------------------------------
@@ -144,7 +209,7 @@ def test_a_poll_of_a_running_task_is_one_request() -> None:
     """Each poll requests the newest run alone, and the last one the rest of the task."""
     client, emulator = cursor(
         life=("CREATING", *["RUNNING"] * 4, "FINISHED"),
-        faults=[Code(status=503, code="x", on="stream_task", times=None)],
+        faults=[CodedRefusal(status=503, reason="x", on="stream_task", times=None)],
     )
     ref = client.create_task(SPEC).ref
     client.poll_tasks([ref])
@@ -153,12 +218,22 @@ def test_a_poll_of_a_running_task_is_one_request() -> None:
     assert [
         *["list_runs"] * 5,
         "get_task",
-        "get_run",
         "get_repository",
         "get_diff",
         "list_files",
         "get_agent_usage",
     ] == names
+
+
+def test_the_requests_of_watching_several_tasks() -> None:
+    """Several running tasks are polled at most twelve times each in ten minutes, a tenth of every five seconds."""
+    client, emulator = cursor(step_seconds=600.0)
+    refs = [client.create_task(SPEC).ref for _ in range(3)]
+    emulator.requests.clear()
+    with pytest.raises(errors.WaitTimeoutError):
+        client.poll_tasks(refs, timeout=600)
+
+    assert len(emulator.requests) <= 12 * len(refs)
 
 
 def test_a_message_starts_another_run() -> None:
@@ -225,7 +300,7 @@ def test_messages_that_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "kind", "remedy"),
+    ("status", "reason", "kind", "remedy"),
     [
         (400, "invalid_model", errors.InvalidRequestError, "coatcheck models --provider cursor"),
         (400, "repository_required", errors.InvalidRequestError, "--repo OWNER/REPO"),
@@ -235,9 +310,9 @@ def test_messages_that_are_refused() -> None:
         (429, "usage_limit_exceeded", errors.RateLimitError, "limit of the plan"),
     ],
 )
-def test_refused_submissions(status: int, code: str, kind: type[errors.ProviderError], remedy: str) -> None:
+def test_refused_submissions(status: int, reason: str, kind: type[errors.ProviderError], remedy: str) -> None:
     """A refused submission is the error of its status with the remedy of its code, and creates nothing."""
-    client, emulator = cursor(faults=[Code(status=status, code=code, on="create_task", times=None)])
+    client, emulator = cursor(faults=[CodedRefusal(status=status, reason=reason, on="create_task", times=None)])
     with pytest.raises(kind) as refused:
         client.create_task(SPEC)
 
@@ -248,7 +323,7 @@ def test_the_page_that_the_service_names() -> None:
     """The page of a refusal is its remedy, unless it is no https address of printable characters."""
     remedies = []
     for url in ("https://cursor.com/integrations", "javascript:alert(1)", "https://x\x1b[2J"):
-        fault = Code(status=403, code="integration_not_connected", help_url=url, on="create_task")
+        fault = CodedRefusal(status=403, reason="integration_not_connected", help_url=url, on="create_task")
         client, _ = cursor(faults=[fault])
         with pytest.raises(errors.PermissionDeniedError) as refused:
             client.create_task(SPEC)

@@ -71,7 +71,7 @@ def stop(run: CommandContext) -> None:
 
     record = stop_host(run.process_env.environ, clock=_clock(run))
     stopped = [] if record is None else [f"Stopped the host {record.url}"]
-    run.answer(lambda: _document(record), lambda: [*stopped] or ["No host runs."])
+    run.answer(lambda: _document(record), lambda: [*stopped] or ["No host is running."])
 
 
 def _clock(run: CommandContext) -> Clock:
@@ -87,10 +87,10 @@ def _document(record: HostRecord | None, *, is_new: bool | None = None) -> dict[
 
 def _lines(record: HostRecord | None, *, is_new: bool | None = None) -> list[Line]:
     if record is None:
-        return ["No host runs; start one with: coatcheck codex-host up"]
+        return ["No host is running; start one with: coatcheck codex-host up"]
     begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started_at))
     lines: list[Line] = [f"{'Started' if is_new else 'Running'}: {record.url}"]
-    lines.append(f"Process {record.pid}, since {begun}; it prints to {record.log}")
+    lines.append(f"Process {record.pid}, since {begun}; log: {record.log}")
     if record.token_file is not None:
         lines.append(f"Token: in {record.token_file}")
     return lines

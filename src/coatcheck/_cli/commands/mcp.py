@@ -134,6 +134,6 @@ def install_client(
     if not is_written:
         run.note(f"Add it to {entry.path}, or pass --write.")
     elif is_changed:
-        run.note(f"{title} starts `coatcheck mcp` from its next start on.")
+        run.note(f"Start {title} again to use the server.")
     else:
         run.note(f"{title} has this entry already.")

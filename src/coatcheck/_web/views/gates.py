@@ -56,10 +56,10 @@ def _next_path(back: str, decided: Decided) -> str:
 SENTENCES = {
     "recorded": "approved.",
     "done_before": "was approved and carried out before.",
-    "plan_approved": "approved; the agent goes on.",
+    "plan_approved": "approved; the agent continues.",
     "plan_claimed": "approved; another process is sending the approval.",
-    "permitted": "approved; the agent goes on.",
-    "answered": "the answer was sent; the task goes on.",
+    "permitted": "approved; the agent continues.",
+    "answered": "the answer was sent; the task continues.",
     "rejected": "rejected.",
 }
 
@@ -72,7 +72,7 @@ def decided_notice(request: PageRequest, gate: Gate, decided: Decided) -> Notice
         return Notice(f"Approved, and submitted as {decided.ref}.")
     text = f"{gate.title}: {SENTENCES[decided.outcome]}"
     if gate.kind == "permission":
-        return Notice(f"{text} The agent goes on without it." if decided.outcome == "rejected" else text)
+        return Notice(f"{text} The agent continues without it." if decided.outcome == "rejected" else text)
     if decided.outcome == "rejected" and decided.ref is not None:
         text += (
             " The reason was sent to the task."

@@ -170,7 +170,7 @@ def _reason(response: Response) -> object:
 
 
 def _rpc_error(error: wire.RpcError) -> errors.ProviderError:
-    """Return the error of a JSON-RPC response; a refusal says that the call was not performed."""
+    """Return the error of a JSON-RPC response; `is_refusal` where its code means that the call was not performed."""
     kind, status = CODES.get(error.code, _UNAVAILABLE)
     detail = " ".join(scrub(error.message).split())[:MAX_DETAIL] or None
     message = f"{kind.default_message()} (JSON-RPC {error.code})" + (f": {detail}" if detail else "")

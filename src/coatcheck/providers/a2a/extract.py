@@ -4,7 +4,7 @@ Invariants:
 
 - every response is read as a value or `UnreadableResponseError` with the JSON path of what is wrong;
 - a state's native word is kept; a word that `STATES` lacks is UNKNOWN, which never ends a task;
-- the agent's last words come last: its question where it needs input, what it made where it has ended.
+- the newest message is last: the agent's question where it needs input, the text of its artifacts where it has ended.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ...provider import (
 )
 from . import wire
 from .bindings import read_document, read_result
-from .parts import Made, collect, text_of
+from .parts import ArtifactContents, attachments, collect, text_of
 from .service import Service
 
 # Every state of A2A 1.0, section 4.1.3.
@@ -52,26 +52,28 @@ MESSAGE_ONLY = "message-"
 NO_STATUS = wire.TaskStatus()
 
 
-def task(found: wire.Task, service: Service, *, raw: bytes = b"", at: str = "$") -> Task:
+def task(wire_task: wire.Task, service: Service, *, raw: bytes = b"", at: str = "$") -> Task:
     """Return the task in a response. Raises `UnreadableResponseError` for one without an id."""
-    if not found.id:
+    if not wire_task.id:
         raise errors.UnreadableResponseError(
             f"the agent's response is a task without an id at {at}.id", path=f"{at}.id"
         )
-    status, made = found.status or NO_STATUS, collect(found.artifacts or ())
+    status = wire_task.status or NO_STATUS
+    messages = [*_earlier_messages(wire_task, status), *([status.message] if status.message else [])]
+    contents = collect([*map(attachments, messages), *(wire_task.artifacts or ())])
     state = state_of(status)
-    result = _outcome(found, status, state, made)
+    result = _outcome(wire_task, status, state, contents)
     return Task(
-        ref=service.ref(found.id),
+        ref=service.ref(wire_task.id),
         state=state,
         raw_state=status.state,
-        prompt=prompt_of(found.history or ()),
+        prompt=prompt_of(wire_task.history or ()),
         updated_at=instant(status.timestamp),
         progress=text_of(status.message) or None if state is TaskState.RUNNING else None,
         stats=result.stats,
         outcome=result if state.ends_wait or not result.is_empty else None,
         error=result.error,
-        notices=(*_notices(status), *made.notices),
+        notices=(*_notices(status), *contents.notices),
         pull_requests=(result.pull_request,) if result.pull_request and result.pull_request.url else (),
         raw=raw,
     )
@@ -108,10 +110,10 @@ def sent(response: Response, spec: TaskSpec, service: Service) -> Task:
 
 def page(response: Response, service: Service) -> Page:
     """Return a page of the list. Its tasks have no outcome, since a list has no artifacts, and no `raw`; the page has."""
-    found = read_result(response, wire.TaskPage)
-    whole = (task(each, service, at=f"$.tasks[{place}]") for place, each in enumerate(found.tasks or ()))
-    tasks = tuple(msgspec.structs.replace(each, outcome=None, stats=None) for each in whole)
-    return Page(items=tasks, cursor=found.next_page_token or None, raw=response.body)
+    wire_page = read_result(response, wire.TaskPage)
+    listed = (task(each, service, at=f"$.tasks[{place}]") for place, each in enumerate(wire_page.tasks or ()))
+    tasks = tuple(msgspec.structs.replace(each, outcome=None, stats=None) for each in listed)
+    return Page(items=tasks, cursor=wire_page.next_page_token or None, raw=response.body)
 
 
 def state_of(status: wire.TaskStatus) -> TaskState:
@@ -125,51 +127,57 @@ def prompt_of(history: Iterable[wire.Message]) -> str | None:
     return next((part.text for part in (first.parts if first else None) or () if part.text), None)
 
 
-def has_message(found: wire.Task, id: str) -> bool:
+def has_message(wire_task: wire.Task, id: str) -> bool:
     """Whether the user's message *id* is one of the task's."""
-    return any(message.message_id == id for message in found.history or ())
+    return any(message.message_id == id for message in wire_task.history or ())
 
 
 def _message_only(message: wire.Message, service: Service, *, raw: bytes) -> Task:
     """Return the ended task of an agent that answered at once, with a message."""
     if not message.message_id:
         raise errors.UnreadableResponseError("the agent's message has no id", path="$.message.messageId")
-    made = collect([wire.Artifact(name="answer", parts=message.parts)])
-    found = wire.Task(status=wire.TaskStatus(state="TASK_STATE_COMPLETED"))
-    result = _outcome(found, found.status or NO_STATUS, TaskState.SUCCEEDED, made)
+    contents = collect([wire.Artifact(name="answer", parts=message.parts)])
+    wire_task = wire.Task(status=wire.TaskStatus(state="TASK_STATE_COMPLETED"))
+    result = _outcome(wire_task, wire_task.status or NO_STATUS, TaskState.SUCCEEDED, contents)
     return Task(
         ref=service.ref(f"{MESSAGE_ONLY}{message.message_id}"),
         state=TaskState.SUCCEEDED,
         stats=result.stats,
         outcome=result,
-        notices=tuple(made.notices),
+        notices=tuple(contents.notices),
         raw=raw,
     )
 
 
-def _outcome(found: wire.Task, status: wire.TaskStatus, state: TaskState, made: Made) -> Outcome:
-    patch = made.patch()
-    has_url = patch is None and made.diff_url is not None
+def _outcome(wire_task: wire.Task, status: wire.TaskStatus, state: TaskState, contents: ArtifactContents) -> Outcome:
+    patch = contents.patch()
+    has_url = patch is None and contents.diff_url is not None
     return Outcome(
-        messages=_messages(found, status, made, is_ended=state.is_terminal),
+        messages=_messages(wire_task, status, contents, is_ended=state.is_terminal),
         patch=patch,
         patch_state=PatchState.PRESENT if patch else PatchState.OFFLOADED if has_url else PatchState.NONE,
-        external_file_id=made.diff_url if has_url else None,
-        base_commit=made.base_commit if patch else None,
+        external_file_id=contents.diff_url if has_url else None,
+        base_commit=contents.base_commit if patch else None,
         stats=count_diff(patch),
-        pull_request=made.pull_request,
-        files=tuple(made.files),
+        pull_request=contents.pull_request,
+        files=tuple(contents.files),
         error=_failure(status, state),
     )
 
 
-def _messages(found: wire.Task, status: wire.TaskStatus, made: Made, *, is_ended: bool) -> tuple[Message, ...]:
+def _messages(
+    wire_task: wire.Task, status: wire.TaskStatus, contents: ArtifactContents, *, is_ended: bool
+) -> tuple[Message, ...]:
     """Return the agent's messages; the one of the status may be in the history as well."""
-    current = status.message
-    before = [message for message in found.history or () if message.role == AGENT and not _is_same(message, current)]
-    earlier = [Message(text=words) for message in before if (words := text_of(message))]
-    last = [Message(text=words)] if (words := text_of(current)) else []
-    return (*earlier, *last, *made.texts) if is_ended else (*earlier, *made.texts, *last)
+    earlier = [Message(text=text) for each in _earlier_messages(wire_task, status) if (text := text_of(each))]
+    last = [Message(text=text)] if (text := text_of(status.message)) else []
+    return (*earlier, *last, *contents.texts) if is_ended else (*earlier, *contents.texts, *last)
+
+
+def _earlier_messages(wire_task: wire.Task, status: wire.TaskStatus) -> list[wire.Message]:
+    """Return the agent's messages before the one of the status."""
+    history = wire_task.history or ()
+    return [each for each in history if each.role == AGENT and not _is_same(each, status.message)]
 
 
 def _is_same(message: wire.Message, other: wire.Message | None) -> bool:
@@ -185,6 +193,6 @@ def _failure(status: wire.TaskStatus, state: TaskState) -> Failure | None:
 def _notices(status: wire.TaskStatus) -> tuple[Notice, ...]:
     if status.state != AUTH_REQUIRED:
         return ()
-    words = text_of(status.message)
+    content = text_of(status.message)
     text = "the agent needs a login or a permission that is given to it outside of A2A"
-    return (Notice(kind="waits_on_page", text=f"{text}: {words}" if words else text),)
+    return (Notice(kind="waits_on_page", text=f"{text}: {content}" if content else text),)

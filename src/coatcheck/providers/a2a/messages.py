@@ -67,15 +67,13 @@ def not_sent_again(error: errors.CoatcheckError, ref: TaskRef) -> errors.Coatche
 
 
 def created_by(tasks: Sequence[wire.Task], id: str) -> wire.Task | None:
-    """Return the task that the message *id* created, or the only one where the agent shows no messages."""
+    """Return the task that the message *id* created in its context, or the only one: an agent may keep no messages."""
     by_message = next((task for task in tasks if has_message(task, id)), None)
-    if by_message is None and len(tasks) == 1 and not tasks[0].history:
-        return tasks[0]
-    return by_message
+    return tasks[0] if by_message is None and len(tasks) == 1 else by_message
 
 
 def _follow_up_id(task: wire.Task, text: str) -> str:
-    """Return an id that the same words to the same task have again only until the task changes."""
+    """Return an id that the same text for the same task has again only until the task changes."""
     basis = msgspec.json.encode([task, text])
     return hashlib.sha256(basis).hexdigest()[:32]
 

@@ -1,18 +1,19 @@
-"""What an agent made, from the parts of its artifacts and messages. Pure: no I/O.
+"""The contents of the parts of artifacts and messages. Pure: no I/O.
 
-A2A has no standard for patches; docs/reference/providers/a2a.md, "What it makes", documents the convention.
+A2A has no standard for patches; docs/reference/providers/a2a.md, "Results", documents the convention.
 
 Invariants:
 
-- every part becomes a patch, a message, a file or a pull request, or a notice says what it was and where it is;
-- of several artifacts with a diff the last one is the patch; the parts of one artifact are one diff.
+- every part becomes a patch, a message, a file or a pull request, or a notice names it;
+- of several artifacts with a diff the last one is the patch; the parts of one artifact are one diff;
+- a text that came piece by piece is one text.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -27,8 +28,8 @@ DIFF_ENDINGS = (".diff", ".patch")
 DIFF_BEGINNING = "diff --git "
 
 
-class Made(msgspec.Struct):
-    """What has been found in the parts so far."""
+class ArtifactContents(msgspec.Struct):
+    """The contents of the parts that have been added."""
 
     texts: list[Message] = []
     diffs: list[tuple[str, bytes]] = []  # the artifact of each part of a diff
@@ -67,9 +68,9 @@ class Made(msgspec.Struct):
         except UnicodeDecodeError:
             self.files.append(FileSnapshot(path=path, missing_reason=f"a binary file of {len(content)} bytes"))
 
-    def _add_text(self, words: str) -> None:
-        if words.strip():
-            self.texts.append(Message(text=words))
+    def _add_text(self, content: str) -> None:
+        if content.strip():
+            self.texts.append(Message(text=content))
 
     def _add_data(self, data: object) -> None:
         """Add the pull request in *data*; any other data is a message in JSON."""
@@ -79,8 +80,8 @@ class Made(msgspec.Struct):
         else:
             self.texts.append(Message(text=msgspec.json.format(msgspec.json.encode(data)).decode()))
 
-    def _note(self, words: str) -> None:
-        self.notices.append(Notice(kind="agent", text=words))
+    def _note(self, sentence: str) -> None:
+        self.notices.append(Notice(kind="agent", text=sentence))
 
     def patch(self) -> Patch | None:
         """Return the diff of the last artifact that has one, and note the others."""
@@ -89,21 +90,54 @@ class Made(msgspec.Struct):
         last = self.diffs[-1][0]
         if others := sorted({name for name, _ in self.diffs if name != last}):
             self._note(f"the patch is the diff of {last}; {', '.join(others)} had a diff as well")
-        parts = [
-            content if content.endswith(b"\n") else content + b"\n" for name, content in self.diffs if name == last
-        ]
-        joined = b"".join(parts)
-        return Patch(joined) if joined.strip() else None
+        patch = _joined([content for name, content in self.diffs if name == last])
+        return Patch(patch) if patch.strip() else None
 
 
-def collect(artifacts: Iterable[wire.Artifact]) -> Made:
+def collect(artifacts: Iterable[wire.Artifact]) -> ArtifactContents:
     """Return what the parts of *artifacts* hold."""
-    made = Made()
+    contents = ArtifactContents()
     for number, artifact in enumerate(artifacts, start=1):
         name = f"the artifact {artifact.name or artifact.artifact_id or number!r}"
-        for part in artifact.parts or ():
-            made.add(part, name)
-    return made
+        for part in _merged(artifact.parts or ()):
+            contents.add(part, name)
+    return contents
+
+
+def _merged(parts: Iterable[wire.Part]) -> Iterator[wire.Part]:
+    """Yield *parts* with the texts joined that continue one another: agents append a text piece by piece."""
+    group: list[wire.Part] = []
+    for part in parts:
+        if group and not _continues(group[0], part):
+            yield _merge(group)
+            group = []
+        group.append(part)
+    if group:
+        yield _merge(group)
+
+
+def _merge(group: Sequence[wire.Part]) -> wire.Part:
+    if len(group) == 1:
+        return group[0]
+    return msgspec.structs.replace(group[0], text="".join(part.text or "" for part in group))
+
+
+def _continues(first: wire.Part, part: wire.Part) -> bool:
+    """Whether *part* continues a text: it has the same name and type, and begins no diff; no untyped diff continues."""
+    if first.text is None or part.text is None or (first.filename or "") != (part.filename or ""):
+        return False
+    if (first.media_type or "") != (part.media_type or "") or part.text.startswith(DIFF_BEGINNING):
+        return False
+    return is_diff(first) == is_diff(part)
+
+
+def _joined(diffs: Sequence[bytes]) -> bytes:
+    """Return *diffs* as one: each begins on a line of its own."""
+    joined = b""
+    for diff in diffs:
+        begins_line = diff.startswith((DIFF_BEGINNING.encode(), b"--- "))
+        joined += (b"\n" if joined and begins_line and not joined.endswith(b"\n") else b"") + diff
+    return joined if joined.endswith(b"\n") or not joined else joined + b"\n"
 
 
 def is_diff(part: wire.Part) -> bool:
@@ -119,7 +153,17 @@ def is_diff(part: wire.Part) -> bool:
 def text_of(message: wire.Message | None) -> str:
     """Return the text of a message, the parts separated by empty lines."""
     parts = (message.parts if message else None) or ()
-    return "\n\n".join(part.text for part in parts if part.text and not is_diff(part))
+    return "\n\n".join(part.text or "" for part in parts if _is_message(part))
+
+
+def attachments(message: wire.Message) -> wire.Artifact:
+    """Return the parts of a message that are not its text, as an artifact."""
+    parts = [part for part in message.parts or () if not _is_message(part)]
+    return wire.Artifact(name="message", parts=parts)
+
+
+def _is_message(part: wire.Part) -> bool:
+    return bool(part.text) and not part.filename and not is_diff(part)
 
 
 def _bytes_of(part: wire.Part) -> bytes | None:

@@ -3,7 +3,7 @@
 Invariants:
 
 - a task is created by one message, which is never sent twice: agents need not recognise a message that comes again;
-- the message's id, and the context where the client names it, is the key of the submission, by which a task is found
+- the message's id, and the context where the client names it, is the key of the submission, by which a task is task
   whose response was lost;
 - a task that has ended never starts again: a message to it is a new task in the same context (A2A 1.0, section 3.4);
 - the card is requested before each call, with a condition; a wait requests it once, and a configured binding never.
@@ -77,7 +77,7 @@ CAPABILITIES = Capabilities(
         Verb.LIST_ENVIRONMENTS: "A2A has no environments",
         Verb.LIST_MODELS: "the agent chooses the model",
     },
-    options=frozenset({"instructions", "key", "starting_diff"}),
+    options=frozenset({"instructions", "starting_diff"}),
     needs_environment=False,
     notes=(
         "Repository, branch and environment are sent as metadata, which an agent may ignore: name them in the prompt.",
@@ -122,12 +122,12 @@ class A2AProvider(msgspec.Struct, frozen=True):
         interface = yield from self._interface()
         if self.service.has_own_context:
             inside = yield from self._tasks(interface, contextId=intent.id)
-            if found := messages.created_by([task for task in inside if task.context_id == intent.id], intent.id):
-                return (yield from self._get(found.id or "", interface))
+            if task := messages.created_by([task for task in inside if task.context_id == intent.id], intent.id):
+                return (yield from self._get(task.id or "", interface))
         since = format_time(max(0.0, intent.at - CLOCK_SKEW))
         recent = yield from self._tasks(interface, statusTimestampAfter=since)
-        found = next((task for task in recent if extract.has_message(task, intent.id)), None)
-        return None if found is None else (yield from self._get(found.id or "", interface))
+        task = next((task for task in recent if extract.has_message(task, intent.id)), None)
+        return None if task is None else (yield from self._get(task.id or "", interface))
 
     def send_message(
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
@@ -154,8 +154,8 @@ class A2AProvider(msgspec.Struct, frozen=True):
             inside = yield from self._tasks(interface, contextId=before.context_id or "")
         except errors.CoatcheckError:
             return None
-        found = next((task for task in inside if extract.has_message(task, id)), None)
-        return None if found is None else (yield from self._get(found.id or "", interface))
+        task = next((task for task in inside if extract.has_message(task, id)), None)
+        return None if task is None else (yield from self._get(task.id or "", interface))
 
     # -- polling -----------------------------------------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ class A2AProvider(msgspec.Struct, frozen=True):
         return response.body
 
     def stream_events(self, ref: TaskRef) -> Events:
-        """Emit the events of a task until the agent ends the stream; of one that does not work, what it has made.
+        """Emit the events of a task until the agent ends the stream; of one that does not run, its messages, diff and state.
 
         Raises `UnsupportedError` where the agent does not stream.
         """

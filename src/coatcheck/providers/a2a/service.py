@@ -24,7 +24,7 @@ BINDINGS: Mapping[str, str | None] = {"auto": None, "http+json": HTTP_JSON, "jso
 BASE_URL = ProviderSetting("base_url", "where the agent is: its card is BASE_URL/.well-known/agent-card.json")
 BINDING = ProviderSetting(
     "binding",
-    "auto: as the card says; http+json or jsonrpc: base_url is the URL of that interface, and no card is requested",
+    "auto: the first usable interface of the card; http+json or jsonrpc: base_url is the URL of that interface, and no card is requested",
     "auto",
 )
 AUTH = ProviderSetting(

@@ -33,7 +33,7 @@ from ...provider import (
 )
 from . import extract, wire
 from .bindings import check_response, read_document
-from .parts import Made, collect, text_of
+from .parts import ArtifactContents, collect, text_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -116,24 +116,24 @@ class Updates:
         yield from _state_event(self._ref, extract.state_of(status), status.state, at)
 
     def _artifact(self, artifact: wire.Artifact, *, is_more: bool) -> Iterator[TaskEvent]:
-        made = collect([artifact])
-        for message in made.texts:
+        contents = collect([artifact])
+        for message in contents.texts:
             if is_more:
                 yield TaskProgress(ref=self._ref, text=message.text)
             else:
                 yield from self._message(message.text, None)
-        yield from self._diff(artifact.artifact_id, made, is_more=is_more)
-        for notice in made.notices:
+        yield from self._diff(artifact.artifact_id, contents, is_more=is_more)
+        for notice in contents.notices:
             yield TaskNotice(ref=self._ref, notice=notice, text=notice.text)
 
-    def _diff(self, artifact: str | None, made: Made, *, is_more: bool) -> Iterator[TaskEvent]:
-        if not made.diffs:
+    def _diff(self, artifact: str | None, contents: ArtifactContents, *, is_more: bool) -> Iterator[TaskEvent]:
+        if not contents.diffs:
             return
-        content = b"".join(content for _, content in made.diffs)
+        content = b"".join(content for _, content in contents.diffs)
         self._diffs[artifact] = (self._diffs.get(artifact, b"") if is_more else b"") + content
         if (stats := count_diff(Patch(self._diffs[artifact]))) is not None:
             yield TaskDiff(ref=self._ref, stats=stats)
 
-    def _message(self, words: str, at: datetime | None) -> Iterator[TaskEvent]:
-        if words:
-            yield TaskMessage(ref=self._ref, at=at, message=Message(text=words), text=words)
+    def _message(self, content: str, at: datetime | None) -> Iterator[TaskEvent]:
+        if content:
+            yield TaskMessage(ref=self._ref, at=at, message=Message(text=content), text=content)

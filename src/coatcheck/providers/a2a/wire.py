@@ -1,4 +1,6 @@
-"""What an A2A agent sends (A2A 1.0, sections 4 and 9), as ProtoJSON: only the fields that are read.
+"""What an A2A agent sends, as ProtoJSON: only the fields that are read (A2A 1.0, sections 4 and 5.5).
+
+The specification is https://a2a-protocol.org/latest/specification/.
 
 Invariants: unknown fields and words are accepted; a field that is read and has another type is an error with its path.
 """
@@ -43,7 +45,7 @@ class TaskStatus(Wire, frozen=True):
 
 
 class Artifact(Wire, frozen=True):
-    """Something that the agent made, in parts."""
+    """A result of the agent, in parts."""
 
     artifact_id: str | None = None
     name: str | None = None

@@ -96,7 +96,7 @@ class Pending(msgspec.Struct, frozen=True):
         if self.request.method == PERMISSIONS:
             return SCOPES
         offered = {each for each in items(self.parameters.get("availableDecisions")) if isinstance(each, str)}
-        # Commands are offered with "cancel" alone, and "decline" is taken as well: the turn goes on.
+        # Commands are offered with "cancel" alone, and "decline" is taken as well: the turn continues.
         return tuple(option for option in OPTIONS if not offered or option.id in {*offered, "decline"})
 
     def decided_by(self, option: str) -> Mapping[str, Any]:

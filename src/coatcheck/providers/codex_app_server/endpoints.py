@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "codex_app_server"
 TOKEN_VARIABLE = "CODEX_APP_SERVER_TOKEN"  # noqa: S105 - a name
-REMEDY = f"start a host with: coatcheck codex-host up; or set {NAME}.base_url"
+REMEDY = f"start one with: coatcheck codex-host up, or set {NAME}.base_url"
 
 BASE_URL = ProviderSetting(
     "base_url", "where the host is: ws://127.0.0.1:PORT, wss://HOST, unix:///path/of/socket, or stdio: for a program"
@@ -111,7 +111,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 def _checked_url(text: str | None) -> str:
     if text is None:
-        raise errors.ConfigurationError("no Codex host is known", remedy=REMEDY)
+        raise errors.ConfigurationError("no Codex host is running", remedy=REMEDY)
     url = re.sub("^http(?=s?://)", "ws", text.strip(), flags=re.IGNORECASE)  # the handshake is HTTP
     if url.lower().rstrip("/") == STDIO:
         return STDIO

@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 # A page of the status of many tasks, and one for people.
 STATUS_PAGE_SIZE, PAGE_SIZE = 100, 20
-# The cursor of a list goes on with the archived threads after the current ones.
+# The cursor of a list continues with the archived threads after the current ones.
 ARCHIVED = "archived:"
 LAST_TURN: Mapping[str, Any] = {"limit": 1, "sortDirection": "desc"}
 

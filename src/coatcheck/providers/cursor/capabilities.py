@@ -38,8 +38,9 @@ CAPABILITIES = Capabilities(
         Verb.GET_USAGE: "the service reports the usage of one agent only, which its task shows as a notice",
     },
     options=frozenset({"title", "model", "open_pull_request", "key"}),
-    # No figures are published; this is the figure of Jules, whose agents do the same work (providers/jules/provider.py).
-    typical_seconds=1000.0,
+    # No figures are published. 5 to 60 minutes are reported of Jules, whose agents do the same work
+    # (docs/reference/protocols/jules.md, "3.2 Intervals"); durations that were observed replace it.
+    typical_seconds=1200.0,
     needs_environment=False,
     has_resumable_stream=True,
     notes=(

@@ -65,7 +65,8 @@ class RunReader:
         """Yield what *event* completes."""
         if event.event in WITHOUT_MEANING:
             return
-        data = _data(event)
+        decoded = _decoded(event)
+        data = fields(decoded)
         if event.event in PARTS and event.event == self._kind:
             self._parts.append(text(data.get("text")) or "")
             self._advance(event)
@@ -75,7 +76,9 @@ class RunReader:
         if event.event in PARTS:
             self._kind, self._parts = event.event, [text(data.get("text")) or ""]
         else:
-            yield READERS.get(event.event, _unknown)(event.event, data, self._common())
+            read = READERS.get(event.event)
+            common = self._common()
+            yield read(event.event, data, common) if read else _unknown(event.event, decoded, common)
 
     def finish(self) -> Iterator[TaskEvent]:
         """Yield the text that has not been yielded yet."""
@@ -95,20 +98,19 @@ class RunReader:
         return {"ref": self._ref, "id": self._position.to_text()}
 
 
-def _data(event: ServerSentEvent) -> Data:
-    """Return the fields of an event; what is no object has none."""
+def _decoded(event: ServerSentEvent) -> object:
+    """Return the data of an event, as a text where it is not JSON."""
     try:
-        data = fields(decode_json(event.data, object))
+        return decode_json(event.data, object)
     except UNREADABLE:
-        return {}
-    return data
+        return event.data
 
 
 def _state(kind: str, data: Data, common: dict[str, Any]) -> TaskEvent:
     word = text(data.get("status")) or ""
     state = STATES.get(word, TaskState.UNKNOWN)
     if state not in STATE_EVENTS:
-        return _unknown(kind, data, common)
+        return _unknown(kind, dict(data), common)
     event: Any = STATE_EVENTS[state](state=state, raw_state=word, **common)
     if state is TaskState.FAILED:
         event = msgspec.structs.replace(event, error=_failure(data, word))
@@ -148,8 +150,8 @@ def _error(kind: str, data: Data, common: dict[str, Any]) -> TaskEvent:
     return TaskProgress(text=": ".join((kind, *words)), **common)
 
 
-def _unknown(kind: str, data: Data, common: dict[str, Any]) -> TaskEvent:
-    return UnknownEvent(kind=kind, data=dict(data), text=text(data.get("text")), **common)
+def _unknown(kind: str, data: object, common: dict[str, Any]) -> TaskEvent:
+    return UnknownEvent(kind=kind, data=data, text=text(fields(data).get("text")), **common)
 
 
 READERS: Mapping[str, Callable[[str, Data, dict[str, Any]], TaskEvent]] = {

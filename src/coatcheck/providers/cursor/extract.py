@@ -124,7 +124,7 @@ def task(
         outcome=outcome if state.ends_wait or not outcome.is_empty else None,
         error=outcome.error,
         notices=result.notices,
-        pull_requests=tuple(map(pull_request, _pulls(known))),
+        pull_requests=tuple(pull_request(each, shown) for each in _pulls(known)),
         is_archived=None if agent is None else agent.status == ARCHIVED,
         raw=raw,
     )
@@ -218,7 +218,7 @@ def _outcome(agent: wire.Agent, run: wire.Run, result: Result) -> Outcome:
         external_file_id=place,
         base_commit=start if start and FIRST_COMMIT.fullmatch(start) else None,
         stats=count_diff(result.patch),
-        pull_request=pull_request(branch) if branch else None,
+        pull_request=pull_request(branch, agent) if branch else None,
         files=result.files,
         error=_failure(run),
     )
@@ -240,15 +240,20 @@ def _pulls(run: wire.Run) -> list[wire.Branch]:
     return [each for each in (run.git.branches if run.git else None) or () if each.pr_url]
 
 
-def pull_request(branch: wire.Branch) -> PullRequest:
-    """Return a branch with its pull request, whose number is in its URL only."""
-    found = re.search(r"/(?:pull|merge_requests)/(\d{1,9})", branch.pr_url or "")
-    return PullRequest(branch=branch.branch, url=branch.pr_url, number=int(found[1]) if found else None)
+def pull_number(branch: wire.Branch) -> int | None:
+    """Return the number of the pull request of a branch, which is in its URL only."""
+    found = re.search(r"/(?:pull|merge_requests)/(\d{1,9})(?:[/?#]|$)", branch.pr_url or "")
+    return int(found[1]) if found else None
+
+
+def pull_request(branch: wire.Branch, agent: wire.Agent) -> PullRequest:
+    """Return a branch with its pull request; its title is the name of the agent, as the service returns no other."""
+    return PullRequest(title=text(agent.name), branch=branch.branch, url=branch.pr_url, number=pull_number(branch))
 
 
 def _failure(run: wire.Run) -> Failure | None:
     """Return why a run failed: the error is in the types of the SDK only, and its form is not documented."""
-    if not state_of(run).is_unsuccessful:
+    if state_of(run) not in (TaskState.FAILED, TaskState.EXPIRED):
         return None
     error = fields(run.error)
     message = text(error.get("message")) or text(run.error) or run.result

@@ -9,6 +9,7 @@ a notice of the command that reads it.
 
 from __future__ import annotations
 
+import shlex
 from codecs import BOM_UTF8
 from typing import TYPE_CHECKING
 
@@ -48,12 +49,13 @@ def read_diff(agent: wire.Agent, run: wire.Run) -> Exchange[Diff]:
     try:
         return (yield from _requested(repository, agent, branch))
     except errors.CoatcheckError as error:  # the task is complete without its diff
-        return _elsewhere(branch, f"GitHub does not serve its diff without a login ({error})")
+        status = getattr(error, "status", None)
+        return _elsewhere(branch, f"GitHub does not serve it without a login ({f'HTTP {status}' if status else error})")
 
 
 def _requested(repository: str, agent: wire.Agent, branch: wire.Branch) -> Exchange[Diff]:
     path = "/repos/" + "/".join(map(encoded, repository.split("/")))
-    number = extract.pull_request(branch).number
+    number = extract.pull_number(branch)
     if number is not None:
         path += f"/pulls/{number}"
     else:
@@ -81,6 +83,6 @@ def _url(repository: str) -> str:
 
 
 def _elsewhere(branch: wire.Branch, reason: str) -> Diff:
-    command = f"git fetch origin {branch.branch}" if branch.branch else f"open {branch.pr_url}"
+    command = f"git fetch origin {shlex.quote(branch.branch)}" if branch.branch else f"open {branch.pr_url}"
     text = f"the change is on the branch {branch.branch or branch.pr_url} of {branch.repo_url}; {reason}: {command}"
     return Diff(notices=(Notice(kind="no_result", text=text),))

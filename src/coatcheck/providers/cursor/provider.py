@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
@@ -26,12 +27,13 @@ from ...provider import (
     TaskSnapshot,
     errors,
     filter_page,
+    read_json,
     repository_named,
 )
 from . import extract, responses, wire
 from .artifacts import read_files
 from .capabilities import CAPABILITIES
-from .endpoints import BASE_URL, GITHUB_URL, LOGIN, NAME, SITE, Service, agent_id
+from .endpoints import BASE_URL, GITHUB_URL, LOGIN, NAME, Service, agent_id
 from .events import Position, RunReader
 from .forge import read_diff
 from .requests import AGENTS, agent_path, get, new_agent, post, run_path, stream
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 PAGE_SIZE = 100
 # The longest name of an agent (docs/reference/protocols/cursor.md, "3 Shapes").
 MAX_NAME = 100
+# A repository of another host than GitHub; user information may be a password.
+REPOSITORY_URL = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/[^\s@?#]+")
 
 
 class CursorProvider(msgspec.Struct, frozen=True):
@@ -54,7 +58,6 @@ class CursorProvider(msgspec.Struct, frozen=True):
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
     settings: ClassVar[tuple[ProviderSetting, ...]] = (BASE_URL, GITHUB_URL)
-    sites: ClassVar[tuple[str, ...]] = (SITE,)
 
     service: Service
 
@@ -105,9 +108,11 @@ class CursorProvider(msgspec.Struct, frozen=True):
         wanted = (name or repository or "").strip()
         if (known := repository_named(wanted)) is not None:
             return extract.environment(f"https://github.com/{known}")
-        if wanted.startswith("https://"):
-            return extract.environment(wanted)
-        raise errors.ConfigurationError(f"{wanted!r} is no repository", remedy="give OWNER/REPO or an https:// URL")
+        if REPOSITORY_URL.fullmatch(wanted):
+            return extract.environment(wanted.removesuffix("/").removesuffix(".git"))
+        raise errors.ConfigurationError(
+            "the repository is not usable", remedy="give OWNER/REPO, or https://HOST/PATH without user information"
+        )
 
     def list_environments(self, *, repository: str | None = None) -> Exchange[tuple[Environment, ...]]:
         """Return the repositories that the account may use; the service answers this once a minute."""
@@ -126,12 +131,7 @@ class CursorProvider(msgspec.Struct, frozen=True):
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return an agent with its latest run: two GETs, and requests for the result of a run that has ended."""
         body = yield from self.get_task_response(ref)
-        document = extract.read_document(body)
-        agent, run = document.agent or wire.Agent(), document.run
-        result = extract.NO_RESULT
-        if run is not None and extract.state_of(run).is_terminal:
-            result = yield from self._result(ref, agent, run)
-        return extract.task(agent, run, self.service, result=result, raw=body)
+        return (yield from self._with_result(ref, body))
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the responses about an agent and its latest run, as one document."""
@@ -153,11 +153,24 @@ class CursorProvider(msgspec.Struct, frozen=True):
         del is_watched, now, shown
         response = yield get(f"{agent_path(ref.id)}/runs", query=(("limit", "1"),))
         runs = responses.read(response, wire.RunPage, ref=ref).items
-        if runs and not extract.state_of(runs[0]).is_terminal:
-            task = extract.task(None, runs[0], self.service, id=ref.id, raw=response.body)
-        else:
-            task = yield from self.get_task(ref)
+        if not runs:
+            return TaskSnapshot(task=(yield from self.get_task(ref)), memory=memory)
+        run = read_json(runs[0], wire.Run, response=response, at="$.items[0]")
+        if not extract.state_of(run).is_terminal:
+            task = extract.task(None, run, self.service, id=ref.id, raw=response.body)
+            return TaskSnapshot(task=task, memory=memory)
+        agent = responses.checked((yield get(agent_path(ref.id))), ref=ref)
+        task = yield from self._with_result(ref, extract.document(agent.body, bytes(runs[0])))
         return TaskSnapshot(task=task, memory=memory)
+
+    def _with_result(self, ref: TaskRef, body: bytes) -> Exchange[Task]:
+        """Return the task in a document of an agent and its run; requests the result of a run that has ended."""
+        document = extract.read_document(body)
+        agent, run = document.agent or wire.Agent(), document.run
+        result = extract.NO_RESULT
+        if run is not None and extract.state_of(run).is_terminal:
+            result = yield from self._result(ref, agent, run)
+        return extract.task(agent, run, self.service, result=result, raw=body)
 
     def list_tasks(
         self,
@@ -259,14 +272,14 @@ class CursorProvider(msgspec.Struct, frozen=True):
     def _result(self, ref: TaskRef, agent: wire.Agent, run: wire.Run) -> Exchange[extract.Result]:
         """Request what belongs to a run that has ended: its diff, its files, what the agent has used."""
         diff = yield from read_diff(agent, run)
-        files = yield from read_files(agent_path(ref.id))
+        files = yield from read_files(agent_path(ref.id), self.service.base_url)
         usage = yield from self._usage(ref)
         notices = (*diff.notices, *((usage,) if usage else ()))
         return extract.Result(patch=diff.patch, has_read_diff=diff.is_read, files=files, notices=notices)
 
     def _usage(self, ref: TaskRef) -> Exchange[Notice | None]:
-        """Return what an agent has used, None where the account does not get that."""
-        response = yield get(f"{agent_path(ref.id)}/usage")
-        if response.status in (403, 404, 501):
+        """Return what an agent has used, None where the account does not get that: the task is complete without it."""
+        try:
+            return extract.usage_notice(responses.checked((yield get(f"{agent_path(ref.id)}/usage"))))
+        except errors.ProviderError:
             return None
-        return extract.usage_notice(responses.checked(response))

@@ -43,7 +43,7 @@ def code_of(response: Response) -> str | None:
         document = decode_json(response.body, wire.ErrorDocument)
     except UNREADABLE:
         return None
-    return text(document.error.code) if document.error else None
+    return text(document.error.reason) if document.error else None
 
 
 def checked(response: Response, *, ref: object = None) -> Response:
@@ -73,4 +73,4 @@ def _remedy_of(response: Response) -> str | None:
     url = text(detail.help_url)
     if url is not None and url.startswith("https://") and url.isprintable() and " " not in url:
         return f"see {url}"
-    return REMEDIES.get(text(detail.code) or "")
+    return REMEDIES.get(text(detail.reason) or "")

@@ -71,7 +71,7 @@ class Run(Wire, frozen=True):
 class RunPage(Wire, frozen=True):
     """A page of the runs of an agent, newest first (docs/reference/protocols/cursor.md, "2 Endpoints")."""
 
-    items: list[Run] | None = None
+    items: list[msgspec.Raw] | None = None
 
 
 class Document(Wire, frozen=True):
@@ -144,7 +144,7 @@ class RepositoryPage(Wire, frozen=True):
 class ErrorDetail(Wire, frozen=True):
     """Why a request was refused (docs/reference/protocols/cursor.md, "6 Errors and limits")."""
 
-    code: object = None
+    reason: object = msgspec.field(default=None, name="code")
     help_url: object = None
 
 

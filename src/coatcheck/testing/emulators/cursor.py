@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,9 +24,8 @@ from ..._protocol.effects import Clock, Request, Response
 from ..._values.rfc3339 import format_time
 from ...cloud.faults import Fault, take
 from ...cloud.responses import Refusal, json_reply
-from ..emulator_transport import Chunks
 from ..fake_clock import FakeClock
-from .cursor_runs import DIFF, EVENTS, LIFE, Agent, Run, stream
+from .cursor_runs import DIFF, EVENTS, LIFE, Agent, LiveChunks, Run, end_of, sent
 
 KEY = "cursor-test-key"
 CREATE_FIELDS = frozenset(
@@ -67,18 +66,18 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
 PUBLIC = frozenset({"get_file", "get_repository", "get_diff"})
 
 
-class Code(Fault, frozen=True, kw_only=True):
-    """Refuse a request with a code of the service."""
+class CodedRefusal(Fault, frozen=True, kw_only=True):
+    """Refuse a request with the *reason* that the service has for it, its code."""
 
     status: int
-    code: str
+    reason: str
     help_url: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
     def act(self, request: Request, answer: Callable[[], Response], clock: Clock) -> Response:
         """Refuse."""
         del request, answer, clock
-        refused = refusal(self.status, self.code, help_url=self.help_url).response
+        refused = refusal(self.status, self.reason, help_url=self.help_url).response
         return msgspec.structs.replace(refused, headers={**refused.headers, **dict(self.headers)})
 
 
@@ -288,11 +287,20 @@ class CursorEmulator:
             raise refusal(410, "stream_expired")
         if last and not last.isdecimal():
             raise refusal(400, "invalid_last_event_id")
-        if self.step_seconds is None:
-            known.advance(self.clock.time(), steps=len(known.life))
-        body = "".join(stream(self._agent(id), known, self.events, after=int(last or 0)))
         headers = {"content-type": "text/event-stream", "x-cursor-stream-retention-seconds": "3600"}
-        return Response(200, headers, stream=Chunks(body.encode()))
+        return Response(200, headers, stream=LiveChunks(self._live(self._agent(id), known, after=int(last or 0))))
+
+    def _live(self, agent: Agent, run: Run, *, after: int) -> Iterator[bytes]:
+        """Yield the events of a run until it has ended."""
+        if self.step_seconds is None:
+            run.advance(self.clock.time(), steps=len(run.life))
+        yield sent("status", {"runId": run.id, "status": run.status if not run.has_ended else "RUNNING"})
+        while not run.has_ended:
+            yield sent("heartbeat", {})
+            self.clock.sleep(self.step_seconds or 0.0)
+            with self._lock:
+                self._advance_by_clock(run)
+        yield from end_of(agent, run, self.events, after=after)
 
     # -- files and GitHub --------------------------------------------------------------------------------------------
 

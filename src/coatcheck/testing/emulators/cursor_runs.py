@@ -117,20 +117,34 @@ class Agent:
         return pushed | ({"prUrl": f"https://{url}/pull/7"} if self.asked.get("autoCreatePR") else {})
 
 
-def stream(agent: Agent, run: Run, events: Sequence[tuple[str, Mapping[str, object]]], *, after: int) -> Iterator[str]:
-    """Yield the events of a run after one; the state has no id, and comes first at every connection."""
-    yield _sent("status", {"runId": run.id, "status": "RUNNING"})
-    if not run.has_ended:
-        return
+def end_of(
+    agent: Agent, run: Run, events: Sequence[tuple[str, Mapping[str, object]]], *, after: int
+) -> Iterator[bytes]:
+    """Yield the events of an ended run that follow the one with the number *after*."""
     document = agent.run_document(run)
     ended = {"runId": run.id, "text": document.get("result")}
     ended |= {name: document[name] for name in ("status", "git", "durationMs") if name in document}
     for number, (kind, data) in enumerate((*events, ("result", ended), ("done", {})), 1):
         if number > after:
-            yield _sent(kind, data, id=str(number))
+            yield sent(kind, data, id=str(number))
 
 
-def _sent(kind: str, data: Mapping[str, object], *, id: str | None = None) -> str:
-    """Return a server-sent event."""
+def sent(kind: str, data: Mapping[str, object], *, id: str | None = None) -> bytes:
+    """Return a server-sent event; the state and heartbeats have no id."""
     lines = [f"event: {kind}", f"data: {msgspec.json.encode(data).decode()}", *([f"id: {id}"] if id else [])]
-    return "\n".join(lines) + "\n\n"
+    return ("\n".join(lines) + "\n\n").encode()
+
+
+class LiveChunks:
+    """A body that is made while it is read."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def read(self) -> bytes:
+        """Return the next chunk, ``b""`` at the end."""
+        return next(self._chunks, b"")
+
+    def close(self) -> None:
+        """Stop."""
+        self._chunks = iter(())
