@@ -216,7 +216,64 @@ def end_session(base: str, id: str) -> object:
     return {"metadata": metadata, "status": status, "deleted": client.beta.sessions.delete(id).id}
 
 
+def agents(base: str) -> object:
+    """Run a session, read its turns, items and artifacts, find it by its metadata, cancel it; its answers are valid."""
+    from openai import OpenAI
+    from openai.types.beta.agents.sessions import SessionArtifact, Turn
+
+    client = OpenAI(base_url=f"{base}/v1", api_key="openai-agents-test-key", max_retries=0)
+    sessions = client.beta.agents.sessions
+    environment = {"type": "openai_hosted", "setup_commands": [{"command": "git clone x", "cwd": "/workspace"}]}
+    made = sessions.create(
+        agent={"model": "m"},
+        environment=environment,
+        input="Say hello",
+        metadata={"k": "1"},
+        spend_control={"limit": 500},
+    )
+    while (now := sessions.retrieve(made.id)).status == "in_progress":
+        time.sleep(0.01)
+    turn = next(iter(sessions.turns.list(made.id)))
+    artifacts = list(sessions.artifacts.list(made.id))
+    Turn.model_validate(turn.model_dump(), strict=True)
+    SessionArtifact.model_validate(artifacts[0].model_dump(), strict=True)
+    sessions.events.create(made.id, events=[{"type": "agent.session.input.cancel"}], idempotency_key="c")
+    return {
+        "id": made.id,
+        "status": now.status,
+        "turn": turn.status,
+        "items": [item.type for item in sessions.items.list(made.id, order="asc")],
+        "files": sorted(artifact.path for artifact in artifacts),
+        "found": [each.id for each in sessions.list(metadata={"k": "1"})],
+        "not found": [each.id for each in sessions.list(metadata={"k": "2"})],
+        "spent": now.spend_control.consumed,
+    }
+
+
+def end_agent(base: str, id: str) -> object:
+    """Read the metadata of a session that another client created, and delete it."""
+    from openai import OpenAI
+
+    client = OpenAI(base_url=f"{base}/v1", api_key="openai-agents-test-key", max_retries=0)
+    metadata = client.beta.agents.sessions.retrieve(id).metadata
+    return {"metadata": metadata, "deleted": client.beta.agents.sessions.delete(id).deleted}
+
+
 if __name__ == "__main__":
-    acts = (durable, look, seen, listed, queue, make_queue, left, openai, anthropic, sessions, end_session)
+    acts = (
+        durable,
+        look,
+        seen,
+        listed,
+        queue,
+        make_queue,
+        left,
+        openai,
+        anthropic,
+        sessions,
+        end_session,
+        agents,
+        end_agent,
+    )
     name, *arguments = sys.argv[1:]
     print(json.dumps({act.__name__: act for act in acts}[name](*arguments)))  # noqa: T201 - how it answers

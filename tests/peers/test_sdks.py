@@ -22,11 +22,14 @@ from coatcheck.providers.aws_lambda.functions import ASYNCHRONOUS, DURABLE, Serv
 from coatcheck.providers.aws_lambda.queue_invocations import AsynchronousProvider
 from coatcheck.providers.claude_agents.endpoints import Service as ClaudeService
 from coatcheck.providers.claude_agents.provider import ClaudeAgentsProvider
+from coatcheck.providers.openai_agents.endpoints import Service as OpenAIAgentsService
+from coatcheck.providers.openai_agents.provider import OpenAIAgentsProvider
 from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
 from coatcheck.testing import MemoryJournal, serving
 from coatcheck.testing.emulators.aws_lambda import REGION, LambdaEmulator, record
 from coatcheck.testing.emulators.batches import AnthropicBatchEmulator, OpenAIBatchEmulator
 from coatcheck.testing.emulators.claude_agents import ClaudeAgentsEmulator
+from coatcheck.testing.emulators.openai_agents import OpenAIAgentsEmulator
 
 pytestmark = pytest.mark.peer
 
@@ -178,3 +181,21 @@ def test_anthropics_sdk_runs_a_session(tmp_path: Path) -> None:
     assert {"base-commit.txt", "change.patch"} == set(seen["files"])
     assert ("agent.message", "session.status_idle") == tuple(seen["kinds"][-2:])
     assert ("code", "terminated", made.id) == (ended["metadata"]["coatcheck_mode"], ended["status"], ended["deleted"])
+
+
+def test_openais_sdk_runs_a_session(tmp_path: Path) -> None:
+    """OpenAI's SDK runs a session and reads its turns and artifacts; we read the same end, and the SDK deletes ours."""
+    emulator = OpenAIAgentsEmulator(clock=SystemClock())
+    with served(emulator) as base:
+        seen = theirs(tmp_path, "agents", base)
+        provider = OpenAIAgentsProvider(OpenAIAgentsService(base_url=f"{base}/v1", model="m"))
+        with ours(provider, emulator) as client:
+            task = client.get_task(f"openai_agents:{seen['id']}")
+            made = client.create_task(TaskSpec(prompt="Say hello", repository="owner/repo")).ref
+        ended = theirs(tmp_path, "end_agent", base, made.id)
+
+    assert ("idle", "completed", TaskState.SUCCEEDED) == (seen["status"], seen["turn"], task.state)
+    assert ([seen["id"]], [], 4) == (seen["found"], seen["not found"], seen["spent"])
+    assert ["/workspace/outputs/base-commit.txt", "/workspace/outputs/change.patch"] == seen["files"]
+    assert ["message", "command_execution", "message", "message"] == seen["items"]
+    assert ("code", True) == (ended["metadata"]["coatcheck_mode"], ended["deleted"])

@@ -28,6 +28,8 @@ from coatcheck.providers.cursor.endpoints import Service as CursorService
 from coatcheck.providers.cursor.provider import CursorProvider
 from coatcheck.providers.jules.endpoints import Service as JulesService
 from coatcheck.providers.jules.provider import JulesProvider
+from coatcheck.providers.openai_agents.endpoints import Service as OpenAIAgentsService
+from coatcheck.providers.openai_agents.provider import OpenAIAgentsProvider
 from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
 from coatcheck.testing import (
     A2AEmulator,
@@ -37,6 +39,7 @@ from coatcheck.testing import (
     Http202Emulator,
     JulesEmulator,
     LambdaEmulator,
+    OpenAIAgentsEmulator,
     OpenAIBatchEmulator,
 )
 from coatcheck.testing.emulators.aws_lambda import REGION
@@ -99,6 +102,11 @@ SERVICES: Mapping[str, Service] = {
     "google": Service(lambda url: described(GOOGLE, base_url=url), Http202Emulator, TaskSpec(prompt=PROMPT)),
     "github_actions": Service(lambda url: github_actions(base_url=url), GithubEmulator, IN_REPOSITORY),
     "jules": Service(lambda url: JulesProvider(JulesService(f"{url}/v1alpha")), JulesEmulator, IN_REPOSITORY),
+    "openai_agents": Service(
+        lambda url: OpenAIAgentsProvider(OpenAIAgentsService(base_url=f"{url}/v1", model="m")),
+        OpenAIAgentsEmulator,
+        IN_REPOSITORY,
+    ),
     "openai_batch": Service(
         lambda url: OpenAIBatchProvider(OpenAIService(f"{url}/v1", "gpt-test")), OpenAIBatchEmulator, BATCH
     ),

@@ -45,6 +45,15 @@ def signed(sender: str, document: object, *more: tuple[str, str]) -> tuple[list[
             None,
         ),
         (
+            "openai",
+            {"type": "agent.session.idle", "data": {"id": "sess_1"}},
+            (),
+            "agent.session.idle",
+            (("openai_agents", "sess_1"),),
+            None,
+        ),
+        ("openai", {"type": "agent.environment.ready", "data": {"id": "e"}}, (), "agent.environment.ready", (), None),
+        (
             "anthropic",
             {"type": "event", "data": {"type": "session.status_idled", "id": "sesn_1"}},
             (),

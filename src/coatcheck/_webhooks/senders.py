@@ -187,6 +187,19 @@ def _standard_subject(document: Document, _headers: Mapping[str, str], *, provid
     return Subject(type=text(document.get("type")) or "", tasks=((provider, id),) if id else ())
 
 
+def _openai_subject(document: Document, headers: Mapping[str, str]) -> Subject:
+    """Read an event of OpenAI: of a session of an agent, or of a batch; others concern no task."""
+    kind = text(document.get("type")) or ""
+    provider = next((name for prefix, name in _OPENAI_PROVIDERS.items() if kind.startswith(prefix)), None)
+    if provider is None:
+        return Subject(type=kind)
+    return _standard_subject(document, headers, provider=provider)
+
+
+# Whose tasks the events of OpenAI are about, by the beginning of their type (OpenAI's SDK 3.52, ``types/webhooks``).
+_OPENAI_PROVIDERS = {"agent.session.": "openai_agents", "batch.": "openai_batch"}
+
+
 def _anthropic_subject(document: Document, _headers: Mapping[str, str]) -> Subject:
     """Read an event of Anthropic: its type is in its data, whose id is the session in every event about one.
 
@@ -236,7 +249,7 @@ SENDERS: Mapping[str, Sender] = {
             title="OpenAI",
             verify=_verify_standard,
             read_secret=_TEXT_OR_BASE64,
-            read_subject=partial(_standard_subject, provider="openai_batch"),
+            read_subject=_openai_subject,
         ),
         Sender(
             name="anthropic",

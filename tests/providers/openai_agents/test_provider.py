@@ -89,7 +89,7 @@ def test_settings_are_sent_and_the_token_is_not_shown() -> None:
         "agent": "agent_7",
         "max_cost": "2.5",
         "repository_token": TOKEN,
-        "allowed_domains": "github.com, pypi.org",
+        "allowed_domains": "github.com, packages.example",
     }
     client, emulator = connect(provider=provider_of(**settings))
     task = client.create_task(SPEC)
@@ -97,7 +97,9 @@ def test_settings_are_sent_and_the_token_is_not_shown() -> None:
     (command,) = (each["command"] for each in body["environment"]["setup_commands"])
 
     assert ({"limit": 250}, "agent_7", None) == (body["spend_control"], body["agent_id"], body.get("agent"))
-    assert {"access": "restricted", "allowed_domains": ["github.com", "pypi.org"]} == body["environment"]["network"]
+    assert {"access": "restricted", "allowed_domains": ["github.com", "packages.example"]} == body["environment"][
+        "network"
+    ]
     assert command.endswith("clone --branch main https://github.com/owner/repo /workspace/repo")
     assert ("Authorization: Basic" in command, TOKEN in f"{command} {task!r} {task.raw!r} {emulator.requests!r}") == (
         True,

@@ -237,7 +237,7 @@ class OpenAIAgentsEmulator:
         session = Session(id=self._id("sess"), body=body, created=now, active=now)
         self._sessions[session.id] = session
         if body.get("input"):
-            self._input(session, body["input"])
+            self._input(session, _messages(body["input"]))
         return json_reply(self._document(session))
 
     def _input(self, session: Session, messages: Sequence[Mapping[str, Any]]) -> None:
@@ -363,6 +363,13 @@ class OpenAIAgentsEmulator:
 
     def _now(self) -> int:
         return int(self.clock.time())
+
+
+def _messages(given: str | Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return the input of a create; "a string is shorthand for a single user message"."""
+    if not isinstance(given, str):
+        return given
+    return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}]
 
 
 def _agent(body: Mapping[str, Any]) -> dict[str, object]:
