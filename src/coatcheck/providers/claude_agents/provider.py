@@ -240,7 +240,7 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
                 f"there are {len(known)} environments: {names}",
                 remedy=f"pass --env NAME, or set {NAME}.environment",
             )
-        return choose_environment(known, wanted) if wanted else known[0]
+        return choose_environment(known, wanted) if wanted else next(iter(known))
 
     # -- acting on a session -----------------------------------------------------------------------------------------
 
