@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -46,6 +47,15 @@ def running(mark: str) -> list[int]:
     return found
 
 
+def has_begun(command: str) -> bool:
+    """Whether *command* runs in its sandbox, and not only what starts it, whose command line contains it too."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == f"{command}\0".encode():
+                return True
+    return False
+
+
 def wait_for(condition: object) -> None:
     """Wait until *condition* holds."""
     while not condition():  # type: ignore[operator]
@@ -59,7 +69,7 @@ def test_a_killed_verification_leaves_nothing(repository: Repository, review: Re
     process = subprocess.Popen(
         [sys.executable, "-c", VERIFY, repository.path, review.folder, f"sleep {mark}"], start_new_session=True
     )
-    wait_for(lambda: process.poll() is not None or running(f"sleep\0{mark}"))
+    wait_for(lambda: process.poll() is not None or has_begun(f"sleep\0{mark}"))
     process.send_signal(signal.SIGKILL)
     process.wait()
     wait_for(lambda: not running(f"sleep\0{mark}"))
