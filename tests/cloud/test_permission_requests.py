@@ -42,7 +42,7 @@ def job_of(task: str = "task_1") -> Job:
     )
 
 
-class Desk:
+class RequestsWithGates:
     """The requests of a server; what they resolve to, and what is shown, in queues."""
 
     def __init__(self, gates: Callable[[], Gates] | None = None) -> None:
@@ -62,9 +62,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def opened() -> Iterator[RequestsWithGates]:
     """Return requests without a store."""
-    made = Desk()
+    made = RequestsWithGates()
     with closing(made.requests):
         yield made
 
@@ -77,76 +77,76 @@ def store(tmp_path: Path) -> Callable[[], Gates]:
 
 
 @contextmanager
-def desk_over(store: Callable[[], Gates]) -> Iterator[tuple[Desk, Gates]]:
+def requests_over(store: Callable[[], Gates]) -> Iterator[tuple[RequestsWithGates, Gates]]:
     """Yield requests with a store, and another connection to the same store."""
-    desk = Desk(store)
+    opened = RequestsWithGates(store)
     with closing(store()) as gates:
         try:
-            yield desk, gates
+            yield opened, gates
         finally:
-            desk.requests.close()
+            opened.requests.close()
 
 
-def test_a_decision_resolves_a_request_once(desk: Desk) -> None:
+def test_a_decision_resolves_a_request_once(opened: RequestsWithGates) -> None:
     """The same decision again is no error, another one names the first; nothing waits any more."""
-    id = desk.add()
-    shown = [request.id for request in desk.requests.of_task("task_1")]
-    desk.requests.decide("task_1", id, "yes")
-    desk.requests.decide("task_1", id, "yes")
+    id = opened.add()
+    shown = [request.id for request in opened.requests.of_task("task_1")]
+    opened.requests.decide("task_1", id, "yes")
+    opened.requests.decide("task_1", id, "yes")
     with pytest.raises(DecidedError, match="was decided before: yes"):
-        desk.requests.decide("task_1", id, "no")
+        opened.requests.decide("task_1", id, "no")
 
-    assert ([id], "yes", []) == (shown, desk.answer(), desk.requests.of_task("task_1"))
+    assert ([id], "yes", []) == (shown, opened.answer(), opened.requests.of_task("task_1"))
 
 
 @pytest.mark.parametrize(("task", "id"), [("task_1", "nothing"), ("task_2", None)])
-def test_a_request_is_named_by_its_task_and_id(desk: Desk, task: str, id: str | None) -> None:
+def test_a_request_is_named_by_its_task_and_id(opened: RequestsWithGates, task: str, id: str | None) -> None:
     """Another id, and the id of another task, is unknown."""
-    known = desk.add()
+    known = opened.add()
     with pytest.raises(UnknownRequestError):
-        desk.requests.decide(task, id or known, "yes")
+        opened.requests.decide(task, id or known, "yes")
 
-    assert [known] == [request.id for request in desk.requests.of_task("task_1")]
+    assert [known] == [request.id for request in opened.requests.of_task("task_1")]
 
 
-def test_an_option_that_is_not_offered_is_refused(desk: Desk) -> None:
+def test_an_option_that_is_not_offered_is_refused(opened: RequestsWithGates) -> None:
     """The error names the options, and the request still waits."""
-    id = desk.add()
+    id = opened.add()
     with pytest.raises(ValueError, match="its options: yes, no"):
-        desk.requests.decide("task_1", id, "maybe")
+        opened.requests.decide("task_1", id, "maybe")
 
-    assert 1 == len(desk.requests.of_task("task_1"))
+    assert 1 == len(opened.requests.of_task("task_1"))
 
 
-def test_the_end_of_an_attempt_withdraws_its_requests(desk: Desk) -> None:
+def test_the_end_of_an_attempt_withdraws_its_requests(opened: RequestsWithGates) -> None:
     """Those of other attempts stay; a decision afterwards is refused."""
-    id, other = desk.add(), desk.add("task_2")
-    desk.requests.withdraw_all("task_1~1")
+    id, other = opened.add(), opened.add("task_2")
+    opened.requests.withdraw_all("task_1~1")
     with pytest.raises(DecidedError, match="nobody decided in time"):
-        desk.requests.decide("task_1", id, "yes")
+        opened.requests.decide("task_1", id, "yes")
 
-    assert (None, [other]) == (desk.answer(), [request.id for request in desk.requests.of_task("task_2")])
+    assert (None, [other]) == (opened.answer(), [request.id for request in opened.requests.of_task("task_2")])
 
 
-def test_a_flood_of_requests_is_refused(desk: Desk) -> None:
+def test_a_flood_of_requests_is_refused(opened: RequestsWithGates) -> None:
     """More than a person can decide are not added; other tasks have their own."""
     for _ in range(MAX_PENDING):
-        desk.add()
-    refused = desk.requests.add(job_of(), REQUEST, seconds=None, resolve=desk.answers.put)
+        opened.add()
+    refused = opened.requests.add(job_of(), REQUEST, seconds=None, resolve=opened.answers.put)
 
-    assert (None, MAX_PENDING) == (refused, len(desk.requests.of_task("task_1")))
-    assert desk.add("task_2")
+    assert (None, MAX_PENDING) == (refused, len(opened.requests.of_task("task_1")))
+    assert opened.add("task_2")
 
 
 def test_a_gate_in_the_store_decides(store: Callable[[], Gates]) -> None:
     """The gate has the options and the deadline; its decision is the agent's answer, and is carried out."""
-    with desk_over(store) as (desk, gates):
-        desk.add()
-        desk.changes.get(timeout=HANG)
+    with requests_over(store) as (opened, gates):
+        opened.add()
+        opened.changes.get(timeout=HANG)
         (gate,) = gates.list()
         gates.decide(gate, "approve", why="read it")
-        answer = desk.answer()
-        desk.changes.get(timeout=HANG)
+        answer = opened.answer()
+        opened.changes.get(timeout=HANG)
     with closing(store()) as gates:
         stored = gates.store.get(gate.id)
 
@@ -157,15 +157,15 @@ def test_a_gate_in_the_store_decides(store: Callable[[], Gates]) -> None:
 @pytest.mark.parametrize(("end", "state"), [("decide", "rejected"), ("withdraw", "withdrawn")])
 def test_a_gate_follows_its_request(store: Callable[[], Gates], end: str, state: str) -> None:
     """A decision by the API is stored; a request that is withdrawn withdraws its gate."""
-    with desk_over(store) as (desk, gates):
-        id = desk.add()
-        desk.changes.get(timeout=HANG)
+    with requests_over(store) as (opened, gates):
+        id = opened.add()
+        opened.changes.get(timeout=HANG)
         (gate,) = gates.list()
         if end == "decide":
-            desk.requests.decide("task_1", id, "no")
+            opened.requests.decide("task_1", id, "no")
         else:
-            desk.requests.withdraw(id)
-        answer = desk.answer()
+            opened.requests.withdraw(id)
+        answer = opened.answer()
     with closing(store()) as gates:
         stored = gates.store.get(gate.id)
 
@@ -177,13 +177,13 @@ def test_a_policy_decides_before_a_request_is_shown(tmp_path: Path, store: Calla
     (tmp_path / "coatcheck").mkdir()
     policy = '[gates.policies.no-make]\ndecision = "reject"\nkinds = ["permission"]\ntitles = ["*make*"]\n'
     (tmp_path / "coatcheck" / "config.toml").write_text(policy)
-    with desk_over(store) as (desk, gates):
-        desk.add()
-        answer = desk.answer()
-        desk.requests.close()
+    with requests_over(store) as (opened, gates):
+        opened.add()
+        answer = opened.answer()
+        opened.requests.close()
         (gate,) = gates.list(state="rejected")
 
-    assert ("no", "policy:no-make", True) == (answer, gate.decision and gate.decision.by, desk.changes.empty())
+    assert ("no", "policy:no-make", True) == (answer, gate.decision and gate.decision.by, opened.changes.empty())
 
 
 def test_a_store_that_cannot_be_used_leaves_the_api(caplog: pytest.LogCaptureFixture) -> None:
@@ -195,22 +195,22 @@ def test_a_store_that_cannot_be_used_leaves_the_api(caplog: pytest.LogCaptureFix
 
         def close(self) -> None: ...
 
-    desk = Desk(Broken)  # type: ignore[arg-type] # as much of it as is used
-    id = desk.add()
-    desk.changes.get(timeout=HANG)
-    desk.requests.decide("task_1", id, "yes")
-    desk.requests.close()
+    opened = RequestsWithGates(Broken)  # type: ignore[arg-type] # as much of it as is used
+    id = opened.add()
+    opened.changes.get(timeout=HANG)
+    opened.requests.decide("task_1", id, "yes")
+    opened.requests.close()
 
-    assert ("yes", True) == (desk.answer(), "the disk is full" in caplog.text)
+    assert ("yes", True) == (opened.answer(), "the disk is full" in caplog.text)
 
 
 def test_gates_of_an_earlier_server_are_withdrawn(store: Callable[[], Gates]) -> None:
     """Those of other tasks stay open."""
-    with desk_over(store) as (desk, _):
+    with requests_over(store) as (opened, _):
         for task in ("task_1", "task_2"):
-            desk.add(task)
-            desk.changes.get(timeout=HANG)
-        later = Desk(store)
+            opened.add(task)
+            opened.changes.get(timeout=HANG)
+        later = RequestsWithGates(store)
         later.requests.withdraw_stored("task_1")
         later.requests.close()
         with closing(store()) as gates:

@@ -5,7 +5,7 @@ Invariants:
 - a task is a thread. It is created by ``thread/start``, which costs nothing and is not listed, and ``turn/start``, which is
   sent once. The thread's name and the turn's message carry the submission's key, by which a lost answer is found;
 - what the state of a task is comes from its last turn, what it has changed from git on the host;
-- acting on a task reads its thread first, so that an unknown task and a wrong state are told apart.
+- acting on a task reads its thread first, so that an unknown task and a wrong state have different errors.
 
 See docs/reference/protocols/codex-app-server.md.
 """
