@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .._protocol.provider import Verb
 from .field_errors import FieldError
 
 if TYPE_CHECKING:
@@ -71,14 +72,18 @@ def current_branch(root: str) -> str | None:
 
 
 def choose_environment(client: Client, root: str | None) -> tuple[str | None, str | None]:
-    """Return (environment, repository) for a task without either; exactly one of them is not None.
+    """Return (environment, repository) for a task without either; at most one of them is not None.
 
+    Both are None where the checkout names no repository and the service needs none, and has no environments.
     The provider resolves a single repository. Of several repositories the environments are listed, and a single one
     is chosen. Raises `ConfigurationError` that lists the environments where there is no single one.
     """
     names = repositories(root) if root else ()
     if len(names) == 1:
         return None, names[0]
+    can = client.capabilities
+    if not names and not can.needs_environment and Verb.LIST_ENVIRONMENTS not in can.verbs:
+        return None, None
     environments = _environments(client, names)
     if names and len(environments) == 1:
         return environments[0].id, None
