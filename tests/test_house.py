@@ -83,6 +83,8 @@ ALIASES = {
     "TaskFilter",
 }
 CONSTANTS = {
+    "STANDARD_WEBHOOKS",
+    "STANDARD_WEBHOOKS_OR_TEXT",
     "STATE_EVENTS",
     "STATUSES",
     "UNREADABLE",

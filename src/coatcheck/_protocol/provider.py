@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from .._model.catalogue import Environment, Model
     from .._model.events import TaskEvent
     from .._model.outcome import Attempt
+    from .._model.task_page import TaskPage
     from .._model.tasks import Page, Task, TaskRef, TaskSpec
     from .._model.usage import Usage
     from .effects import Events, Exchange, Request
     from .intents import Intent
     from .login_contract import Login, Secret
+    from .webhooks import Webhooks
 
 
 class Verb(enum.StrEnum):
@@ -133,6 +135,8 @@ class Provider(Protocol):
 
     - `settings`: a tuple of `ProviderSetting`, which `coatcheck config` lists;
     - `sites`: the base URLs of web pages of tasks that are not below an origin, a tuple of strings;
+    - `task_pages`: how the addresses of those pages have the ids of tasks, a tuple of `TaskPage`;
+    - `webhooks`: the `Webhooks` that the service sends;
     - `server_hints`: lines that `coatcheck serve` prints; ``{url}`` and ``{codex_home}`` in them are replaced.
     """
 
@@ -273,10 +277,22 @@ def settings_of(provider: Provider) -> tuple[ProviderSetting, ...]:
     return (*declared, *COMMON_SETTINGS, *(LOGIN_SETTINGS if provider.login.oauth else ()))
 
 
-def sites_of(provider: Provider) -> tuple[str, ...]:
-    """Return the base URLs of the tasks of *provider*: those of its requests, and of their web pages."""
+def task_pages_of(provider: Provider) -> tuple[TaskPage, ...]:
+    """Return how the addresses of the pages of tasks have their ids, as *provider* declares it."""
+    pages: tuple[TaskPage, ...] = getattr(provider, "task_pages", ())
+    return pages
+
+
+def sites_of(provider: Provider) -> tuple[str | TaskPage, ...]:
+    """Return where the tasks of *provider* are: its base URLs, and the sites and addresses of their web pages."""
     sites: tuple[str, ...] = getattr(provider, "sites", ())
-    return (*provider.origins.values(), *sites)
+    return (*provider.origins.values(), *sites, *task_pages_of(provider))
+
+
+def webhooks_of(provider: Provider) -> Webhooks | None:
+    """Return the webhooks of the service of *provider*, None where it declares none."""
+    webhooks: Webhooks | None = getattr(provider, "webhooks", None)
+    return webhooks
 
 
 def server_hints_of(provider: Provider, **values: str | None) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from ...provider import (
     StatusPage,
     Support,
     TaskFilter,
+    TaskPage,
     Verb,
     check,
     decode,
@@ -89,6 +90,9 @@ CAPABILITIES = Capabilities(
 )
 
 
+TASK_PAGES = tuple(map(TaskPage, ("https://chatgpt.com", "https://chat.openai.com", "https://chatgpt-staging.com")))
+
+
 class CodexProvider(msgspec.Struct, frozen=True):
     """Codex Cloud, or any service with its protocol, at `service`."""
 
@@ -97,6 +101,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     capabilities: Capabilities = CAPABILITIES
     settings: tuple[ProviderSetting, ...] = (CODEX_BASE_URL,)
     server_hints: tuple[str, ...] = ()
+    task_pages: tuple[TaskPage, ...] = TASK_PAGES
 
     @property
     def name(self) -> str:

@@ -30,6 +30,7 @@ from ...provider import (
     StatusPage,
     Support,
     TaskFilter,
+    TaskPage,
     TaskSnapshot,
     Verb,
     check,
@@ -115,6 +116,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
     settings: ClassVar[tuple[ProviderSetting, ...]] = (BASE_URL, PLAN, ENVIRONMENT_VARIABLES)
+    task_pages: ClassVar[tuple[TaskPage, ...]] = (TaskPage("https://jules.google.com"),)
 
     service: Service
 

@@ -37,6 +37,7 @@ from ...provider import (
     TaskFilter,
     TaskRef,
     Verb,
+    Webhooks,
     base_url,
     batch_model,
     batch_requests,
@@ -127,6 +128,13 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
     def origins(self) -> Mapping[str, str]:
         """The base URL."""
         return {"api": self.service.base_url}
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks of the service."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
         """Return *request* with the key on it."""

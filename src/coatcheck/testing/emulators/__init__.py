@@ -7,19 +7,37 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .a2a import A2AEmulator as A2AEmulator
-    from .aws_lambda import LambdaEmulator as LambdaEmulator
+    from .a2a import (
+        A2AEmulator as A2AEmulator,
+    )
+    from .aws_lambda import (
+        LambdaEmulator as LambdaEmulator,
+    )
     from .batches import (
         AnthropicBatchEmulator as AnthropicBatchEmulator,
         OpenAIBatchEmulator as OpenAIBatchEmulator,
     )
-    from .claude_agents import ClaudeAgentsEmulator as ClaudeAgentsEmulator
-    from .codex_app_server import CodexAppServerEmulator as CodexAppServerEmulator
-    from .cursor import CursorEmulator as CursorEmulator
-    from .generic_http import Http202Emulator as Http202Emulator
-    from .github import GithubEmulator as GithubEmulator
-    from .jules import JulesEmulator as JulesEmulator
-    from .openai_agents import OpenAIAgentsEmulator as OpenAIAgentsEmulator
+    from .claude_agents import (
+        ClaudeAgentsEmulator as ClaudeAgentsEmulator,
+    )
+    from .codex_app_server import (
+        CodexAppServerEmulator as CodexAppServerEmulator,
+    )
+    from .cursor import (
+        CursorEmulator as CursorEmulator,
+    )
+    from .generic_http import (
+        Http202Emulator as Http202Emulator,
+    )
+    from .github import (
+        GithubEmulator as GithubEmulator,
+    )
+    from .jules import (
+        JulesEmulator as JulesEmulator,
+    )
+    from .openai_agents import (
+        OpenAIAgentsEmulator as OpenAIAgentsEmulator,
+    )
 
 _MODULES = {
     "A2AEmulator": "a2a",
