@@ -221,7 +221,7 @@ class PlugIn(ToyProvider):
     def __init__(self, sender: str) -> None:
         super().__init__()
         self.webhooks = Webhooks(
-            sender=sender, title="Acme", signature=STANDARD_WEBHOOKS, fields=("job.id",), read=read_job
+            sender=sender, title="Acme", about="jobs", signature=STANDARD_WEBHOOKS, fields=("job.id",), read=read_job
         )
 
 

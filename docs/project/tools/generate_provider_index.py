@@ -8,14 +8,14 @@ module of ``src/coatcheck/testing/emulators`` whose name ends in ``Emulator``.
 from __future__ import annotations
 
 import ast
-import importlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from provider_pages import declared
 from written_files import write_or_compare
 
-from coatcheck._protocol.provider import Provider, task_pages_of, webhooks_of
+from coatcheck._protocol.provider import task_pages_of, webhooks_of
 
 SOURCE = Path(__file__).parents[3] / "src/coatcheck"
 PROVIDERS, EMULATORS = SOURCE / "providers", SOURCE / "testing/emulators"
@@ -106,22 +106,6 @@ def provider_index(found: Mapping[str, str]) -> str:
         f"TASK_PAGES: tuple[tuple[str, str, str, str | None], ...] = (\n{lines})\n\n"
         f"# The providers whose services send webhooks.\nWEBHOOK_PROVIDERS = (\n{senders})\n"
     )
-
-
-class NoSettings:
-    """The settings of a provider that sends no request: an address, and no other setting."""
-
-    def get(self, name: str, *, variable: str | None = None) -> str | None:
-        """Return an address for ``base_url``."""
-        del variable
-        return "http://127.0.0.1" if name == "base_url" else None
-
-
-def declared(target: str) -> Provider:
-    """Return the provider of an entry point."""
-    module, _, factory = target.partition(":")
-    provider: Provider = getattr(importlib.import_module(module), factory)(NoSettings())
-    return provider
 
 
 def tuple_of(values: Iterable[str | None]) -> str:

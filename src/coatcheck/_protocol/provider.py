@@ -69,7 +69,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     variables of the service's official tools for an option of `TaskSpec`, in their order.
     `has_resumable_stream`: `stream_events` takes the id of an event (*after*) and emits those after it as they
     happen: waits read it in place of pauses between polls. `vendor` is the company as OpenTelemetry's attribute
-    `gen_ai.provider.name` names it; None takes the provider's name.
+    `gen_ai.provider.name` names it; None takes the provider's name. `result` is where the change of a task comes from,
+    `cost` where its cost or its tokens are reported, and `lost_answer` how a submission is settled whose answer was lost
+    where neither a key nor the list settles it; they are parts of a sentence, for people.
     """
 
     verbs: Mapping[Verb, Support]
@@ -85,6 +87,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     option_variables: Mapping[str, tuple[str, ...]] = {}
     has_resumable_stream: bool = False
     vendor: str | None = None
+    result: str = ""
+    cost: str = ""
+    lost_answer: str = ""
 
     def require(self, verb: Verb, provider: str) -> Support:
         """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""

@@ -29,11 +29,13 @@ class WebhookSignature(msgspec.Struct, frozen=True, kw_only=True):
     """How the deliveries of a sender are signed.
 
     `verify(headers, body, keys, now)` returns the id of a genuine delivery or raises `WebhookRejectedError`; names of
-    headers are in lower case, *now* is in seconds since the epoch. `read_secret` returns the key of a printed secret.
+    headers are in lower case, *now* is in seconds since the epoch. `read_secret` returns the key of a printed secret; `secret` describes that
+    secret in the documentation.
     """
 
     verify: Callable[[Mapping[str, str], bytes, Sequence[bytes], float], str]
     read_secret: Callable[[str], bytes]
+    secret: str = "`whsec_…`"  # noqa: S105 - a description
 
 
 class WebhookSubject(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,12 +52,14 @@ class WebhookSubject(msgspec.Struct, frozen=True, kw_only=True):
 class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
     """The webhooks of a service, which `coatcheck hooks serve` receives at ``/SENDER``.
 
-    Providers of one company declare the same `sender`. `read(body, headers)` returns what a delivery is about; it gets
+    Providers of one company declare the same `sender`. `about` are the tasks of the provider that deliveries concern, in
+    the plural. `read(body, headers)` returns what a delivery is about; it gets
     the `fields` of the body, paths like "data.id", with values of any types. `max_bytes` limits the body.
     """
 
     sender: str
     title: str
+    about: str
     signature: WebhookSignature
     fields: tuple[str, ...]
     read: Callable[[Mapping[str, object], Mapping[str, str]], WebhookSubject]
@@ -101,4 +105,5 @@ def sha256_signature(header: str, *, id: str) -> WebhookSignature:
     return WebhookSignature(
         verify=partial(_verify_hex, signature=header, id=id),
         read_secret=_read_text_secret,
+        secret="the secret of the webhook",  # noqa: S106 - a description
     )

@@ -80,6 +80,7 @@ def _read_own(document: Mapping[str, object], _headers: Mapping[str, str]) -> We
 OWN = Webhooks(
     sender=COATCHECK,
     title="coatcheck, and any sender of Standard Webhooks whose data has a ref",
+    about="the task of the ref",
     signature=STANDARD_WEBHOOKS,
     fields=("type", "data.ref"),
     read=_read_own,

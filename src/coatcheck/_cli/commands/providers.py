@@ -144,6 +144,8 @@ CAPABILITIES: Fields[Capabilities] = {
     "options": ("the options of a submission", lambda c: sorted(c.options)),
     "modes": ('"code", "ask"', lambda c: sorted(c.modes)),
     "max_attempts": ("the largest number of attempts", lambda c: c.max_attempts),
+    "result": ("where the change of a task comes from", lambda c: c.result),
+    "cost": ("where the cost or the tokens of a task are reported", lambda c: c.cost),
     "notes": ("further notes", lambda c: list(c.notes)),
 }
 
@@ -163,6 +165,7 @@ def _lines(run: CommandContext, name: str, can: Capabilities) -> list[Line]:
         f"options: {_options(can)}",
         f"modes: {', '.join(sorted(can.modes))}",
         f"attempts: 1 to {can.max_attempts}" if can.max_attempts > 1 else "attempts: 1",
+        *(f"{name}: {text}" for name, text in (("change", can.result), ("cost", can.cost)) if text),
         *can.notes,
     ]
 

@@ -8,12 +8,13 @@ from ...provider import Webhooks, WebhookSubject, fields, sha256_signature, text
 
 
 def github_webhooks(
-    paths: tuple[str, ...], read: Callable[[Mapping[str, object], Mapping[str, str]], WebhookSubject]
+    about: str, paths: tuple[str, ...], read: Callable[[Mapping[str, object], Mapping[str, str]], WebhookSubject]
 ) -> Webhooks:
-    """Return the webhooks of a provider that reads the fields at *paths*."""
+    """Return the webhooks of a provider that reads the fields at *paths*; *about* as in `Webhooks`."""
     return Webhooks(
         sender="github",
         title="GitHub",
+        about=about,
         signature=sha256_signature("x-hub-signature-256", id="x-github-delivery"),
         fields=("action", "repository.full_name", *paths),
         read=read,

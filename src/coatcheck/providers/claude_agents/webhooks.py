@@ -22,6 +22,7 @@ def read(body: Mapping[str, object], _headers: Mapping[str, str]) -> WebhookSubj
 WEBHOOKS = Webhooks(
     sender="anthropic",
     title="Anthropic",
+    about="sessions of agents",
     signature=STANDARD_WEBHOOKS,
     fields=("type", "data.type", "data.id"),
     read=read,

@@ -77,6 +77,8 @@ VERBS: Mapping[Verb, Support] = {
 
 CAPABILITIES = Capabilities(
     vendor="openai",
+    result="the diff of the turn, in the task",
+    cost="not reported; limits of the account: `usage`",
     verbs=VERBS,
     option_variables={"starting_diff": ("CODEX_STARTING_DIFF",)},
     reasons={Verb.APPROVE_PLAN: "the agent starts at once and needs no approval"},

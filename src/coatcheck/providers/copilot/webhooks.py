@@ -17,4 +17,4 @@ def read(body: Mapping[str, object], headers: Mapping[str, str]) -> WebhookSubje
     return WebhookSubject(type=type_of(body, headers), repository=repository_of(body))
 
 
-WEBHOOKS = github_webhooks((), read)
+WEBHOOKS = github_webhooks("running tasks of the repository, by `pull_request`, `check_run` and other events", (), read)

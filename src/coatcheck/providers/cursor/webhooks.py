@@ -16,6 +16,7 @@ def read(body: Mapping[str, object], headers: Mapping[str, str]) -> WebhookSubje
 WEBHOOKS = Webhooks(
     sender="cursor",
     title="Cursor",
+    about="agents",
     signature=sha256_signature("x-webhook-signature", id="x-webhook-id"),
     fields=("id",),
     read=read,

@@ -16,4 +16,6 @@ def read(body: Mapping[str, object], headers: Mapping[str, str]) -> WebhookSubje
     return WebhookSubject(type=type_of(body, headers), tasks=(task,) if task else ())
 
 
-WEBHOOKS = github_webhooks(("workflow_run.id", "workflow_job.run_id"), read)
+WEBHOOKS = github_webhooks(
+    "runs, by `workflow_run` and `workflow_job`", ("workflow_run.id", "workflow_job.run_id"), read
+)

@@ -90,6 +90,8 @@ VERBS: Mapping[Verb, Support] = {
 
 CAPABILITIES = Capabilities(
     vendor="gcp.gen_ai",
+    result="the change set of the session",
+    cost="not reported; submissions of this machine: `usage`",
     verbs=VERBS,
     reasons={
         Verb.CANCEL_TASK: "Jules cannot stop a session; archive_task pauses it and can be taken back",

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 CAPABILITIES = Capabilities(
     vendor="openai",
+    result="a file that the agent writes, `change.patch`",
+    cost="tokens and cost: a notice of the task",
     verbs=dict.fromkeys(
         (
             Verb.CREATE_TASK,

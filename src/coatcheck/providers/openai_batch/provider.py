@@ -76,6 +76,8 @@ POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
     vendor="openai",
+    result="the text of each answer; no change",
+    cost="not reported",
     verbs=dict.fromkeys(
         (Verb.CREATE_TASK, Verb.FIND_TASK, Verb.GET_TASK, Verb.LIST_TASKS, Verb.GET_STATUS_PAGE, Verb.CANCEL_TASK),
         Support.DOCUMENTED,

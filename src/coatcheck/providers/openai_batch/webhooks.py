@@ -18,6 +18,7 @@ def read(body: Mapping[str, object], _headers: Mapping[str, str]) -> WebhookSubj
 WEBHOOKS = Webhooks(
     sender="openai",
     title="OpenAI",
+    about="batches",
     signature=STANDARD_WEBHOOKS_OR_TEXT,
     fields=("type", "data.id"),
     read=read,
