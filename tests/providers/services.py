@@ -15,13 +15,13 @@ from tests.runtime.servers import Connection, Received, Server
 from coatcheck import TaskSpec
 from coatcheck._protocol.effects import Request, Response
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
+from coatcheck.providers._chatgpt.credentials import LOGIN
 from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider, Service as AnthropicService
 from coatcheck.providers.aws_lambda.durable_executions import DurableProvider
 from coatcheck.providers.aws_lambda.functions import ASYNCHRONOUS, DURABLE, Service as LambdaService
 from coatcheck.providers.aws_lambda.queue_invocations import AsynchronousProvider
 from coatcheck.providers.claude_agents.endpoints import Service as ClaudeService
 from coatcheck.providers.claude_agents.provider import ClaudeAgentsProvider
-from coatcheck.providers.codex.credentials import LOGIN
 from coatcheck.providers.codex.endpoints import Service as CodexService
 from coatcheck.providers.codex.provider import CodexProvider
 from coatcheck.providers.cursor.endpoints import Service as CursorService
