@@ -258,8 +258,7 @@ class Task(Value, frozen=True, kw_only=True):
             remedy = f"open {self.url}" if self.url else None
             return TaskError(f"the service stores the patch of {subject} in {place}", ref=self.ref, remedy=remedy)
         if self.outcome and self.outcome.patch_state is PatchState.UNAVAILABLE:
-            reason = next((notice.text for notice in self.notices if notice.kind == "no_result"), "it is not returned")
-            return UnsupportedError(f"{subject} has no patch here: {reason}")
+            return UnsupportedError(f"{subject} has no patch here: {missing_result(self)}")
         return TaskError(f"{subject} has no patch", ref=self.ref)
 
     def _repr_markdown_(self) -> str:
@@ -352,3 +351,10 @@ class Page(Value, frozen=True, kw_only=True):
     }
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"raw"})
+
+
+def missing_result(task: Task) -> str:
+    """Return why the service does not return the change of *task*, in the words of its notice."""
+    return next(
+        (notice.text for notice in task.notices if notice.kind == "no_result"), "the service does not return it"
+    )
