@@ -32,7 +32,7 @@ The engine uses these methods of a provider; [Polling and limits](polling.md#wha
 # Providers side by side, as many as fit the width of a page.
 GROUPS = (
     ("codex", "local", "codex_app_server", "jules", "cursor", "claude_agents"),
-    ("openai_agents", "copilot", "github_actions", "a2a", "http202"),
+    ("codex_app_server (cloud)", "openai_agents", "copilot", "github_actions", "a2a", "http202"),
     ("aws_lambda", "aws_lambda_async", "openai_batch", "anthropic_batch"),
 )
 
@@ -48,13 +48,29 @@ DESCRIBED = {
 }
 
 
+# A provider with a setting that makes it the client of another service.
+VARIANTS = {"codex_app_server (cloud)": ("codex_app_server", {"backend": "cloud"})}
+
+
 class ProviderChoice:
     """Settings of a provider that sends no request."""
 
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self._values = {"base_url": "http://127.0.0.1", **(values or {})}
+
     def get(self, name: str, *, variable: str | None = None) -> str | None:
-        """Return an address, and no other setting."""
+        """Return an address, or one of the values."""
         del variable
-        return "http://127.0.0.1" if name == "base_url" else None
+        return self._values.get(name)
+
+
+def capabilities() -> Mapping[str, Capabilities]:
+    """Return the capabilities of each provider, and of each variant."""
+    known = {name: load(name)(ProviderChoice()).capabilities for name in BUILT_IN}
+    variants = {
+        name: load(provider)(ProviderChoice(values)).capabilities for name, (provider, values) in VARIANTS.items()
+    }
+    return dict(sorted((known | variants).items()))
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -64,7 +80,7 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def page() -> Iterator[str]:
     """Yield the sections of the page."""
-    known: Mapping[str, Capabilities] = {name: load(name)(ProviderChoice()).capabilities for name in sorted(BUILT_IN)}
+    known = capabilities()
     verbs = sorted({str(verb) for can in known.values() for verb in can.verbs} | set(DESCRIBED))
     yield INTRODUCTION
     yield "## Methods of a client\n"
