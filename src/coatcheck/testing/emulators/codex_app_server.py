@@ -333,12 +333,7 @@ class EmulatedConnection:
         return {"exitCode": 0, "stdout": f"{BASE} {len(change)}\n{text}\n", "stderr": ""}
 
     def _models(self, params: Mapping[str, Any]) -> object:
-        efforts = [{"reasoningEffort": effort, "description": effort} for effort in ("low", "high")]
-        models = [
-            {"id": id, "hidden": id == "old", "supportedReasoningEfforts": efforts, "defaultReasoningEffort": "low"}
-            for id in ("gpt-test", "old")
-        ]
-        return page(models, params, lambda model: model)
+        return page(["gpt-test", "old"], params, model_document)
 
     def _rate_limits(self, _: Mapping[str, Any]) -> object:
         if self._server.rate_limits is None:
@@ -367,6 +362,19 @@ METHODS: Mapping[str, str] = {
     "command/exec": "_execute",
     "account/rateLimits/read": "_rate_limits",
 }
+
+
+def model_document(id: str) -> Mapping[str, object]:
+    """Return a model as it is sent; "old" is hidden."""
+    efforts = [{"reasoningEffort": effort, "description": effort} for effort in ("low", "high")]
+    names = {"id": id, "model": id, "displayName": id, "description": f"The model {id}"}
+    return {
+        **names,
+        "hidden": id == "old",
+        "isDefault": id != "old",
+        "supportedReasoningEfforts": efforts,
+        "defaultReasoningEffort": "low",
+    }
 
 
 def page(entries: Any, params: Mapping[str, Any], document: Callable[[Any], object]) -> Mapping[str, object]:

@@ -19,7 +19,7 @@ import msgspec
 
 from ..._protocol.effects import Request, Response
 from ...cloud.faults import Status, take
-from .codex_app_server import METHODS, CodexAppServerEmulator, EmulatedConnection, RefusalError, page
+from .codex_app_server import METHODS, CodexAppServerEmulator, EmulatedConnection, RefusalError, model_document, page
 from .codex_threads import Thread, Turn
 
 Document: TypeAlias = "Mapping[str, Any]"
@@ -157,7 +157,7 @@ class CodexCloudThreadsEmulator(CodexAppServerEmulator):
 
     def list_models(self, request: Request) -> object:
         """Return the models."""
-        return page([{"id": "gpt-cloud", "hidden": False}], _params(request), lambda model: model)
+        return page(["gpt-cloud"], _params(request), model_document)
 
 
 class CloudConnection(EmulatedConnection):
