@@ -14,7 +14,7 @@ from coatcheck._credentials.refresh import fingerprint_of
 from coatcheck._credentials.refresh_log import PREFIX, RETENTION, SPENT, RefreshLog, RefreshRecord
 from coatcheck._protocol.login_contract import Keyring
 from coatcheck.cloud.faults import Reset
-from coatcheck.providers.codex.credentials import keyring_entry, write_auth_file
+from coatcheck.providers._chatgpt.credentials import keyring_entry, write_auth_file
 
 # -- files -------------------------------------------------------------------------------------------------------------
 
