@@ -1,6 +1,6 @@
 """Codex on a host of yours: `codex app-server` over a WebSocket, a Unix socket, or as a program started here.
 
-Nothing is imported until the factory runs: the registry names every provider for every command.
+Nothing is imported until the factory runs.
 """
 
 from __future__ import annotations
