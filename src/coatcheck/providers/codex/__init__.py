@@ -1,6 +1,6 @@
 """OpenAI's Codex Cloud ("WHAM"), and the local cloud, which has the same protocol.
 
-Nothing is imported until a factory runs: the registry names both providers for every command.
+Nothing is imported until a factory runs.
 """
 
 from __future__ import annotations
