@@ -39,6 +39,7 @@ BUILT_IN = {
     "local": "coatcheck.providers.codex:local",
     "openai_agents": "coatcheck.providers.openai_agents:openai_agents",
     "openai_batch": "coatcheck.providers.openai_batch:openai_batch",
+    "openhands": "coatcheck.providers.openhands:openhands",
 }
 
 

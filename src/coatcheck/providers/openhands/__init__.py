@@ -1,0 +1,20 @@
+"""OpenHands: agent-servers of your own.
+
+Nothing is imported until the factory runs: the registry names every provider for every command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ...provider import Settings
+    from .provider import OpenHandsProvider
+
+
+def openhands(settings: Settings) -> OpenHandsProvider:
+    """Return the provider of an agent-server; raises `ConfigurationError` for a setting that is not usable."""
+    from .endpoints import Service
+    from .provider import OpenHandsProvider
+
+    return OpenHandsProvider(Service.of(settings))
