@@ -46,7 +46,7 @@ CONVERSATION_ERROR = "ConversationErrorEvent"
 # What repeats other events, or is about the model's context.
 SILENT = frozenset({"SystemPromptEvent", "StreamingDeltaEvent", "LLMCompletionLogEvent", "TokenEvent"})
 MAX_OUTPUT = 2_000
-FINISH = "finish"
+FINISH, PAUSED_STATE = "finish", "paused"
 
 # What every event has: ref, id, at.
 Common: TypeAlias = dict[str, Any]
@@ -117,17 +117,20 @@ def event_of(happening: Happening, ref: TaskRef, states: Mapping[str, TaskState]
     if event.kind == STATE:
         return _state(happening, states, common)
     convert = KINDS.get(event.kind or "")
-    converted = convert(event, common) if convert else None
-    return converted or UnknownEvent(
-        kind=event.kind or "event", data=decode_json(happening.raw, object), text=None, **common
-    )
+    if convert is not None:
+        return convert(event, common)
+    return UnknownEvent(kind=event.kind or "event", data=decode_json(happening.raw, object), **common)
 
 
 def _state(happening: Happening, states: Mapping[str, TaskState], common: Common) -> TaskEvent | None:
-    """Return a change of the state; other fields of the conversation are in the task."""
+    """Return a change of the state; other fields of the conversation are in the task. Of a pause the next event says why."""
     word = happening.state
     state = states.get(word or "", TaskState.UNKNOWN)
-    if word is None or state not in STATE_EVENTS:
+    return None if word in (None, PAUSED_STATE) else _state_event(state, word or "", common)
+
+
+def _state_event(state: TaskState, word: str, common: Common) -> TaskEvent | None:
+    if state not in STATE_EVENTS:
         return None
     event: Any = STATE_EVENTS[state](state=state, raw_state=word, **common)
     result: TaskEvent = event
@@ -168,8 +171,8 @@ def _action(event: wire.Event, common: Common) -> TaskEvent:
 
 def _observation(event: wire.Event, common: Common) -> TaskEvent | None:
     tool, observation = text(event.tool_name) or "tool", fields(event.observation)
-    if tool in (FINISH, "think"):
-        return TaskProgress(text=f"{tool}: done", **common)
+    if tool in (FINISH, "think"):  # the action has its text
+        return None
     output = content_text(observation.get("content"))[:MAX_OUTPUT]
     code = whole(observation.get("exit_code"))
     failed = "failed: " if flag(observation.get("is_error")) or code else ""
@@ -192,8 +195,9 @@ def _conversation_error(event: wire.Event, common: Common) -> TaskEvent:
     return TaskProgress(text=": ".join(("error", *filter(None, words))), **common)
 
 
-def _stopped(event: wire.Event, common: Common) -> TaskEvent:
-    return TaskProgress(text="interrupted" if event.kind == INTERRUPTED else "paused", **common)
+def _stopped(event: wire.Event, common: Common) -> TaskEvent | None:
+    state = TaskState.CANCELLED if event.kind == INTERRUPTED else TaskState.PAUSED
+    return _state_event(state, PAUSED_STATE, common)
 
 
 KINDS: Mapping[str, Callable[[wire.Event, Common], TaskEvent | None]] = {

@@ -65,6 +65,7 @@ MAX_TITLE = 200
 WAITING, RUNNING, PAUSED, IDLE = "waiting_for_confirmation", "running", "paused", "idle"
 ENDED = frozenset({"finished", "error", "stuck"})
 NEVER_CONFIRM = "NeverConfirm"
+MODEL_REMEDY = f"store it on the server, or choose one of: coatcheck models --provider {NAME}"
 
 
 class OpenHandsProvider(msgspec.Struct, frozen=True):
@@ -114,7 +115,10 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
         folder = yield from checkouts.check_out(spec, self.service, id)
         body = new_conversation(spec, self.service, id=id, profile=profile, folder=folder)
         response = yield post(CONVERSATIONS, body, idempotent=True)
-        check(response)
+        if 400 <= response.status < 500:
+            with suppress(errors.CoatcheckError):  # the refusal is the error
+                yield from checkouts.remove(folder, id)
+        _check_launch(response)
         document = extract.conversation(response)
         if spec.title is not None:
             with suppress(errors.CoatcheckError):  # the task exists
@@ -243,11 +247,17 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
                 remedy=f"decide first: coatcheck approve {ref}, or: coatcheck reject {ref}",
             )
         if model is not None:
-            check((yield post(conversation_path(ref.id, "/switch_profile"), {"profile_name": model}, idempotent=True)))
+            yield from self._switch_model(ref, model)
         if CANCELLED_TAG in _tags(document):
             yield from self._set_tags(ref, {k: v for k, v in _tags(document).items() if k != CANCELLED_TAG})
         yield from self._say(ref, document, text)
         return (yield from self.get_task(ref))
+
+    def _switch_model(self, ref: TaskRef, model: str) -> Exchange[None]:
+        response = yield post(conversation_path(ref.id, "/switch_profile"), {"profile_name": model}, idempotent=True)
+        if response.status == 404:
+            raise errors.ConfigurationError(f"the server has no model {model!r}", remedy=MODEL_REMEDY)
+        check(response)
 
     def _say(self, ref: TaskRef, document: wire.Conversation, text: str) -> Exchange[None]:
         """Send a message. To an agent that runs and may come to wait meanwhile it is sent without a start."""
@@ -318,11 +328,12 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
         return extract.Details(change=change, message=reply, error=error)
 
     def _error(self, ref: TaskRef) -> Exchange[Failure | None]:
-        """Return why a conversation failed."""
-        newest = yield from self._newest(ref, ("kind", events.CONVERSATION_ERROR))
-        if not newest:
-            return None
-        return Failure(code=text_of(newest[0].event.code), message=text_of(newest[0].event.detail))
+        """Return why a conversation failed; after a restart of the server that is the error of the tool that ran."""
+        newest = [each.event for each in (yield from self._newest(ref))]
+        for kind in (events.CONVERSATION_ERROR, confirmations.AGENT_ERROR):
+            if (event := next((each for each in newest if each.kind == kind), None)) is not None:
+                return Failure(code=text_of(event.code), message=text_of(event.detail) or text_of(event.error))
+        return None
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -338,9 +349,9 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
         more = (("page_id", cursor),) if cursor else ()
         return extract.page((yield from self._read(f"{CONVERSATIONS}/search", ("limit", str(PAGE_SIZE)), *more)))
 
-    def _newest(self, ref: TaskRef, *query: tuple[str, str]) -> Exchange[list[events.Happening]]:
+    def _newest(self, ref: TaskRef) -> Exchange[list[events.Happening]]:
         """Return the newest events, the newest first: one page."""
-        answer = yield newest_events(ref.id, *query)
+        answer = yield newest_events(ref.id)
         check(answer)
         return events.read_page(answer)[0]
 
@@ -359,6 +370,16 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
 
     def _set_tags(self, ref: TaskRef, tags: Mapping[str, Any]) -> Exchange[None]:
         check((yield patch(conversation_path(ref.id), {"tags": tags})))
+
+
+def _check_launch(response: Response) -> None:
+    """Raise the error of a create, whose reason is often a model that is not stored on the server."""
+    try:
+        check(response)
+    except errors.InvalidRequestError as error:
+        if "LLM profile" in (error.detail or ""):
+            error.remedy = MODEL_REMEDY
+        raise
 
 
 def _tags(document: wire.Conversation) -> Mapping[str, object]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...provider import USER_AGENT, Pairs, Request, encoded
-from .endpoints import POLICIES, Service
+from ...provider import USER_AGENT, Pairs, Request, errors
+from .endpoints import NAME, POLICIES, Service
 
 if TYPE_CHECKING:
     from ...provider import TaskSpec
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 CONVERSATIONS = "/api/conversations"
+_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}")
 # The server answers a message only when the tool that runs has ended (docs/reference/protocols/openhands.md, "4 States").
 MESSAGE_SECONDS = 300.0
 # How many of the newest events show what a conversation waits for.
@@ -27,8 +29,12 @@ CANCELLED_TAG = "coatcheckcancelled"
 
 
 def conversation_path(id: str, rest: str = "") -> str:
-    """Return the path of a conversation, or of something below it."""
-    return f"{CONVERSATIONS}/{encoded(id)}{rest}"
+    """Return the path of a conversation, or of something below it. Raises `ConfigurationError` for what is no id."""
+    if not _ID.fullmatch(id):
+        raise errors.ConfigurationError(
+            f"{id!r} is not the id of a conversation", remedy=f"give a UUID; see: coatcheck list --provider {NAME}"
+        )
+    return f"{CONVERSATIONS}/{id}{rest}"
 
 
 def get(path: str, *query: tuple[str, str]) -> Request:
@@ -36,10 +42,10 @@ def get(path: str, *query: tuple[str, str]) -> Request:
     return Request("GET", path, query=query, headers=HEADERS)
 
 
-def newest_events(id: str, *query: tuple[str, str]) -> Request:
+def newest_events(id: str) -> Request:
     """Return the request for the newest events of a conversation, the newest first."""
     order = (("sort_order", "TIMESTAMP_DESC"), ("limit", str(NEWEST)))
-    return get(conversation_path(id, "/events/search"), *order, *query)
+    return get(conversation_path(id, "/events/search"), *order)
 
 
 def post(path: str, body: Mapping[str, Any], **options: Any) -> Request:

@@ -65,7 +65,7 @@ def refusal(status: int, detail: object) -> Refusal:
 class OpenHandsEmulator:
     """The emulator. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
-    *life* is the states of a run, *change* what its workspace differs by. *workspaces* are the folders that are saved on
+    *life* is the states of a run, where "paused" and "interrupted" are what a person does; *change* is what its workspace differs by. *workspaces* are the folders that are saved on
     the server, by name. *step_seconds* is how long a step takes; without it, each request of a conversation is a step.
     `requests` are all received requests, with those of faults, `commands` what the shell was given.
     """
@@ -168,6 +168,9 @@ class OpenHandsEmulator:
         asked = body_of(request, "workspace")
         if asked.get("agent_profile_id") != PROFILE:
             raise refusal(404, f"Agent profile with id '{asked.get('agent_profile_id')}' not found")
+        model = asked.get("agent_launch_additions", {}).get("llm_profile_ref", "default")
+        if model != "default":
+            raise refusal(422, {"code": "unresolved_profile_references", "message": f"LLM profile '{model}' not found"})
         known = self._conversations.get(asked["conversation_id"])
         if known is not None:
             return json_reply(known.document())

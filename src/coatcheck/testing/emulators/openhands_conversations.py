@@ -55,13 +55,15 @@ class Conversation:
         return bool(self.asked.get("confirmation_policy", NEVER)["kind"] != "NeverConfirm")
 
     def advance(self, now: float) -> None:
-        """Take the next step of the agent's life; one that waits or has stopped takes none."""
-        if self.has_ended or self.status == WAITING:
+        """Take the next step of the agent's life; one that waits, has stopped or has no message takes none."""
+        if self.has_ended or self.status == WAITING or self.last_message is None:
             return
         self.updated = now
         self.step = min(self.step + 1, len(self.life) - 1)
         following = self.life[self.step]
-        if following == "running":
+        if following in ("interrupted", "paused"):
+            self.interrupt() if following == "interrupted" else self.pause()
+        elif following == "running":
             self._enter("running")
             self._act()
         else:
