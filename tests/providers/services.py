@@ -31,6 +31,8 @@ from coatcheck.providers.jules.provider import JulesProvider
 from coatcheck.providers.openai_agents.endpoints import Service as OpenAIAgentsService
 from coatcheck.providers.openai_agents.provider import OpenAIAgentsProvider
 from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
+from coatcheck.providers.openhands.endpoints import Service as OpenHandsService
+from coatcheck.providers.openhands.provider import OpenHandsProvider
 from coatcheck.testing import (
     A2AEmulator,
     AnthropicBatchEmulator,
@@ -41,6 +43,7 @@ from coatcheck.testing import (
     LambdaEmulator,
     OpenAIAgentsEmulator,
     OpenAIBatchEmulator,
+    OpenHandsEmulator,
 )
 from coatcheck.testing.emulators.aws_lambda import REGION
 from coatcheck.testing.emulators.cursor import CursorEmulator
@@ -109,6 +112,9 @@ SERVICES: Mapping[str, Service] = {
     ),
     "openai_batch": Service(
         lambda url: OpenAIBatchProvider(OpenAIService(f"{url}/v1", "gpt-test")), OpenAIBatchEmulator, BATCH
+    ),
+    "openhands": Service(
+        lambda url: OpenHandsProvider(OpenHandsService(base_url=url)), OpenHandsEmulator, IN_REPOSITORY
     ),
 }
 

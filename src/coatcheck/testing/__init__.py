@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .emulators.github import GithubEmulator as GithubEmulator
     from .emulators.jules import JulesEmulator as JulesEmulator
     from .emulators.openai_agents import OpenAIAgentsEmulator as OpenAIAgentsEmulator
+    from .emulators.openhands import OpenHandsEmulator as OpenHandsEmulator
     from .fake_clock import FakeClock as FakeClock
     from .memory_journal import MemoryJournal as MemoryJournal
 
@@ -64,6 +65,7 @@ _HOMES = {
     "MemoryJournal": "testing.memory_journal",
     "OpenAIAgentsEmulator": "testing.emulators.openai_agents",
     "OpenAIBatchEmulator": "testing.emulators.batches",
+    "OpenHandsEmulator": "testing.emulators.openhands",
     "ProviderConformance": "testing.conformance",
     "ScriptedCloud": "cloud.scripted_cloud",
     "Transcript": "testing.conformance",

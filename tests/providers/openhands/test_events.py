@@ -137,8 +137,4 @@ def test_an_unknown_event_keeps_its_data() -> None:
     document = {"id": "e", "kind": "NewEvent", "value": {"a": [1]}}
     event = read(document)
 
-    assert ("NewEvent", document, TaskState.UNKNOWN) == (
-        event.kind,
-        event.data,
-        extract.STATES.get("new", TaskState.UNKNOWN),
-    )
+    assert ("NewEvent", document) == (event.kind, event.data)

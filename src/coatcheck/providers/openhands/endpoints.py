@@ -1,6 +1,6 @@
 """The settings, the addresses and the login of an agent-server, and the ids of conversations.
 
-See docs/reference/protocols/openhands.md, "1 Transport" and "7 Idempotency".
+See docs/reference/protocols/openhands.md, "1 Transport" and "8 Idempotency".
 """
 
 from __future__ import annotations

@@ -191,7 +191,7 @@ def _agent_error(event: wire.Event, common: Common) -> TaskEvent:
 
 
 def _conversation_error(event: wire.Event, common: Common) -> TaskEvent:
-    words = (text(event.code), text(event.detail))
+    words = (text(event.error_code), text(event.detail))
     return TaskProgress(text=": ".join(("error", *filter(None, words))), **common)
 
 

@@ -332,7 +332,7 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
         newest = [each.event for each in (yield from self._newest(ref))]
         for kind in (events.CONVERSATION_ERROR, confirmations.AGENT_ERROR):
             if (event := next((each for each in newest if each.kind == kind), None)) is not None:
-                return Failure(code=text_of(event.code), message=text_of(event.detail) or text_of(event.error))
+                return Failure(code=text_of(event.error_code), message=text_of(event.detail) or text_of(event.error))
         return None
 
     # -- requests ----------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ class Event(Wire, frozen=True):
     reasoning_content: object = None
     rejection_reason: object = None
     error: object = None
-    code: object = None
+    error_code: object = msgspec.field(default=None, name="code")
     detail: object = None
 
 
