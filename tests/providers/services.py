@@ -31,6 +31,8 @@ from coatcheck.providers.jules.provider import JulesProvider
 from coatcheck.providers.openai_agents.endpoints import Service as OpenAIAgentsService
 from coatcheck.providers.openai_agents.provider import OpenAIAgentsProvider
 from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
+from coatcheck.providers.openhands.cloud_endpoints import CloudService
+from coatcheck.providers.openhands.cloud_provider import OpenHandsCloudProvider
 from coatcheck.providers.openhands.endpoints import Service as OpenHandsService
 from coatcheck.providers.openhands.provider import OpenHandsProvider
 from coatcheck.testing import (
@@ -47,6 +49,7 @@ from coatcheck.testing import (
 )
 from coatcheck.testing.emulators.aws_lambda import REGION
 from coatcheck.testing.emulators.cursor import CursorEmulator
+from coatcheck.testing.emulators.openhands_cloud import OpenHandsCloudEmulator
 from coatcheck.testing.emulators.sqs import Queue
 
 PROMPT = "Say hello"
@@ -115,6 +118,9 @@ SERVICES: Mapping[str, Service] = {
     ),
     "openhands": Service(
         lambda url: OpenHandsProvider(OpenHandsService(base_url=url)), OpenHandsEmulator, IN_REPOSITORY
+    ),
+    "openhands_cloud": Service(
+        lambda url: OpenHandsCloudProvider(CloudService(url)), OpenHandsCloudEmulator, IN_REPOSITORY
     ),
 }
 

@@ -32,8 +32,8 @@ The engine uses these methods of a provider; [Polling and limits](polling.md#wha
 # Providers side by side, as many as fit the width of a page.
 GROUPS = (
     ("codex", "local", "codex_app_server", "jules", "cursor", "claude_agents"),
-    ("openai_agents", "openhands", "copilot", "github_actions", "a2a", "http202"),
-    ("aws_lambda", "aws_lambda_async", "openai_batch", "anthropic_batch"),
+    ("openai_agents", "openhands", "openhands_cloud", "copilot", "github_actions"),
+    ("a2a", "http202", "aws_lambda", "aws_lambda_async", "openai_batch", "anthropic_batch"),
 )
 
 # What a described service can do at most: the verb, and the table that it needs.

@@ -40,6 +40,7 @@ BUILT_IN = {
     "openai_agents": "coatcheck.providers.openai_agents:openai_agents",
     "openai_batch": "coatcheck.providers.openai_batch:openai_batch",
     "openhands": "coatcheck.providers.openhands:openhands",
+    "openhands_cloud": "coatcheck.providers.openhands:openhands_cloud",
 }
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .emulators.jules import JulesEmulator as JulesEmulator
     from .emulators.openai_agents import OpenAIAgentsEmulator as OpenAIAgentsEmulator
     from .emulators.openhands import OpenHandsEmulator as OpenHandsEmulator
+    from .emulators.openhands_cloud import OpenHandsCloudEmulator as OpenHandsCloudEmulator
     from .fake_clock import FakeClock as FakeClock
     from .memory_journal import MemoryJournal as MemoryJournal
 
@@ -65,6 +66,7 @@ _HOMES = {
     "MemoryJournal": "testing.memory_journal",
     "OpenAIAgentsEmulator": "testing.emulators.openai_agents",
     "OpenAIBatchEmulator": "testing.emulators.batches",
+    "OpenHandsCloudEmulator": "testing.emulators.openhands_cloud",
     "OpenHandsEmulator": "testing.emulators.openhands",
     "ProviderConformance": "testing.conformance",
     "ScriptedCloud": "cloud.scripted_cloud",

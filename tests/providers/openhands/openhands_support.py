@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from coatcheck import TaskSpec
+from coatcheck.providers.openhands.cloud_endpoints import CloudService
+from coatcheck.providers.openhands.cloud_provider import OpenHandsCloudProvider
 from coatcheck.providers.openhands.endpoints import Service
 from coatcheck.providers.openhands.provider import OpenHandsProvider
 from coatcheck.testing.both_clients import Both
 from coatcheck.testing.emulators.openhands import OpenHandsEmulator
+from coatcheck.testing.emulators.openhands_cloud import OpenHandsCloudEmulator
 from coatcheck.testing.fake_clock import FakeClock
 
 DATA = Path(__file__).parents[2] / "data/openhands"
@@ -27,3 +30,15 @@ def openhands(variant: str = "blocking", settings: Any = None, **options: Any) -
     clock = FakeClock()
     emulator = OpenHandsEmulator(clock=clock, **options)
     return Both(variant, provider(**(settings or {})), emulator, token=emulator.token, clock=clock), emulator
+
+
+def cloud_provider() -> OpenHandsCloudProvider:
+    """Return the provider of the Cloud."""
+    return OpenHandsCloudProvider(CloudService(URL))
+
+
+def cloud(variant: str = "blocking", **options: Any) -> tuple[Any, OpenHandsCloudEmulator]:
+    """Return a client of the Cloud and the emulator behind it, which has *options*."""
+    clock = FakeClock()
+    emulator = OpenHandsCloudEmulator(clock=clock, **options)
+    return Both(variant, cloud_provider(), emulator, token=emulator.token, clock=clock), emulator

@@ -1,4 +1,4 @@
-"""OpenHands: agent-servers of your own.
+"""OpenHands: agent-servers of your own, and OpenHands Cloud.
 
 Nothing is imported until the factory runs: the registry names every provider for every command.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ...provider import Settings
+    from .cloud_provider import OpenHandsCloudProvider
     from .provider import OpenHandsProvider
 
 
@@ -18,3 +19,11 @@ def openhands(settings: Settings) -> OpenHandsProvider:
     from .provider import OpenHandsProvider
 
     return OpenHandsProvider(Service.of(settings))
+
+
+def openhands_cloud(settings: Settings) -> OpenHandsCloudProvider:
+    """Return the provider of OpenHands Cloud; raises `ConfigurationError` for a base URL that is none."""
+    from .cloud_endpoints import CloudService
+    from .cloud_provider import OpenHandsCloudProvider
+
+    return OpenHandsCloudProvider(CloudService.of(settings))

@@ -54,10 +54,14 @@ def check_out(spec: TaskSpec, service: Service, name: str) -> Exchange[str]:
     return path
 
 
-def read_change(id: str) -> Exchange[Change]:
-    """Return the change in the workspace of a conversation; one that cannot be read has a `problem`."""
-    # Of a workspace that we did not make, what is not committed is the change.
-    command = f"sh -c {shlex.quote(READ_CHANGE)} coatcheck HEAD"
+def read_change(id: str, *, upstream: str | None = None) -> Exchange[Change]:
+    """Return the change in the workspace of a conversation; one that cannot be read has a `problem`.
+
+    Of a workspace that we did not make the change is what differs from where the branch *upstream* was left, else what is
+    not committed.
+    """
+    base = f'"$(git merge-base HEAD {shlex.quote(upstream)} 2>/dev/null || echo HEAD)"' if upstream else "HEAD"
+    command = f"sh -c {shlex.quote(READ_CHANGE)} coatcheck {base}"
     try:
         ran = yield from _run(conversation_path(id, SHELL), command, seconds=DIFF_SECONDS)
     except (errors.InvalidRequestError, errors.NotFoundError, errors.ProviderUnavailableError) as error:

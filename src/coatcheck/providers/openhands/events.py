@@ -82,6 +82,16 @@ def read_page(answer: Response) -> tuple[list[Happening], str | None]:
     return happenings, page.next_page_id or None
 
 
+def reply_of(happening: Happening) -> str | None:
+    """Return the agent's reply that an event is, None for any other event."""
+    event = happening.event
+    if event.kind == ACTION and event.tool_name == FINISH:
+        return text(fields(event.action).get("message"))
+    if event.kind == MESSAGE and event.source == "agent":
+        return content_text(fields(event.llm_message).get("content")).strip() or None
+    return None
+
+
 def is_interrupted(newest: Iterable[Happening]) -> bool:
     """Whether a conversation that is paused was interrupted; the events are the newest first."""
     for happening in newest:

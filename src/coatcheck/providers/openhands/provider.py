@@ -69,13 +69,14 @@ MODEL_REMEDY = f"store it on the server, or choose one of: coatcheck models --pr
 
 
 class OpenHandsProvider(msgspec.Struct, frozen=True):
-    """The agent-server that `service` describes."""
+    """The agent-server that `service` describes. `upstream` is the branch that workspaces of others were made from."""
 
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
 
     service: Service
+    upstream: str | None = None
 
     @property
     def origins(self) -> Mapping[str, str]:
@@ -212,7 +213,7 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
         if attempt not in (None, 1):
             raise errors.ConfigurationError(f"{ref} has one attempt", remedy="leave out --attempt")
         yield from self._read(conversation_path(ref.id))
-        change = yield from checkouts.read_change(ref.id)
+        change = yield from checkouts.read_change(ref.id, upstream=self.upstream)
         if change.problem:
             raise errors.TaskError(f"the change of {ref} cannot be read from the server: {change.problem}", ref=ref)
         return bytes(change.patch).decode("utf-8", "replace") if change.patch else ""
@@ -321,7 +322,7 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(result, is_interrupted=events.is_interrupted(newest))
 
     def _result(self, ref: TaskRef, *, is_error: bool = False) -> Exchange[extract.Details]:
-        change = yield from checkouts.read_change(ref.id)
+        change = yield from checkouts.read_change(ref.id, upstream=self.upstream)
         answer = yield from self._read(conversation_path(ref.id, "/agent_final_response"))
         reply = decode(answer, wire.FinalResponse).response
         error = (yield from self._error(ref)) if is_error else None

@@ -28,13 +28,13 @@ ENVIRONMENT_TAG, REPOSITORY_TAG, BRANCH_TAG = "coatcheckenvironment", "coatcheck
 CANCELLED_TAG = "coatcheckcancelled"
 
 
-def conversation_path(id: str, rest: str = "") -> str:
+def conversation_path(id: str, rest: str = "", *, root: str = CONVERSATIONS) -> str:
     """Return the path of a conversation, or of something below it. Raises `ConfigurationError` for what is no id."""
     if not _ID.fullmatch(id):
         raise errors.ConfigurationError(
             f"{id!r} is not the id of a conversation", remedy=f"give a UUID; see: coatcheck list --provider {NAME}"
         )
-    return f"{CONVERSATIONS}/{id}{rest}"
+    return f"{root}/{id}{rest}"
 
 
 def get(path: str, *query: tuple[str, str]) -> Request:

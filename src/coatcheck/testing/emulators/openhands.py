@@ -174,9 +174,13 @@ class OpenHandsEmulator:
         known = self._conversations.get(asked["conversation_id"])
         if known is not None:
             return json_reply(known.document())
+        return json_reply(self.start(asked).document(), status=201)
+
+    def start(self, asked: Mapping[str, Any]) -> Conversation:
+        """Create a conversation from the body of a create."""
         created = Conversation(asked, self.life, now=self.clock.time())
         self._conversations[created.id] = created
-        return json_reply(created.document(), status=201)
+        return created
 
     def _get_task(self, request: Request, known: Conversation) -> Response:  # noqa: ARG002 - every answer is given the request
         document = known.document()
