@@ -109,7 +109,9 @@ def measure_calls(folder: Path) -> None:
             session.history.find(session.ref(ref))
         stored = (time.process_time() - began) / CALLS
     above = 1000 * (seconds - stored)
-    print(f"get_task: CPU {1000 * seconds:.2f} ms, of which the store {1000 * stored:.2f} ms: {above:.2f} ms (goal: 3 ms)")
+    print(
+        f"get_task: CPU {1000 * seconds:.2f} ms, of which the store {1000 * stored:.2f} ms: {above:.2f} ms (goal: 3 ms)"
+    )
 
 
 def main() -> None:

@@ -22,12 +22,15 @@ from typing import Any
 import msgspec
 
 from .._protocol.lenient import fields, text, whole
+from .._protocol.urls import encoded
 from ..errors import ConfigurationError, WebhookRejectedError
 from . import standard
 
 _MIB = 1024 * 1024
 # "sha256=" and the digest in lower-case hexadecimal digits; octokit refuses upper case.
 _HEX = re.compile(r"sha256=([0-9a-f]{64})")
+# Headers, beside those of senders, that are read here.
+_SINGLE = frozenset({"content-type", "content-encoding", "authorization"})
 _DELIVERY_ID = re.compile(r"[!-~]{1,256}")
 Document = Mapping[str, object]
 
@@ -58,8 +61,8 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     """How one sender's deliveries are verified and read.
 
     `verify` returns the delivery's id or raises `WebhookRejectedError`; `read_secret` returns the key of a printed
-    secret; `read_subject` is given the parsed body and the headers. `max_bytes` limits the body. Where an event names a
-    repository only, it concerns the repository's tasks at `repository_provider`.
+    secret; `read_subject` is given the parsed body and the headers. `max_bytes` limits the body, whose type is one of
+    `media_types`. Where an event names a repository only, it concerns the repository's tasks at `repository_provider`.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     read_secret: Callable[[str], bytes]
     read_subject: Callable[[Document, Mapping[str, str]], Subject]
     max_bytes: int = _MIB
+    media_types: tuple[str, ...] = ("application/json",)
     repository_provider: str | None = None
 
 
@@ -91,7 +95,7 @@ def unique_headers(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     known: dict[str, str] = {}
     for name, value in headers:
         name = name.lower()  # noqa: PLW2901 - the same header
-        if name in known and (name.startswith(("webhook-", "x-")) or name in ("content-type", "content-encoding")):
+        if name in known and (name.startswith(("webhook-", "x-", "a2a-")) or name in _SINGLE):
             raise WebhookRejectedError(f"the header {name} was sent twice", status=400)
         known[name] = value
     return known
@@ -104,8 +108,8 @@ def check_body(sender: Sender, headers: Mapping[str, str], size: int) -> None:
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise WebhookRejectedError("a compressed body is not supported", status=415)
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise WebhookRejectedError("the body must be application/json", status=415)
+    if media_type not in sender.media_types:
+        raise WebhookRejectedError(f"the body must be {' or '.join(sender.media_types)}", status=415)
 
 
 class _Data(msgspec.Struct):
@@ -126,6 +130,11 @@ class _WorkflowJob(msgspec.Struct):
     run_id: Any = None
 
 
+class _A2AEvent(msgspec.Struct):
+    id: Any = None
+    taskId: Any = None  # noqa: N815 - as it is sent
+
+
 class _Body(msgspec.Struct):
     """The fields that senders' bodies are read for; the others, most of a large body, are not made into objects."""
 
@@ -136,6 +145,10 @@ class _Body(msgspec.Struct):
     repository: _Repository | None = None
     workflow_run: _WorkflowRun | None = None
     workflow_job: _WorkflowJob | None = None
+    task: _A2AEvent | None = None
+    message: _A2AEvent | None = None
+    statusUpdate: _A2AEvent | None = None  # noqa: N815 - as it is sent
+    artifactUpdate: _A2AEvent | None = None  # noqa: N815 - as it is sent
 
 
 _BODY = msgspec.json.Decoder(_Body)
@@ -171,6 +184,27 @@ def _verify_hex(
     if not sum(hmac.compare_digest(digest, sent[1]) for digest in digests):
         raise WebhookRejectedError(f"{signature} is not a valid signature", status=401)
     return delivery
+
+
+def _verify_token(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: float) -> str:
+    """Verify the secret of an A2A agent; the body is not signed, and there is no id but its digest.
+
+    The specification names the header Authorization (A2A 1.0, section 4.3.3); the SDKs for Python and Go send the token
+    in a header of their own.
+    """
+    del now
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    sent = [credentials.strip()] if scheme.lower() == "bearer" else []
+    sent += [value for name in _A2A_TOKENS if (value := headers.get(name))]
+    if not sent or not body:
+        raise WebhookRejectedError("the token of the notification, or its body, is missing", status=400)
+    if not sum(hmac.compare_digest(key, value.encode("latin-1", "replace")) for key in keys for value in sent):
+        raise WebhookRejectedError("the token of the notification is not valid", status=401)
+    return hashlib.sha256(body).hexdigest()
+
+
+# The headers of the token: of the SDK for Python (a2a-sdk 1.3), and of the one for Go (a2a-go 2.5).
+_A2A_TOKENS = ("x-a2a-notification-token", "a2a-notification-token")
 
 
 def _read_text_secret(secret: str) -> bytes:
@@ -239,6 +273,15 @@ def _cursor_subject(document: Document, headers: Mapping[str, str]) -> Subject:
     return Subject(type=headers.get("x-webhook-event", ""), tasks=(("cursor", id),) if id else ())
 
 
+def _a2a_subject(document: Document, _headers: Mapping[str, str]) -> Subject:
+    """Read an event of an A2A agent: one of the members of a StreamResponse (A2A 1.0, section 3.2.3)."""
+    for kind in ("statusUpdate", "artifactUpdate", "task", "message"):
+        event = fields(document.get(kind))
+        if id := text(event.get("id" if kind == "task" else "taskId")):
+            return Subject(type=kind, tasks=(("a2a", encoded(id)),))
+    return Subject()
+
+
 _TEXT_OR_BASE64 = partial(standard.read_secret, is_text=True)
 
 SENDERS: Mapping[str, Sender] = {
@@ -273,6 +316,15 @@ SENDERS: Mapping[str, Sender] = {
             verify=partial(_verify_hex, signature="x-webhook-signature", id="x-webhook-id"),
             read_secret=_read_text_secret,
             read_subject=_cursor_subject,
+        ),
+        Sender(
+            name="a2a",
+            title="the A2A agent of the setting a2a.base_url",
+            verify=_verify_token,
+            read_secret=_read_text_secret,
+            read_subject=_a2a_subject,
+            max_bytes=25 * _MIB,  # a task comes with its artifacts
+            media_types=("application/json", "application/a2a+json"),
         ),
         Sender(
             name="coatcheck",
