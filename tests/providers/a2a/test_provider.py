@@ -199,7 +199,6 @@ def test_errors_are_of_one_class_in_both_bindings(binding: str) -> None:
         ({"auth": "a b"}, "a2a.auth cannot be 'a b'"),
         ({"base_url": "agent.example"}, "the base URL of a2a is not usable"),
         ({"push_url": PUSH_URL, "binding": "jsonrpc", "push_secret": "s"}, "a2a.push_url needs the agent's card"),
-        ({"push_url": PUSH_URL}, "a2a.push_url is set, and the secret of deliveries is not"),
         ({"push_url": "me.example/a2a", "push_secret": "s"}, "the base URL of a2a.push_url is not usable"),
     ],
 )
@@ -225,6 +224,16 @@ def test_push_notifications_are_requested_of_agents_that_send_them(binding: str,
 
     assert [expected] * len(bodies) == configurations
     assert "newest" not in repr(provider(**settings))
+
+
+def test_without_the_secret_of_push_notifications_nothing_is_submitted() -> None:
+    """The error names the variable; what submits nothing needs no secret."""
+    client, agent = connect("HTTP+JSON", settings={"push_url": PUSH_URL}, has_push=True)
+    listed = list(client.list_tasks())
+    with pytest.raises(errors.ConfigurationError, match=r"the secret of push notifications is not") as caught:
+        client.create_task("Say hello")
+
+    assert ([], (), "COATCHECK_HOOK_SECRET_A2A" in (caught.value.remedy or "")) == (listed, agent.tasks, True)
 
 
 def test_without_a_base_url_the_error_names_the_setting() -> None:

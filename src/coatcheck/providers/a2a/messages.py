@@ -94,5 +94,5 @@ def _send(message: Mapping[str, object], push: Push | None) -> Call:
 
 def _config(push: Push) -> Mapping[str, object]:
     """Return the configuration of push notifications (A2A 1.0, section 4.3.1): an agent sends either of both secrets."""
-    authentication = {"scheme": "Bearer", "credentials": push.secret}
-    return {"url": push.url, "token": push.secret, "authentication": authentication}
+    secret = push.required_secret
+    return {"url": push.url, "token": secret, "authentication": {"scheme": "Bearer", "credentials": secret}}

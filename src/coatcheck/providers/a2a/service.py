@@ -55,10 +55,20 @@ class Push(msgspec.Struct, frozen=True):
     """Where an agent sends push notifications, and the secret with which it does; ``repr`` does not show that."""
 
     url: str
-    secret: str
+    secret: str | None
 
     def __repr__(self) -> str:
         return f"Push({self.url!r})"
+
+    @property
+    def required_secret(self) -> str:
+        """Return the secret; raises `ConfigurationError` where none is set."""
+        if self.secret is None:
+            raise errors.ConfigurationError(
+                f"{NAME}.push_url is set, and the secret of push notifications is not",
+                remedy=f"set {PUSH_SECRET} here and for `coatcheck hooks serve` to the same random text",
+            )
+        return self.secret
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -143,11 +153,6 @@ def _push(settings: Settings, *, has_card: bool) -> Push | None:
             remedy=f"remove one of them: coatcheck config unset {NAME}.push_url",
         )
     secret = next(iter((settings.get("push_secret", variable=PUSH_SECRET) or "").split()), None)
-    if secret is None:
-        raise errors.ConfigurationError(
-            f"{NAME}.push_url is set, and the secret of deliveries is not",
-            remedy=f"set {PUSH_SECRET} here and for `coatcheck hooks serve` to the same random text",
-        )
     return Push(base_url(url, of=f"{NAME}.push_url"), secret)
 
 
