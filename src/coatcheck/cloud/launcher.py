@@ -20,6 +20,7 @@ from .. import errors
 from .._files.locks import lock_descriptor
 from .._files.private import make_private_folder
 from .._files.processes import boot_id
+from .._installation import install_command
 from .._patches.git import GitError, git
 from .._runtime.server_record import ServedEnvironment, ServerRecord
 from .._values.value import Value
@@ -175,7 +176,7 @@ def require_acp() -> None:
     except ImportError:
         raise errors.ConfigurationError(
             "an ACP agent needs the Python package agent-client-protocol",
-            remedy="install it: pip install 'coatcheck[acp]'",
+            remedy=f"install it with: {install_command('acp')}",
         ) from None
 
 
