@@ -16,7 +16,7 @@ from tests.mcp.mcp_support import MODERN, Served, json_of, text_of
 
 from coatcheck import TaskRef, TaskSpec, errors
 from coatcheck._mcp import tools
-from coatcheck._mcp.answers import NOTICE
+from coatcheck._mcp.answers import NOTICE, valid_text
 from coatcheck._protocol.intents import Intent, intent_of
 from coatcheck._store.journal import SubmissionJournal
 from coatcheck._store.submission_keys import KeyedSubmissionJournal, SubmissionKey
@@ -48,6 +48,13 @@ def test_toolsets_choose_the_tools_and_reading_leaves_the_readers(tmp_path: Path
         [name for name in tool_names(everything) if name != "decide"],
         tool_names(reading),
     )
+
+
+def test_a_lone_surrogate_is_the_replacement_character() -> None:
+    """Only what UTF-8 cannot hold is replaced: two halves that belong together are one character."""
+    texts = ["a\ud800b", "\udc00", "\ud83d\ude00", "é", "plain"]
+
+    assert ["a\ufffdb", "\ufffd", "\U0001f600", "é", "plain"] == [valid_text(text) for text in texts]
 
 
 def test_hints_and_schemas_fit_the_tools(served: Served) -> None:

@@ -209,7 +209,11 @@ class ProvidersOut(Answer, kw_only=True, omit_defaults=True):
 
 def valid_text(text: str) -> str:
     """Return *text* with lone surrogates, which JSON's UTF-8 cannot hold, as U+FFFD."""
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def to_document(answer: Answer) -> dict[str, Any]:
@@ -220,11 +224,7 @@ def to_document(answer: Answer) -> dict[str, Any]:
 
 def _valid(value: Any) -> Any:
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return value.encode("utf-8", "replace").decode()
-        return value
+        return valid_text(value)
     if isinstance(value, dict):
         return {_valid(name): _valid(each) for name, each in value.items()}
     return [_valid(each) for each in value] if isinstance(value, list) else value
