@@ -119,7 +119,8 @@ class OpenTelemetry:
         polls: Callable[[], int] | None,
         is_current: bool,
     ) -> Script[T]:
-        links = yield Call(lambda: _guarded(lambda: _links(refs[:MOST_LINKS], journal, trace), []))
+        none: list[Link] = []
+        links = yield Call(lambda: _guarded(lambda: _links(refs[:MOST_LINKS], journal, trace), none))
         attributes = {"coatcheck.provider": self._provider, **_refs_attributes(refs)}
         with _span(trace, "coatcheck wait", attributes=attributes, links=links, is_current=is_current) as span:
             try:
@@ -129,8 +130,8 @@ class OpenTelemetry:
                     count = polls()
                     _guarded(lambda: span.set_attribute("coatcheck.wait.polls", count), None)
             if isinstance(result, Task):
-                attributes = _task_attributes(result)
-                _guarded(lambda: span.set_attributes(attributes), None)
+                ended = _task_attributes(result)
+                _guarded(lambda: span.set_attributes(ended), None)
                 self._record(result)
             return result
 
