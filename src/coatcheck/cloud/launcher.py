@@ -153,7 +153,7 @@ def check(options: ServeOptions) -> None:
     problems = {
         "there is no environment": (not options.environments, "add --environment owner/repo=/path/to/checkout"),
         "two environments have the same label": (
-            _has_twins(options.environments),
+            _has_duplicates(options.environments),
             "give each --environment a different label",
         ),
         "there is no agent command": (not options.command, "add --agent 'COMMAND {prompt}'"),
@@ -180,7 +180,7 @@ def require_acp() -> None:
         ) from None
 
 
-def _has_twins(environments: tuple[CloudEnvironment, ...]) -> bool:
+def _has_duplicates(environments: tuple[CloudEnvironment, ...]) -> bool:
     return len({environment.label for environment in environments}) < len(environments)
 
 

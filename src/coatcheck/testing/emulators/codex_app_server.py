@@ -118,7 +118,7 @@ class CodexAppServerEmulator:
     def ask(self, thread: Thread, pause: Pause) -> None:
         """Send a request of the server to the connections of a thread."""
         pause.id, self._last_request = self._last_request, self._last_request + 1
-        thread.tell_subscribers(pause.request(thread))
+        thread.notify_subscribers(pause.request(thread))
 
     def answer_request(self, id: object, result: Mapping[str, Any]) -> None:
         """Take the answer to a request of the server."""
@@ -137,7 +137,7 @@ class EmulatedConnection:
         self._is_initialized = self._is_closed = False
         self.session: object = None
 
-    def tell(self, message: Mapping[str, Any]) -> None:
+    def send_message(self, message: Mapping[str, Any]) -> None:
         """Send a message to the client."""
         self._outgoing.append(msgspec.json.encode(message))
 
@@ -254,7 +254,7 @@ class EmulatedConnection:
         thread.is_loaded = True
         thread.subscribers.add(self)
         if thread.pending is not None:
-            self.tell(thread.pending.request(thread))
+            self.send_message(thread.pending.request(thread))
         return thread.started()
 
     def _read(self, params: Mapping[str, Any]) -> object:

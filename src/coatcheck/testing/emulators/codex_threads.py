@@ -23,7 +23,7 @@ index 0000000000000000000000000000000000000000..ce013625030ba8dba906f756967f9e9c
 class Connection(Protocol):
     """A connection of a client."""
 
-    def tell(self, message: Mapping[str, Any]) -> None:
+    def send_message(self, message: Mapping[str, Any]) -> None:
         """Send a message to the client."""
         ...
 
@@ -240,16 +240,16 @@ class Thread:
 
     def notify(self, method: str, **params: Any) -> None:
         """Send a notification to the connections of the thread."""
-        self.tell_subscribers({"method": method, "params": {"threadId": self.id, **params}, "emittedAtMs": 0})
+        self.notify_subscribers({"method": method, "params": {"threadId": self.id, **params}, "emittedAtMs": 0})
 
     def notify_item(self, turn: Turn, item: Mapping[str, Any]) -> None:
         """Send the notification that *item* is complete."""
         self.notify("item/completed", item=item, turnId=turn.id, completedAtMs=item["completedAtMs"])
 
-    def tell_subscribers(self, message: Mapping[str, Any]) -> None:
+    def notify_subscribers(self, message: Mapping[str, Any]) -> None:
         """Send a message to the connections of the thread."""
         for connection in self.subscribers:
-            connection.tell(message)
+            connection.send_message(message)
 
     def advance(self, now: float) -> None:
         """Take the steps that are due."""
