@@ -40,4 +40,4 @@ def local(settings: Settings) -> LocalProvider:
     if base_url is None:
         raise errors.ConfigurationError("no local cloud is running", remedy=LOCAL_LOGIN.remedy)
     service = Service.at(base_url, name="local")
-    return LocalProvider(service, LOCAL_LOGIN, LOCAL_CAPABILITIES, (LOCAL_BASE_URL,), LOCAL_SERVER_HINTS)
+    return LocalProvider(service, LOCAL_LOGIN, LOCAL_CAPABILITIES, (LOCAL_BASE_URL,), LOCAL_SERVER_HINTS, task_pages=())
