@@ -302,7 +302,7 @@ def _show_changed(run: CommandContext, changed: Sequence[FleetItem], word: str, 
         lines.append(f"{word} wave {wave}")
     run.answer(lambda: {"items": [to_object(each) for each in changed]}, lambda: lines or [f"Nothing was {word}."])
     if lines:
-        run.note("Run the fleet again to go on: coatcheck fleet run FILE")
+        run.note("Run the fleet again to continue: coatcheck fleet run FILE")
 
 
 @fleet_command.subcommand(
