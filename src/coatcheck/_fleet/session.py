@@ -28,6 +28,7 @@ from .._store.check_results import CheckResults
 from .._store.fleet_journal import FleetJournal
 from .._store.journal import NoJournal
 from .._store.location import is_missing, open_database
+from .._values.locked_property import locked_cached_property
 from . import event_values
 from .context import NOT_REACHED, NOT_USABLE, FleetContext, FleetOptions
 from .control import FleetControl
@@ -103,12 +104,12 @@ class FleetSession:
             return self.settings.state_folder
         return Path(state_dir(self.environ) if "://" in location else location)
 
-    @cached_property
+    @locked_cached_property
     def database(self) -> Database:
         """The store."""
         return open_database(self.location)
 
-    @cached_property
+    @locked_cached_property
     def control(self) -> FleetControl:
         """Decisions about the fleets in the store."""
         return FleetControl(self.database, clock=self.clock)
