@@ -60,8 +60,9 @@ Connect = Callable[[str, str], ServiceClient]
 class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a fleet's caller chose. *store* is a folder or the URL of a database; *checkouts* are known by OWNER/NAME.
 
-    *state_folder* replaces the folder of mirrors and clones. *connect* returns the client of a service and an account, *targets* are further kinds of delivery, and *review*
-    replaces checking and ranking.
+    *folder* is where relative paths of a plan begin. *state_folder* replaces the folder of mirrors and clones. *connect*
+    returns the client of a service and an account, *targets* are further kinds of delivery, and *review* replaces checking
+    and ranking.
     """
 
     config: Config | None = None
