@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from mcp.shared.exceptions import MCPError
 from tests.checkouts import RepositoryCopies, make_checkout
 from tests.mcp.mcp_support import MODERN, Served, json_of, text_of
 
-from coatcheck import TaskRef, TaskSpec, errors
+from coatcheck import Task, TaskRef, TaskSpec, TaskState, errors
 from coatcheck._mcp import tools
-from coatcheck._mcp.answers import NOTICE, valid_text
+from coatcheck._mcp.answers import NOTICE, listed, valid_text
 from coatcheck._protocol.intents import Intent, intent_of
 from coatcheck._store.journal import SubmissionJournal
 from coatcheck._store.submission_keys import KeyedSubmissionJournal, SubmissionKey
@@ -481,3 +482,13 @@ def test_the_store_that_cannot_be_used_fails_a_submission_and_no_reader(served: 
     assert (1, ref) == (served.sent, read["ref"])
     assert str(served.folder / "file") in refused
     assert errors.StoreError
+
+
+def test_times_are_in_utc_with_a_z() -> None:
+    """A list has times as all other documents have them (RFC 3339, 5.6)."""
+    zone = timezone(timedelta(hours=2))
+    task = Task(
+        ref=TaskRef("codex", "t"), state=TaskState.RUNNING, updated_at=datetime(2026, 11, 28, 20, 1, 2, 5, zone)
+    )
+
+    assert listed(task).updated_at == "2026-11-28T18:01:02.000005Z"

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from .._app.wait import required_action
 from .._model.states import TaskState
+from .._values.rfc3339 import format_time
 
 if TYPE_CHECKING:
     from .._model.gates import Gate
@@ -370,5 +371,5 @@ def listed(task: Task) -> ListedTask:
         state=task.state.value,
         title=_cut(task.title or task.prompt, MAX_TITLE),
         repository=task.repository or task.environment_label,
-        updated_at=moment.isoformat() if moment else None,
+        updated_at=format_time(moment.timestamp(), timespec="auto") if moment else None,
     )
