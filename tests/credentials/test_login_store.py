@@ -15,7 +15,7 @@ from coatcheck._credentials.refresh_log import PREFIX, RETENTION, SPENT, Refresh
 from coatcheck._installation import install_command
 from coatcheck._protocol.login_contract import Keyring
 from coatcheck.cloud.faults import Reset
-from coatcheck.providers.codex.credentials import keyring_entry, write_auth_file
+from coatcheck.providers._chatgpt.credentials import keyring_entry, write_auth_file
 
 # -- files -------------------------------------------------------------------------------------------------------------
 

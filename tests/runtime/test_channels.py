@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,27 @@ def test_a_refused_handshake_raises_its_status(
         run(variant, talk(Open(path=f"/{status}")), websocket.url)
 
     assert (status, 1) == (caught.value.status, len(websocket.headers))
+
+
+@pytest.mark.parametrize("path", ["/", "/401"])
+def test_a_secret_subprotocol_is_sent_and_not_shown(
+    variant: str, websocket: ChannelServer, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server gets every subprotocol; no log, repr, message or traceback has one, whatever the answer is."""
+    caplog.set_level(0)
+    wish = Open(path=path, subprotocols=("codex-app-server", "openai-bearer.opaque-secret"))
+    shown = [repr(wish), repr(wish.to_request())]
+    try:
+        run(variant, talk(wish, b"echo hello"), websocket.url)
+    except errors.AuthenticationError as error:
+        shown += traceback.format_exception(error)
+    shown += [record.getMessage() for record in caplog.records if record.name != "websockets.server"]
+    sent = {name.lower(): value for name, value in websocket.headers[0].items()}
+
+    assert ("codex-app-server, openai-bearer.opaque-secret", []) == (
+        sent["sec-websocket-protocol"],
+        [line for line in shown if "opaque-secret" in line],
+    )
 
 
 @pytest.mark.parametrize(

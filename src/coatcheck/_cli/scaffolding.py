@@ -28,7 +28,7 @@ PLACES: Mapping[str, str | None] = {
     "src/coatcheck_acme/py.typed": None,
     "src/coatcheck_acme/": "src/coatcheck/providers/acme/",
     "tests/": "tests/providers/acme/",
-    "docs/acme.md": "docs/reference/providers/ac-me.md",
+    "docs/": "docs/reference/providers/",
     "pyproject.toml": None,
 }
 # What is only in a checkout.
@@ -134,9 +134,13 @@ def renamed(text: str, name: str) -> str:
 def with_modules_of_checkout(text: str, place: str) -> str:
     """Return the *text* of a module at *place* with the modules of a checkout, imported in the order of this project."""
     if place.startswith("src/coatcheck/providers/"):
+        text = text.replace("    from coatcheck.provider import Settings\n\n", "    from ...provider import Settings\n")
         text = text.replace("from coatcheck.provider import", "from ...provider import")
     if place.startswith("src/coatcheck/testing/"):
-        text = text.replace("from . import", "from coatcheck_acme import")
+        text = text.replace("from . import", "from coatcheck_acme import").replace(
+            "from coatcheck.testing import FakeClock, faults",
+            "from coatcheck.cloud import faults\nfrom coatcheck.testing.fake_clock import FakeClock",
+        )
     for module, other in MODULES.items():
         text = text.replace(module, other)
     return _with_sorted_imports(text)

@@ -1,6 +1,6 @@
 """Functions of AWS Lambda: durable executions, and plain asynchronous invocations whose results are sent to a queue.
 
-Nothing is imported until a factory runs: the registry names every provider for every command.
+Nothing is imported until a factory runs.
 """
 
 from __future__ import annotations

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .codex_app_server import (
         CodexAppServerEmulator as CodexAppServerEmulator,
     )
+    from .codex_cloud_threads import (
+        CodexCloudThreadsEmulator as CodexCloudThreadsEmulator,
+    )
     from .cursor import (
         CursorEmulator as CursorEmulator,
     )
@@ -44,6 +47,7 @@ _MODULES = {
     "AnthropicBatchEmulator": "batches",
     "ClaudeAgentsEmulator": "claude_agents",
     "CodexAppServerEmulator": "codex_app_server",
+    "CodexCloudThreadsEmulator": "codex_cloud_threads",
     "CursorEmulator": "cursor",
     "GithubEmulator": "github",
     "Http202Emulator": "generic_http",
@@ -58,6 +62,7 @@ __all__ = [
     "AnthropicBatchEmulator",
     "ClaudeAgentsEmulator",
     "CodexAppServerEmulator",
+    "CodexCloudThreadsEmulator",
     "CursorEmulator",
     "GithubEmulator",
     "Http202Emulator",
