@@ -12,6 +12,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import errors as errors
+    from ._installation import install_command as install_command
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.events import (
         STATE_EVENTS as STATE_EVENTS,
@@ -241,6 +242,7 @@ _HOMES = {
     "instant": "_protocol.lenient",
     "format_time": "_values.rfc3339",
     "GateOption": "_model.gates",
+    "install_command": "_installation",
     "Intent": "_protocol.intents",
     "is_loopback": "_protocol.hosts",
     "is_throttled": "_protocol.retry_after",

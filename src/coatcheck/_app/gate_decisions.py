@@ -79,8 +79,8 @@ class ApplyHeld(Protocol):
 class Decided(NamedTuple):
     """What a decision did: `gate` as it is stored afterwards, None where none is.
 
-    "plan_claimed" means that another process is sending the same approval. `ref` is the task that it is about or that was submitted, `is_sent` whether a reason was sent to the task, `report`
-    what was applied.
+    "plan_claimed" means that another process is sending the same approval. `ref` is the task that it is about or that was
+    submitted, `is_sent` whether a reason was sent to the task, `report` what was applied.
     """
 
     gate: Gate | None
@@ -100,8 +100,8 @@ def command_line(*words: str) -> str:
 class GateDecider:
     """Decides gates as the user of this process. Methods block.
 
-    *hint* makes a command line of words, for remedies. *on_submitted* is called with a task that an approval has submitted, *on_unsent* with a gate that is approved and
-    whose task was not submitted, before the error is raised.
+    *hint* makes a command line of words, for remedies. *on_submitted* is called with a task that an approval has submitted,
+    *on_unsent* with a gate that is approved and whose task was not submitted, before the error is raised.
     """
 
     def __init__(

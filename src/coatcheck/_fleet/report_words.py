@@ -79,7 +79,7 @@ def wave_row(wave: WaveReport) -> tuple[str, ...]:
     return (str(wave.number + 1), str(wave.items), str(wave.settled), str(wave.delivered), state)
 
 
-NO_COST = "What tasks cost is not shown: no service reports it."
+NO_COST = "What tasks cost is not shown: no service has reported it."
 
 
 def cost(status: FleetStatus) -> str:

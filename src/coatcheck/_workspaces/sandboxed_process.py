@@ -94,7 +94,7 @@ class SandboxedProcess:
 
     @staticmethod
     def _release(process: subprocess.Popen[bytes], cgroups: Sequence[Path]) -> None:
-        """Put the process into its control groups, and let it go on with an empty standard input."""
+        """Put the process into its control groups, and let it continue with an empty standard input."""
         for group in cgroups:
             with contextlib.suppress(OSError):
                 (group / "cgroup.procs").write_text(str(process.pid))

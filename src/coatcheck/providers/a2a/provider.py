@@ -3,8 +3,8 @@
 Invariants:
 
 - a task is created by one message, which is never sent twice: agents need not recognise a message that comes again;
-- the message's id, and the context where the client names it, is the key of the submission, by which a task is task
-  whose response was lost;
+- the message's id, and the context where the client names it, is the key of the submission, by which a task
+  whose response was lost is found;
 - a task that has ended never starts again: a message to it is a new task in the same context (A2A 1.0, section 3.4);
 - the card is requested before each call, with a condition; a wait requests it once, and a configured binding never.
 """
