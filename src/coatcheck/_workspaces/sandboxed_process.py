@@ -73,7 +73,9 @@ class SandboxedProcess:
             waiter.start()
             if has_handshake:
                 self._has_started.wait(timeout)
-            captures = [OutputCapture(pipe, limit=self._max_output) for pipe in (process.stdout, process.stderr) if pipe]
+            captures = [
+                OutputCapture(pipe, limit=self._max_output) for pipe in (process.stdout, process.stderr) if pipe
+            ]
             self._release(process, has_handshake=has_handshake)
             has_ended = self._wake.wait(_seconds_until(deadline)) and not self._is_cancelled
         finally:
