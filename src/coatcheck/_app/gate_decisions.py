@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from .. import errors
@@ -34,12 +34,11 @@ if TYPE_CHECKING:
     from .._model.gates import Effect
     from .._model.tasks import Task
     from .._patches.parse import Patch
-    from .._protocol.intents import Journal
     from .._review.submissions import SubmissionResult
-    from .._runtime.client import Client
     from .._runtime.config import Config
     from .._store.held_submissions import HeldSubmission
     from .apply import ApplyOptions, ApplyReport
+    from .clients import OpenClient
     from .gates import Gates
     from .held_reviews import SubmitReview
     from .held_work import HeldApplication, HeldTask
@@ -55,21 +54,6 @@ Outcome: TypeAlias = Literal[
     "rejected",
     "applied",
 ]
-
-
-class OpenClient(Protocol):
-    """Opens a client of a provider: `ClientFactory.open`, or a command's."""
-
-    def __call__(
-        self,
-        provider: str,
-        *,
-        environment: str | None = None,
-        journal: Journal | None = None,
-        account: str | None = None,
-    ) -> AbstractContextManager[Client]:
-        """Open a client for a block."""
-        ...
 
 
 class ApplyHeld(Protocol):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .._runtime.client import Client
     from .._runtime.config import Config
     from .._store.reviews import ReviewStore, ReviewSubmission, StoredReview
-    from .gate_decisions import OpenClient
+    from .clients import OpenClient
     from .gates import Gates
 
 PREFIX = "review:"
