@@ -18,7 +18,8 @@ from ..._fleet.report_charts import rate_chart, rate_legend, state_bar, state_le
 from ..._model.fleets import FleetOutcome, ItemState
 from ..._store.fleet_pages import ItemFilter
 from ..fleet_lookup import fleet_of
-from ..fleet_operations import ACTIONS, FleetRequest, require_keys
+from ..fleet_notices import ACTIONS
+from ..fleet_operations import FleetRequest, require_keys
 from ..order_picture import order_picture
 from ..page_errors import PageNotFoundError
 from ..page_request import PageRequest
@@ -178,7 +179,9 @@ def act(request: PageRequest) -> Response:
         require_keys(keys)
     wanted = FleetRequest(name, keys, form.get("why") or None, is_uncertain=form.has("uncertain"))
     notice = operation(request.site, wanted)
-    return done(request, notice, fleet_url(name, "delivery") if operation is ACTIONS["deliver"] else fleet_url(name))
+    return done(
+        request, notice, fleet_url(name, "delivery") if request.parameters["action"] == "deliver" else fleet_url(name)
+    )
 
 
 def act_on_chosen(request: PageRequest) -> Response:
