@@ -17,9 +17,43 @@ const near = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) load(entry.target);
 }, { rootMargin: "2000px" });
 
+// --- parts that are far away are kept as text: the collector of a browser stops the page for as long as it has elements ------
+
+const texts = new Map(); // a part that is not shown, and its rows
+
+const far = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) (isIntersecting ? restore : store)(target);
+}, { rootMargin: "10000px" });
+
+function store(part) {
+  if (!part.isConnected) return void (far.unobserve(part), texts.delete(part));
+  if (texts.has(part) || part.contains(document.activeElement) || isSelected(part)) return;
+  texts.set(part, part.innerHTML);
+  if (part.offsetHeight) part.style.height = `${part.offsetHeight}px`; // 0 in a closed file
+  part.replaceChildren();
+}
+
+function restore(part) {
+  if (!texts.has(part)) return;
+  part.innerHTML = texts.get(part);
+  part.style.height = "";
+  texts.delete(part);
+}
+
+function isSelected(part) {
+  const selection = getSelection();
+  return !selection.isCollapsed && selection.containsNode(part, true);
+}
+
+const restoreAll = (within) => [...within.querySelectorAll(".rows")].forEach(restore);
+
+const OBSERVED = [[".lazy", near], [".rows", far]];
+
 function observe(within) {
-  if (within.matches?.(".lazy")) near.observe(within);
-  for (const place of within.querySelectorAll(".lazy")) near.observe(place);
+  for (const [selector, observer] of OBSERVED) {
+    if (within.matches?.(selector)) observer.observe(within);
+    for (const place of within.querySelectorAll(selector)) observer.observe(place);
+  }
 }
 
 async function load(place) {
@@ -63,6 +97,7 @@ async function goTo(hash) {
   const file = match && document.getElementById(match[1]);
   if (!file) return;
   file.open = true;
+  restoreAll(file);
   let line = document.getElementById(id);
   for (let place; !line && (place = file.querySelector(".lazy")); line = document.getElementById(id)) {
     await load(place);
@@ -179,7 +214,7 @@ addEventListener("keydown", (event) => {
 
 addEventListener("hashchange", () => goTo(location.hash));
 addEventListener("popstate", () => compare() && shown !== location.pathname + location.search && swap(location.href, false));
-addEventListener("beforeprint", () => files().forEach((each) => { each.open = true; }));
+addEventListener("beforeprint", () => files().forEach((each) => { each.open = true; restoreAll(each); }));
 
 observe(document);
 followChecks();
