@@ -23,6 +23,8 @@ HANG = 600.0
 DESCRIPTION = REFERENCE / "web-openapi.json"
 # What is accepted depends on the tasks and gates there are: a valid request may be refused, with a documented status.
 UNEXPECTED = "positive_data_acceptance"
+# The longest texts are not sent: escaped, they are larger than any body may be.
+LONGEST = ', "maxLength": 1000000'
 
 
 def test_a_validator_accepts_the_description(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
             for parameter in operation.get("parameters", ()):
                 if values.get(place := places.get(parameter["name"], "")):
                     parameter["schema"]["enum"] = values[place]
-    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    (tmp_path / "openapi.json").write_text(json.dumps(document).replace(LONGEST, ""))
     options = (
         "--exclude-operation-id",
         "streamEvents",

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from ... import errors
 from ..._app.gates import TASK_KINDS
 from ..._app.outcomes import choose_patch, file_of, outcome_of
-from ..._model.outcome import changes_of
+from ..._model.outcome import DiffStats, changes_of
 from ..._patches.hidden_characters import escape_lines
 from ..._store.history import HistoryEntry
 from ..page_errors import PageNotFoundError
@@ -39,6 +39,7 @@ def show_task(request: PageRequest) -> Response:
     entry, number = require_entry(request), request.query.number("attempt")
     task = entry.task
     outcome = outcome_of(task, number)
+    changes = _changes(outcome)
     shown = entries(request.site.events.last(LAST_EVENTS, subject=task.ref))
     return render(
         request,
@@ -47,7 +48,8 @@ def show_task(request: PageRequest) -> Response:
         task=task,
         number=number,
         outcome=outcome,
-        changes=_changes(outcome),
+        changes=changes,
+        size=_size(changes),
         patch_number=_patch_number(entry, number),
         timeline=[each for each in shown if not each.is_log],
         log=_log(shown, outcome),
@@ -100,6 +102,14 @@ def _entry_of(request: PageRequest, task: Task, stored: HistoryEntry | None) -> 
 def _changes(outcome: Outcome | None) -> Sequence[dict[str, Any]] | None:
     """Return what a patch does to each file, None where it cannot be read."""
     return changes_of(outcome.patch) if outcome is not None else ()
+
+
+def _size(changes: Sequence[dict[str, Any]] | None) -> DiffStats | None:
+    """Return how much a patch changes, for services that do not report it; None for nothing."""
+    if not changes:
+        return None
+    added, removed = (sum(each[name] or 0 for each in changes) for name in ("added", "removed"))
+    return DiffStats(files=len(changes), added=added, removed=removed)
 
 
 def _patch_number(entry: HistoryEntry, number: int | None) -> int | None:
