@@ -25,7 +25,7 @@ from ..timeline import Entry, entries
 
 if TYPE_CHECKING:
     from ..._model.gates import Gate
-    from ..._model.outcome import Outcome
+    from ..._model.outcome import Message, Outcome
     from ..._model.tasks import Task, TaskRef
     from ..site import Site
 
@@ -48,6 +48,7 @@ def show_task(request: PageRequest) -> Response:
         task=task,
         number=number,
         outcome=outcome,
+        messages=_messages(outcome, task.prompt or ""),
         changes=changes,
         size=_size(changes),
         patch_number=_patch_number(entry, number),
@@ -102,6 +103,13 @@ def _entry_of(request: PageRequest, task: Task, stored: HistoryEntry | None) -> 
 def _changes(outcome: Outcome | None) -> Sequence[dict[str, Any]] | None:
     """Return what a patch does to each file, None where it cannot be read."""
     return changes_of(outcome.patch) if outcome is not None else ()
+
+
+def _messages(outcome: Outcome | None, prompt: str) -> Sequence[Message]:
+    """Return the messages without the prompt, which is shown before them."""
+    messages = outcome.messages if outcome else ()
+    is_repeated = bool(messages) and messages[0].role == "user" and messages[0].text.strip() == prompt.strip()
+    return messages[1:] if is_repeated else messages
 
 
 def _size(changes: Sequence[dict[str, Any]] | None) -> DiffStats | None:
