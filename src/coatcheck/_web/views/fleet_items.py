@@ -7,12 +7,12 @@ from starlette.responses import Response
 from ..._fleet.control import RETRIED
 from ..._fleet.report_building import name_of, reported_item
 from ..._model.fleets import CandidateState, ItemState
-from ..fleet_lookup import item_of
+from ..fleet_lookup import fleet_of, item_of
 from ..fleet_notices import ACTIONS
 from ..fleet_operations import FleetRequest, digest_of_item, require_same
 from ..page_errors import PageNotFoundError
 from ..page_request import PageRequest
-from ..rendering import item_url, render
+from ..rendering import item_url, redirect, render
 from ..routing import action, page
 from .actions import done
 
@@ -43,6 +43,17 @@ def show_item(request: PageRequest) -> Response:
     )
 
 
+def find_item(request: PageRequest) -> Response:
+    """Lead to the page of the item that has the key of the query."""
+    fleet, key = fleet_of(request), request.query.text("key")
+    items = request.site.fleets.store.items(fleet.id, keys=[key])
+    if not items:
+        raise PageNotFoundError(
+            f"the fleet {fleet.name} has no item {key!r}", remedy=f"list them with: coatcheck fleet show {fleet.name}"
+        )
+    return redirect(item_url(fleet.name, items[0].id))
+
+
 def decide(request: PageRequest) -> Response:
     """Approve, reject or retry the item that was shown."""
     fleet, item = item_of(request)
@@ -54,4 +65,8 @@ def decide(request: PageRequest) -> Response:
     return done(request, ACTIONS[name](request.site, wanted), item_url(fleet.name, item.id))
 
 
-ROUTES = (page("/fleets/{name}/items/{id}", show_item), action("/fleets/{name}/items/{id}/{action}", decide))
+ROUTES = (
+    page("/fleets/{name}/find", find_item),
+    page("/fleets/{name}/items/{id}", show_item),
+    action("/fleets/{name}/items/{id}/{action}", decide),
+)
