@@ -25,7 +25,11 @@ requestAnimationFrame(look);
 # What there is after scrolling: long tasks, files, the height, the rows that are elements, and the parts that were not loaded.
 SCROLLED = """[window.tasks, document.querySelectorAll('details.file').length, document.body.scrollHeight,
   document.querySelectorAll('.d tr').length, document.querySelectorAll('.lazy').length]"""
-STEP, PAUSE = 700, 40  # pixels, and milliseconds between two steps of the wheel
+IS_LOADING = """[...document.querySelectorAll(".lazy")].some((each) => {
+  const { top, bottom } = each.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+})"""
+STEP, PAUSE = 1400, 40  # pixels, and milliseconds between two steps of the wheel
 MOST_STEPS, STEPS_AT_END = 4_000, 25
 
 
@@ -39,13 +43,15 @@ def first_visible(page: Page, url: str) -> float:
 
 
 def scroll(page: Page) -> None:
-    """Turn the wheel until the end of the page is reached, and stays the end for a while; a step waits for its frame."""
+    """Turn the wheel until the end of the page is reached, and stays the end for a while; a step waits for its frame and for what it shows."""
     page.mouse.move(400, 400)
     at_end = 0
     for _ in range(MOST_STEPS):
         page.mouse.wheel(0, STEP)
         page.evaluate("new Promise((end) => requestAnimationFrame(() => requestAnimationFrame(end)))")
         page.wait_for_timeout(PAUSE)
+        while page.evaluate(IS_LOADING):
+            page.wait_for_timeout(PAUSE)
         at_end = at_end + 1 if page.evaluate("scrollY + innerHeight >= document.body.scrollHeight - 2") else 0
         if at_end > STEPS_AT_END:
             return
