@@ -29,7 +29,7 @@ IS_LOADING = """[...document.querySelectorAll(".lazy")].some((each) => {
   const { top, bottom } = each.getBoundingClientRect();
   return bottom > 0 && top < innerHeight;
 })"""
-STEP, PAUSE = 1400, 40  # pixels, and milliseconds between two steps of the wheel
+STEP, PAUSE = 800, 40  # pixels, and milliseconds between two steps of the wheel
 MOST_STEPS, STEPS_AT_END = 4_000, 25
 
 

@@ -299,3 +299,36 @@ def test_rows_far_away_are_no_elements_and_come_back(tmp_path: Path, browser: Ch
             page.evaluate("document.querySelectorAll('.d tr.a').length"),
             height > 60_000,
         )
+
+
+def test_a_file_is_marked_as_viewed_by_its_content(
+    tmp_path: Path, repositories: RepositoryCopies, browser: Chromium
+) -> None:
+    """The key closes the file and goes to the next; the mark is kept for the same change of another candidate alone."""
+    same = "diff --git a/g.txt b/g.txt\nnew file mode 100644\n--- /dev/null\n+++ b/g.txt\n@@ -0,0 +1 @@\n+same\n"
+    scripts = [
+        AttemptScript(timeline=["completed"], result=CloudResult(diff=CHANGED.format(word) + same, messages=()))
+        for word in ("thirty", "THIRTY")
+    ]
+    checkout = repositories.copy(make_base, tmp_path / "checkout")
+    with serving(Pages(tmp_path, ScriptedCloud(attempts=scripts), checkout=checkout)) as server:
+        page = server.open(browser, f"/tasks/{server.pages.submit(attempts='2')}/compare")
+        page.until_at("/compare")
+        page.keys("n", "v", "v")
+        closed = [page.evaluate(CLOSED)]
+        count = page.evaluate("document.getElementById('viewed').innerText")
+        page.keys("2")
+        page.until_at("candidate=2")
+        closed.append(page.evaluate(CLOSED))
+        page.call("reload")
+        page.until("document.readyState === 'complete' && document.querySelector('[data-viewed]:checked')")
+        closed.append(page.evaluate(CLOSED))
+
+        assert ([["f.txt", "g.txt"], ["g.txt"], ["g.txt"]], "2 of 2 viewed.", []) == (
+            [sorted(each) for each in closed],
+            count.strip(),
+            page.messages,
+        )
+
+
+CLOSED = "[...document.querySelectorAll('details.file:not([open])')].map((each) => each.querySelector('bdi').innerText)"

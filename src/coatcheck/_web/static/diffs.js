@@ -121,7 +121,7 @@ function move(step) {
   const focused = all.indexOf(document.activeElement.closest?.("details.file"));
   const at = focused >= 0 ? focused : step > 0 ? -1 : 1;
   const next = all[Math.max(0, Math.min(all.length - 1, at + step))];
-  next.open = true;
+  if (!viewed.has(next.dataset.digest)) next.open = true;
   next.scrollIntoView();
   next.querySelector("summary").focus({ preventScroll: true });
   history.replaceState(history.state, "", `#${next.id}`);
@@ -136,6 +136,43 @@ function moveHunk(step) {
   const next = step > 0 ? rows.find((row) => row.getBoundingClientRect().top > top + 60)
     : rows.findLast((row) => row.getBoundingClientRect().top < top - 5);
   if (next) scrollBy({ top: next.getBoundingClientRect().top - top });
+}
+
+// --- files that were viewed: by their content, so that one that changes is shown again -------------------------------------
+
+const VIEWED = "coatcheck viewed", MOST_VIEWED = 5000;
+const viewed = new Set(JSON.parse(localStorage.getItem(VIEWED) ?? "[]"));
+
+function showViewed() {
+  const all = files();
+  for (const file of all) file.querySelector("[data-viewed]").checked = viewed.has(file.dataset.digest);
+  for (const file of all) if (viewed.has(file.dataset.digest)) file.open = false;
+  countViewed();
+}
+
+function countViewed() {
+  const all = files(), count = all.filter((each) => viewed.has(each.dataset.digest)).length;
+  const place = document.getElementById("viewed");
+  if (place) place.textContent = count ? ` ${count} of ${all.length} viewed.` : "";
+}
+
+function setViewed(file, isViewed) {
+  const { digest } = file.dataset;
+  viewed.delete(digest);
+  if (isViewed) viewed.add(digest);
+  localStorage.setItem(VIEWED, JSON.stringify([...viewed].slice(-MOST_VIEWED)));
+  file.querySelector("[data-viewed]").checked = isViewed;
+  file.open = !isViewed;
+  countViewed();
+}
+
+function toggleViewed() {
+  const file = document.activeElement.closest?.("details.file") ?? currentFile();
+  if (!file) return;
+  const isViewed = !viewed.has(file.dataset.digest);
+  file.querySelector("summary").focus({ preventScroll: true });
+  setViewed(file, isViewed);
+  if (isViewed) move(1);
 }
 
 // --- another candidate or view, without loading the page again --------------------------------------------------------------
@@ -154,6 +191,7 @@ async function swap(url, isNew) {
     if (isNew) history.pushState(null, "", url);
     shown = location.pathname + location.search;
     observe(after);
+    showViewed();
     followChecks();
     await goTo(new URL(url, location.href).hash);
   } catch {
@@ -200,7 +238,7 @@ addEventListener("click", (event) => {
   event.preventDefault();
 });
 
-const KEYS = { n: () => move(1), p: () => move(-1), j: () => moveHunk(1), k: () => moveHunk(-1) };
+const KEYS = { n: () => move(1), p: () => move(-1), j: () => moveHunk(1), k: () => moveHunk(-1), v: toggleViewed };
 
 addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !compare()) return;
@@ -212,10 +250,12 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+addEventListener("change", ({ target }) => "viewed" in target.dataset && setViewed(target.closest("details.file"), target.checked));
 addEventListener("hashchange", () => goTo(location.hash));
 addEventListener("popstate", () => compare() && shown !== location.pathname + location.search && swap(location.href, false));
 addEventListener("beforeprint", () => files().forEach((each) => { each.open = true; restoreAll(each); }));
 
 observe(document);
+showViewed();
 followChecks();
 if (location.hash) goTo(location.hash);
