@@ -76,6 +76,7 @@ class CodexAppServerEmulator:
         self.requests: list[Request] = []
         self.threads: dict[str, Thread] = {}
         self.commands: list[Mapping[str, Any]] = []
+        self.connections: list[EmulatedConnection] = []
         self.lock = threading.RLock()
         self._last_request = 0
 
@@ -99,6 +100,11 @@ class CodexAppServerEmulator:
             if self.token and ("authorization", f"Bearer {self.token}") not in request.headers:
                 return Response(401, {"content-type": "text/plain"}, b"invalid websocket bearer token")
             return Response(101, url=request.url, stream=EmulatedConnection(self))
+
+    def cut(self) -> None:
+        """Cut every connection; turns go on."""
+        for connection in tuple(self.connections):
+            connection.cut()
 
     def restart(self) -> None:
         """End the server with SIGKILL and start it again: turns that ran are interrupted without an end."""
@@ -137,6 +143,11 @@ class EmulatedConnection:
         self._lost: errors.TransportError | None = None
         self._is_initialized = self._is_closed = False
         self.session: object = None
+        server.connections.append(self)
+
+    def cut(self) -> None:
+        """Lose the connection, after what is already queued."""
+        self._lost = errors.TransportError("the connection was cut")
 
     def queue(self, message: Mapping[str, Any]) -> None:
         """Send a message to the client."""
@@ -172,6 +183,8 @@ class EmulatedConnection:
     def close(self) -> None:
         """Forget the connection."""
         self._is_closed = True
+        if self in self._server.connections:
+            self._server.connections.remove(self)
         for thread in self._server.threads.values():
             thread.subscribers.discard(self)
 
