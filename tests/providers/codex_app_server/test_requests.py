@@ -13,7 +13,7 @@ from tests.providers.codex_app_server.cloud import cloud_support
 from coatcheck import errors
 from coatcheck.testing.emulators.codex_threads import Item, Step
 
-TASKS, SECONDS, POLL = 40, 600.0, 5.0
+TASKS, SECONDS, POLL = 20, 600.0, 5.0
 # A tenth of one poll of each task every five seconds.
 GOAL = TASKS * SECONDS / POLL / 10
 
@@ -21,7 +21,7 @@ GOAL = TASKS * SECONDS / POLL / 10
 @pytest.mark.parametrize("support", [host_support, cloud_support], ids=["host", "cloud"])
 @pytest.mark.parametrize(("step_seconds", "ended"), [(12.0, TASKS), (2 * SECONDS, 0)], ids=["ending", "running"])
 def test_a_watch_takes_a_tenth_of_polling(support: Any, step_seconds: float, ended: int) -> None:
-    """Ten minutes of a watch take at most a tenth of polling, and forty ends at different times no forty pages."""
+    """Ten minutes of a watch take at most a tenth of polling, and twenty ends at different times no twenty pages."""
     count = iter(range(TASKS))
 
     def life(prompt: str) -> Iterable[Step]:
