@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         PullRequest as PullRequest,
     )
     from ._model.states import TaskState as TaskState
+    from ._model.task_page import TaskPage as TaskPage
     from ._model.tasks import Page as Page, Task as Task, TaskRef as TaskRef, TaskSpec as TaskSpec
     from ._model.usage import (
         Credits as Credits,
@@ -164,6 +165,14 @@ if TYPE_CHECKING:
     )
     from ._protocol.sse import EventStreamReader as EventStreamReader, ServerSentEvent as ServerSentEvent
     from ._protocol.urls import base_url as base_url, encoded as encoded, origin_of as origin_of
+    from ._protocol.webhooks import (
+        STANDARD_WEBHOOKS as STANDARD_WEBHOOKS,
+        STANDARD_WEBHOOKS_OR_TEXT as STANDARD_WEBHOOKS_OR_TEXT,
+        Webhooks as Webhooks,
+        WebhookSignature as WebhookSignature,
+        WebhookSubject as WebhookSubject,
+        sha256_signature as sha256_signature,
+    )
     from ._values.rfc3339 import format_time as format_time
     from ._values.value import Value as Value
 
@@ -313,6 +322,13 @@ _HOMES = {
     "Value": "_values.value",
     "Verb": "_protocol.provider",
     "Whoami": "_protocol.login_contract",
+    "sha256_signature": "_protocol.webhooks",
+    "STANDARD_WEBHOOKS": "_protocol.webhooks",
+    "STANDARD_WEBHOOKS_OR_TEXT": "_protocol.webhooks",
+    "TaskPage": "_model.task_page",
+    "Webhooks": "_protocol.webhooks",
+    "WebhookSignature": "_protocol.webhooks",
+    "WebhookSubject": "_protocol.webhooks",
     "whole": "_protocol.lenient",
 }
 

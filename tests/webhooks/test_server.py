@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from coatcheck._app.workspace import Workspace
+from coatcheck._protocol import standard_webhooks as standard
 from coatcheck._runtime.config import Config
-from coatcheck._webhooks import receiver, standard
+from coatcheck._webhooks import receiver
 from coatcheck._webhooks.server import serving_hooks
 from coatcheck._webhooks.settings import WebhookSettings
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .._patches.parse import Patch
     from .comparison import Comparison
+    from .task_page import TaskPage
     from .usage import RateLimit
 
 
@@ -85,10 +86,10 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
         return f"{self.provider}:{self.id}"
 
     @classmethod
-    def parse(cls, text: str, *, provider: str | None = None, origins: Iterable[str] | None = None) -> Self:
+    def parse(cls, text: str, *, provider: str | None = None, origins: Iterable[str | TaskPage] | None = None) -> Self:
         """Read a ref as printed, a bare id (of *provider*), or the URL of a task's page.
 
-        A URL is one of a built-in provider's site, of *origins*, which are further base URLs of *provider*, or, where
+        A URL is one of a built-in provider's site, of *origins*, which are further base URLs and pages of *provider*, or, where
         those are not given, of this machine. Raises `ConfigurationError` for anything else.
         """
         text = text.strip()
@@ -104,7 +105,7 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
         return cls(name, id)
 
 
-def _find_by_url(url: str, provider: str | None, origins: Iterable[str] | None) -> tuple[str, str]:
+def _find_by_url(url: str, provider: str | None, origins: Iterable[str | TaskPage] | None) -> tuple[str, str]:
     from .task_urls import find_task  # most refs are printed ones
 
     return find_task(url, provider=provider, origins=origins)

@@ -37,6 +37,7 @@ from .system_clock import SystemClock
 from .telemetry import OpenTelemetry
 
 if TYPE_CHECKING:
+    from .._model.task_page import TaskPage
     from .._protocol.intents import Intent
     from .._store.journal import SubmissionJournal
     from .transport import TransportOptions
@@ -153,7 +154,7 @@ class Session:
         return name
 
 
-def origins_of_client(options: Options) -> tuple[str, ...]:
+def origins_of_client(options: Options) -> tuple[str | TaskPage, ...]:
     """Return where the tasks of such a client are, as `TaskRef.parse` reads it. Sends no request."""
     environ = os.environ if options.environ is None else options.environ
     config = options.config or Config(environ=environ)

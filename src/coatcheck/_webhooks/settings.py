@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from .. import errors
 from .._model.events import EVENT_TYPES
+from .._protocol import standard_webhooks as standard
 from .._runtime.config import state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.hooks import ALL_KINDS, Hook, HookDelivery, HookStore
 from .._store.location import open_database
 from .._store.received import ReceivedStore
 from .._values.value import JsonFields, Value
-from . import standard
 from .secrets_file import SecretsFile
-from .senders import SENDERS, sender_named
+from .senders import all_senders, sender_named
 from .targets import read_target
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class HookSettings:
 
         Raises `ConfigurationError` where there is no such hook or sender.
         """
-        if hook is not None and hook not in SENDERS:
+        if hook is not None and hook not in all_senders():
             self.hooks.get(hook)
         return self.hooks.list_deliveries(hook=hook, limit=limit)
 
@@ -156,7 +156,7 @@ class HookSettings:
 
         Raises `ConfigurationError` for an unknown sender or a secret that is not one.
         """
-        sender_named(sender).read_secret(secret)
+        sender_named(sender).signature.read_secret(secret)
         self.secrets.add(f"in:{sender}", secret, now=self.clock.time())
 
     def remove_sender_secret(self, sender: str) -> bool:
@@ -165,7 +165,7 @@ class HookSettings:
 
     def senders(self) -> Sequence[str]:
         """Return the senders whose deliveries are accepted."""
-        return [name for name in SENDERS if self.secrets.get(f"in:{name}", now=self.clock.time())]
+        return [name for name in all_senders() if self.secrets.get(f"in:{name}", now=self.clock.time())]
 
 
 class WebhookSettings(HookSettings):

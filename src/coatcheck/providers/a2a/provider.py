@@ -50,6 +50,8 @@ CLOCK_SKEW = 7200.0
 LOST = (errors.TransportError, errors.ProviderUnavailableError, errors.UnreadableResponseError)
 
 CAPABILITIES = Capabilities(
+    result="a part of an artifact, by a convention",
+    cost="not reported",
     verbs=dict.fromkeys(
         (
             Verb.CREATE_TASK,

@@ -6,6 +6,8 @@ from ...provider import Capabilities, Support, Verb
 
 CAPABILITIES = Capabilities(
     vendor="anthropic",
+    result="a file that the agent writes, `change.patch`",
+    cost="tokens and cost: an event and a notice of the task",
     verbs=dict.fromkeys(
         (
             Verb.CREATE_TASK,

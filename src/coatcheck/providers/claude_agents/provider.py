@@ -29,6 +29,7 @@ from ...provider import (
     TaskFilter,
     TaskSnapshot,
     TaskState,
+    Webhooks,
     check,
     choose_environment,
     collect_pages,
@@ -77,6 +78,13 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
     def origins(self) -> Mapping[str, str]:
         """The base URL."""
         return {"api": self.service.base_url}
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks of the service."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
         """Return *request* with the key on it, as the documentation sends it; the SDK sends the same key as a bearer."""

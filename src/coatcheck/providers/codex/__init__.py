@@ -1,6 +1,6 @@
 """OpenAI's Codex Cloud ("WHAM"), and the local cloud, which has the same protocol.
 
-Nothing is imported until a factory runs: the registry names both providers for every command.
+Nothing is imported until a factory runs.
 """
 
 from __future__ import annotations
@@ -40,4 +40,4 @@ def local(settings: Settings) -> LocalProvider:
     if base_url is None:
         raise errors.ConfigurationError("no local cloud is running", remedy=LOCAL_LOGIN.remedy)
     service = Service.at(base_url, name="local")
-    return LocalProvider(service, LOCAL_LOGIN, LOCAL_CAPABILITIES, (LOCAL_BASE_URL,), LOCAL_SERVER_HINTS)
+    return LocalProvider(service, LOCAL_LOGIN, LOCAL_CAPABILITIES, (LOCAL_BASE_URL,), LOCAL_SERVER_HINTS, task_pages=())

@@ -30,6 +30,7 @@ from ...provider import (
     StatusPage,
     Support,
     TaskFilter,
+    TaskPage,
     Verb,
     check,
     decode,
@@ -85,6 +86,8 @@ VERBS: Mapping[Verb, Support] = {
 
 CAPABILITIES = Capabilities(
     vendor="openai",
+    result="the diff of the turn, in the task",
+    cost="not reported; limits of the account: `usage`",
     verbs=VERBS,
     option_variables={"starting_diff": ("CODEX_STARTING_DIFF",)},
     reasons={Verb.APPROVE_PLAN: "the agent starts at once and needs no approval"},
@@ -98,6 +101,9 @@ CAPABILITIES = Capabilities(
 )
 
 
+TASK_PAGES = tuple(map(TaskPage, ("https://chatgpt.com", "https://chat.openai.com", "https://chatgpt-staging.com")))
+
+
 class CodexProvider(msgspec.Struct, frozen=True):
     """Codex Cloud, or any service with its protocol, at `service`."""
 
@@ -106,6 +112,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     capabilities: Capabilities = CAPABILITIES
     settings: tuple[ProviderSetting, ...] = (CODEX_BASE_URL,)
     server_hints: tuple[str, ...] = ()
+    task_pages: tuple[TaskPage, ...] = TASK_PAGES
 
     @property
     def name(self) -> str:

@@ -1,7 +1,7 @@
 """Codex's threads: `codex app-server` on a host of yours, or, where the setting `backend` asks for it, in Codex Cloud.
 
 A host is reached over a WebSocket, a Unix socket, or as a program started here.
-Nothing is imported until the factory runs: the registry names every provider for every command.
+Nothing is imported until the factory runs.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from ...provider import (
     TaskSnapshot,
     TaskState,
     Verb,
+    Webhooks,
     check,
     collect_pages,
     encoded,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 CAPABILITIES = Capabilities(
     vendor="openai",
+    result="a file that the agent writes, `change.patch`",
+    cost="tokens and cost: a notice of the task",
     verbs=dict.fromkeys(
         (
             Verb.CREATE_TASK,
@@ -98,6 +101,13 @@ class OpenAIAgentsProvider(msgspec.Struct, frozen=True):
     def origins(self) -> Mapping[str, str]:
         """The base URL."""
         return {"api": self.service.base_url}
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks of the service."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
         """Return *request* with the key on it."""
