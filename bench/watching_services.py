@@ -16,11 +16,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for the providers of the t
 
 from tests.providers.codex_app_server.cloud import cloud_support
 from tests.providers.codex_app_server.host_support import SPEC as HOST_SPEC, provider as host_provider
-from tests.providers.services import SERVICES, Service
+from tests.providers.service import Service
+from tests.providers.services import SERVICES
 
 from coatcheck import Client, errors
 from coatcheck.testing import EmulatorTransport, FakeClock, MemoryJournal
-from coatcheck.testing.emulators import a2a, claude_agents, generic_http, openai_agents
+from coatcheck.testing.emulators import a2a, generic_http
 from coatcheck.testing.emulators.codex_app_server import CodexAppServerEmulator
 from coatcheck.testing.emulators.codex_cloud_threads import CodexCloudThreadsEmulator
 from coatcheck.testing.emulators.github_runs import Act
@@ -29,13 +30,19 @@ TASKS, SECONDS, POLL = 1_000, 600.0, 5.0
 GOAL = 0.1
 LONG = 2_000
 URL = "http://127.0.0.1:9"
+
+
+def no_step(*_: object) -> None:
+    """Change nothing: a session that runs."""
+
+
 # What keeps the tasks of each emulator running: arguments and options.
 RUNNING: Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]] = {
     "a2a": ((("WORKING",) * LONG,), {}),
     "a2a_json_rpc": ((("WORKING",) * LONG,), {}),
     "anthropic_batch": ((("in_progress",) * LONG,), {}),
     "aws_lambda": ((("RUNNING",) * LONG,), {}),
-    "claude_agents": (((claude_agents.work,) * LONG,), {}),
+    "claude_agents": (((no_step,) * LONG,), {}),
     "codex": ((("pending", *("in_progress",) * LONG),), {}),
     "codex_app_server": ((), {"step_seconds": 2 * SECONDS}),
     "codex_app_server (cloud)": ((), {"step_seconds": 2 * SECONDS}),
@@ -45,7 +52,7 @@ RUNNING: Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]] = {
     "github_actions": (((Act("queued"), *(Act("in_progress", steps=1),) * LONG),), {}),
     "google": ((("Running",) * LONG,), {}),
     "jules": ((), {"step_seconds": 2 * SECONDS}),
-    "openai_agents": (((openai_agents.work,) * LONG,), {}),
+    "openai_agents": (((no_step,) * LONG,), {}),
     "openai_batch": ((("in_progress",) * LONG,), {}),
 }
 CODEX: Mapping[str, Service] = {
@@ -101,7 +108,7 @@ def count(name: str, service: Service, call: Callable[[Client, list[Any]], None]
     emulator = service.emulator(*arguments, clock=clock, **options)
     client = Client(
         service.provider(URL),
-        token=getattr(emulator, "token", None) or emulator.tokens.access_token,
+        token=service.token(emulator),
         transport=EmulatorTransport(emulator),
         journal=MemoryJournal(),
         clock=clock,

@@ -57,7 +57,7 @@ class RefusalError(Exception):
 class CodexAppServerEmulator:
     """The emulator. Give `handle` to a transport of `coatcheck.testing`: it answers handshakes with connections.
 
-    *life* returns the steps of a turn. `requests` are the handshakes and the calls, as requests with the path
+    *life* returns the steps of a turn. `refusals` are codes with which a method is refused. `requests` are the handshakes and the calls, as requests with the path
     ``/METHOD``. A fault with a status answers the next handshake, any other one a call.
     """
 
@@ -77,6 +77,7 @@ class CodexAppServerEmulator:
         self.threads: dict[str, Thread] = {}
         self.commands: list[Mapping[str, Any]] = []
         self.connections: list[EmulatedConnection] = []
+        self.refusals: dict[str, int] = {}
         self.lock = threading.RLock()
         self._last_request = 0
 
@@ -222,6 +223,8 @@ class EmulatedConnection:
             self._lost = errors.TransportError("the connection was reset")
 
     def _result(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        if method in self._server.refusals:
+            return {"error": {"code": self._server.refusals[method], "message": "refused"}}
         try:
             return {"result": self._method(method)(params)}
         except RefusalError as error:
