@@ -2,9 +2,10 @@
 
 Started as ``python -I -S supervisor.py DESCRIPTOR`` with one end of a Unix socket; it imports nothing of ours, and
 neither `json` nor `socket`, which would double the time of its start.
-It reads a dict (``arguments``, ``cwd``, ``environ``, ``cgroup``; marshal) after its length, and writes lines: ``started PID``, ``failed ERRNO TEXT``, ``ended STATUS``
-(negative: a signal) and, when nothing of the command runs any more, ``left NUMBER`` (of processes that could not be
-killed). The server writes ``T`` to end the command with SIGTERM and ``K`` to end everything.
+It reads a dict (``arguments``, ``cwd``, ``environ``, ``cgroup``; marshal) after its length, and writes lines:
+``started PID``, ``failed ERRNO TEXT``, ``ended STATUS`` (negative: a signal) and, when nothing of the command runs any
+more, ``left NUMBER`` (of processes that could not be killed). The server writes ``T`` to end the command with SIGTERM
+and ``K`` to end everything.
 
 Invariants:
 - on Linux every process that the command starts stays a descendant of the supervisor (PR_SET_CHILD_SUBREAPER,
