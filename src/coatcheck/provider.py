@@ -172,6 +172,7 @@ if TYPE_CHECKING:
         Webhooks as Webhooks,
         WebhookSignature as WebhookSignature,
         WebhookSubject as WebhookSubject,
+        bearer_token as bearer_token,
         sha256_signature as sha256_signature,
     )
     from ._values.rfc3339 import format_time as format_time
@@ -181,6 +182,7 @@ _HOMES = {
     "Artifact": "_model.outcome",
     "Attempt": "_model.outcome",
     "base_url": "_protocol.urls",
+    "bearer_token": "_protocol.webhooks",
     "BATCH_MODEL": "_protocol.batches",
     "BATCH_REASONS": "_protocol.batches",
     "batch_error": "_protocol.batches",

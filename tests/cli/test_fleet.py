@@ -57,7 +57,7 @@ def test_a_plan_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     shown = cli("fleet", "plan", "typing.toml")
 
     assert (0, before) == (shown.code, sorted(tmp_path.iterdir()))
-    assert "typing: 2 items (2 new)\n  codex: 2 new tasks\n" in shown.out
+    assert "typing: 2 items (2 new)\n  codex: 2 new tasks\n  cost: unknown; services" in shown.out
 
 
 def test_a_run_asks_first(cli: Cli, tmp_path: Path) -> None:

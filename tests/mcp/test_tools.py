@@ -282,6 +282,31 @@ def test_several_tasks_are_waited_for_together(tmp_path: Path) -> None:
     assert (True, refs) == (waited["is_terminal"], [each["ref"] for each in waited["tasks"]])
 
 
+def test_an_unknown_task_among_several_hides_no_other(tmp_path: Path) -> None:
+    """Each has its result or its error, each once; a service that is not available is worth another call."""
+    served = Served(tmp_path)
+    ref = served.submit()
+    unknown = ["codex:task_nope", "codex:a b", "nosuch:1", "codex:task_nope"]
+    waited = served.answer("wait_for_task", refs=["codex:task_nope", ref, *unknown, ref])
+    alone = served.answer("wait_for_task", refs=["codex:task_nope"])
+    served.cloud.faults.append(Refuse(on="get_task", times=None))
+    later = served.answer("wait_for_task", refs=["codex:task_other"], max_seconds=0)
+
+    assert ([ref], unknown[:3]) == (
+        [each["ref"] for each in waited["tasks"]],
+        [each["ref"] for each in waited["errors"]],
+    )
+    assert ["no such object", "is not a task reference", "nosuch"] == [
+        word
+        for word, each in zip(["no such object", "is not a task reference", "nosuch"], waited["errors"], strict=True)
+        if word in each["error"]
+    ]
+    assert (True, "1 of 4 tasks have ended; 3 could not be read") == (waited["is_terminal"], waited["summary"])
+    assert [(True, False), (False, True)] == [
+        (each["is_terminal"], each["errors"][0].get("is_retryable", False)) for each in (alone, later)
+    ]
+
+
 # --- what bad input gets ----------------------------------------------------------------------------------------------
 
 BAD: list[tuple[str, dict[str, Any], str]] = [

@@ -13,6 +13,7 @@ from tests.web.web_support import Answer, Pages
 
 from coatcheck._app.gate_decisions import Outcome
 from coatcheck._app.held_work import HeldTask, hold_submission
+from coatcheck._model import outcome as outcomes
 from coatcheck._model.events import TaskMessage
 from coatcheck._model.gates import Gate, GateOption
 from coatcheck._model.outcome import Message
@@ -366,3 +367,19 @@ def test_a_lasting_permission_is_no_default() -> None:
     actual = [(id, "".join(re.findall('data-press="(.)"', rest))) for id, rest in buttons]
 
     assert [("yes", "a"), ("no", "r"), ("always", "")] == actual
+
+
+def test_a_prompt_that_is_also_a_message_is_shown_once(pages: Pages) -> None:
+    """A service that reports the prompt as the first message does not repeat it, and its lines are kept."""
+    prompt = "Make it louder\nand longer"
+    messages = (
+        Message(role="user", text=prompt),
+        Message(role="assistant", text="Done"),
+        Message(role="user", text=prompt),
+    )
+    outcome = outcomes.Outcome(messages=messages)
+    task = Task(ref=TaskRef("codex", "task_e_1"), state=TaskState.SUCCEEDED, prompt=prompt, outcome=outcome)
+    pages.site.history.record(task)
+    shown = pages.browser.get(f"/tasks/{task.ref}").text
+
+    assert 2 == shown.count("Make it louder<br>")

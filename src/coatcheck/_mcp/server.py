@@ -28,8 +28,9 @@ from .._version import __version__
 from . import answers
 from .arguments import schema_of
 from .elicitation import Forms, input_required
+from .error_text import message_of
 from .resources import RESOURCE_TEMPLATES, list_resources, read_resource
-from .results import error_result, message_of, result_of
+from .results import error_result, result_of
 from .task_extension import TasksExtension
 from .tool_threads import ToolThreads
 from .tools import ServerOptions, ToolEntry, offered_tools

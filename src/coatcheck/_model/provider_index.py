@@ -79,6 +79,7 @@ TASK_PAGES: tuple[tuple[str, str, str, str | None], ...] = (
 
 # The providers whose services send webhooks.
 WEBHOOK_PROVIDERS = (
+    "a2a",
     "claude_agents",
     "copilot",
     "cursor",

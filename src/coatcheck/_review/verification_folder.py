@@ -14,6 +14,7 @@ from typing import Self
 
 from .._files.locks import try_lock
 from .._workspaces.command_process import log_warning
+from .._workspaces.sandboxed_process import end_left_sandboxes
 from .._workspaces.tree_removal import remove_tree
 
 
@@ -53,6 +54,7 @@ class VerificationFolder:
         """Remove the clones of runs whose process has ended: their locks are free."""
         for path in self._runs.glob("*.lock"):
             if (lock := try_lock(str(path))) is not None:
+                end_left_sandboxes(path.with_suffix(""))
                 discard(path.with_suffix(""))
                 path.unlink(missing_ok=True)
                 os.close(lock)

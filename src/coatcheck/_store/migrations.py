@@ -246,11 +246,19 @@ FLEET_COSTS = Migration(
         "CREATE INDEX fleet_candidate_cost ON fleet_candidate (fleet, cost) WHERE cost IS NOT NULL",
     )
 )
+PAGE_ORDERS = Migration(
+    statements=(
+        # The order of the pages of the audit log, and of those of deliveries.
+        "CREATE INDEX event_kind ON event (kind, id)",
+        "CREATE INDEX hook_delivery_time ON hook_delivery (created_at, id, hook)",
+    )
+)
 MIGRATIONS: Sequence[Migration] = (
     *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
     FLEET_WORKERS,
     FLEET_COSTS,
+    PAGE_ORDERS,
 )
 
 

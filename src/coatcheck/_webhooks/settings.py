@@ -129,14 +129,14 @@ class HookSettings:
         self.hooks.switch(id, is_on=is_on)
         return self.hooks.get(id)
 
-    def deliveries(self, *, hook: str | None, limit: int) -> Sequence[HookDelivery]:
-        """Return the newest deliveries, of one hook or sender where *hook* is given.
+    def deliveries(self, *, hook: str | None, limit: int, before: HookDelivery | None = None) -> Sequence[HookDelivery]:
+        """Return the newest deliveries, of one hook or sender where *hook* is given; those that come after *before*.
 
         Raises `ConfigurationError` where there is no such hook or sender.
         """
         if hook is not None and hook not in all_senders():
             self.hooks.get(hook)
-        return self.hooks.list_deliveries(hook=hook, limit=limit)
+        return self.hooks.list_deliveries(hook=hook, limit=limit, before=before)
 
     def use_urls(self, urls: Sequence[str], *, allowed: Sequence[str]) -> Sequence[tuple[Hook, str | None]]:
         """Send every event to *urls* and to no other address; return their hooks, with the secrets of new ones."""
