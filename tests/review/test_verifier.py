@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,8 @@ from coatcheck._review.verification_results import VerificationResult
 from coatcheck._store.check_results import CheckKey, CheckResults, StoredCheck
 from coatcheck._store.location import open_database
 from coatcheck._workspaces.cancellation import Cancelled, CancelScope
+from coatcheck._workspaces.git import Git
+from coatcheck._workspaces.mirror import Mirror
 from coatcheck.errors import ConfigurationError, StoreError
 from coatcheck.testing import FakeClock
 
@@ -435,3 +439,20 @@ def test_a_lock_that_another_process_has_taken_is_left_to_it(
     (found,) = review.verify(repository.candidate({"main.txt": GOOD}), checks=checks("true"))
 
     assert verdicts(found) == [("passed", "passed")]
+
+
+def test_threads_may_read_one_repository_at_once(tmp_path: Path, repository: Repository) -> None:
+    """Verifications of one process share a mirror, whose settings each of them may be the first to write."""
+    git_command = Git(os.environ)
+
+    def settings(folder: Path, barrier: Barrier) -> bool:
+        mirror = Mirror(folder, repository.path, git_command, scope=CancelScope())
+        barrier.wait()
+        return Path(mirror.trust()["GIT_CONFIG_GLOBAL"]).exists()
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(20):
+            (folder := tmp_path / f"mirrors-{number}").mkdir()
+            barrier = Barrier(8)
+
+            assert all(pool.map(settings, [folder] * 8, [barrier] * 8))
