@@ -35,7 +35,7 @@ from .requests import conversation_path, get, newest_events
 
 PAGE_SIZE = 100
 # After so many seconds without a message the conversation is read: the end of its run may have been missed.
-SILENCE = 20.0
+SILENCE = 60.0
 ACTIVE = frozenset({"idle", "running"})
 
 
@@ -105,7 +105,9 @@ class EventLog:
             try:
                 message = yield Receive(channel, SILENCE)
             except errors.TransportTimeoutError:
-                return (yield from self._is_active())
+                if not (yield from self._is_active()):
+                    return False
+                continue
             if message is None or self._is_news(message):
                 return message is not None
 
