@@ -86,6 +86,7 @@ class EventLog:
         """Emit what happens until the run ends; nothing where none is active."""
         if not (yield from self._is_active()):
             return
+        self._state = None  # that of an earlier run does not end this one
         channel = yield from open_channel(Open(path=f"/sockets/events/{encoded(self._ref.id)}", origin="events"))
         is_active = yield from self._is_active()
         while is_active:
