@@ -119,6 +119,14 @@ install_cursor_sdk() {
     "$peers/cursor/bin/python" -m pip install --quiet cursor-sdk==1.1.0
 }
 
+# OpenAI's Python SDK of the app-server, without the Codex CLI that it brings: a test gives it a program.
+install_codex_sdk() {
+    [ -x "$peers/codex-sdk/bin/python" ] && "$peers/codex-sdk/bin/python" -c 'import openai_codex' 2>/dev/null && return
+    "$venv/bin/python" -m venv "$peers/codex-sdk"
+    "$peers/codex-sdk/bin/python" -m pip install --quiet pydantic==2.13.4 packaging==26.4
+    "$peers/codex-sdk/bin/python" -m pip install --quiet --no-deps openai-codex==0.163.0
+}
+
 # The reference libraries of Standard Webhooks, and GitHub's with its relay; openai and anthropic have verifiers of their own.
 install_webhook_clients() {
     "$peers/python/bin/python" -c 'import standardwebhooks, svix' 2>/dev/null ||
@@ -269,6 +277,7 @@ install_actionlint
 install_zizmor
 install_sdk_clients
 install_cursor_sdk
+install_codex_sdk
 install_webhook_clients
 install_mcp_clients
 install_stream_clients

@@ -98,8 +98,8 @@ class Open(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     a line. The handshake passes through the login and the retries as a GET request does. Returns a `Response`: with status 101 and the
     channel as its `stream`, or as the service sent it in place of a channel; `coatcheck.provider.channel_of` checks it.
 
-    `timeout` is in seconds, for the handshake; None takes the client's. A program
-    runs until the client is closed: later `Open` effects of the same command use it when its present user has closed
+    `timeout` is in seconds, for the handshake; None takes the client's. A subprotocol may be a secret, so its ``repr``
+    shows none. A program runs until the client is closed: later `Open` effects of the same command use it when its present user has closed
     the channel, one after the other.
     """
 
@@ -112,6 +112,13 @@ class Open(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     is_lines: bool = False
     is_public: bool = False
     timeout: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Open {' '.join(self.command[:1]) or f'{self.origin}:{self.path}'}>"
+
+    def with_subprotocols(self, *names: str) -> Open:
+        """Return a copy that offers *names* as well."""
+        return msgspec.structs.replace(self, subprotocols=(*self.subprotocols, *names))
 
     def to_request(self) -> Request:
         """Return the request that opens the channel."""

@@ -1,6 +1,6 @@
 """OpenHands: agent-servers of your own, and OpenHands Cloud.
 
-Nothing is imported until the factory runs: the registry names every provider for every command.
+Nothing is imported until the factory runs.
 """
 
 from __future__ import annotations
