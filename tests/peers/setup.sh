@@ -191,6 +191,26 @@ install_a2a() {
     "$peers/a2a/bin/python" -m pip install --quiet 'a2a-sdk[http-server]==1.3.0' uvicorn==0.54.0
 }
 
+# python_from MINOR: print a Python 3 of at least that minor version, of the environment, the path or pyenv.
+python_from() {
+    local python
+    for python in "$venv/bin/python" python3 python3.12 python3.13 python3.14 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python; do
+        "$python" -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, $1))" 2>/dev/null &&
+            { command -v "$python"; return; }
+    done
+    return 1
+}
+
+# The agent-server of OpenHands, in a virtual environment of its own. It needs Python 3.12.
+install_openhands() {
+    local python version=1.58.2
+    [ -x "$peers/openhands/bin/agent-server" ] && return
+    python=$(python_from 12) || { echo "no Python 3.12: the agent-server of OpenHands is skipped" >&2; return; }
+    "$python" -m venv "$peers/openhands"
+    "$peers/openhands/bin/python" -m pip install --quiet "openhands-agent-server==$version" "openhands-sdk==$version" \
+        "openhands-tools==$version"
+}
+
 # AWS's runner of durable executions with its SDK and its runtime client, in a virtual environment of their own; and
 # the emulator of the runtime interface, one file of a wheel that is not installed.
 install_durable_runner() {
@@ -267,6 +287,7 @@ install_check_jsonschema
 install_agent_frameworks
 install_acp_agents
 install_a2a
+install_openhands
 install_durable_runner
 install_gh
 install_github_description

@@ -251,6 +251,51 @@ def test_a_program_runs_until_the_client_is_closed(variant: str, tmp_path: Path)
         os.kill(int(first), 0)
 
 
+class Started:
+    """A program's channel that was started; the opener was closed meanwhile."""
+
+    is_open = True
+
+    def __init__(self) -> None:
+        self.closed = 0
+        self.send = self.receive = self.asend = self.areceive = None
+
+    def close(self) -> None:
+        self.closed += 1
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+def test_a_program_that_starts_while_the_client_is_closed_is_ended(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not left running, and whoever opens the channel gets the error of a closed client."""
+    program, request = Started(), Open(command=("agent",)).to_request()
+    if variant == "blocking":
+        opener = ChannelOpener(TransportOptions(environ={}))
+        started = lambda *_: opener.close_channels() or Response(101, stream=program)  # noqa: E731 - short
+        monkeypatch.setattr("coatcheck._runtime.line_channels.open_program", started)
+        with pytest.raises(errors.ConfigurationError, match="closed"):
+            opener.open_channel(request)
+    else:
+
+        async def open_and_close() -> None:
+            opener = AsyncChannelOpener(TransportOptions(environ={}))
+
+            async def start(*_: Any) -> Response:
+                await opener.aclose_channels()
+                return Response(101, stream=program)
+
+            monkeypatch.setattr("coatcheck._runtime.async_line_channels.aopen_program", start)
+            with pytest.raises(errors.ConfigurationError, match="closed"):
+                await opener.open_channel(request)
+
+        asyncio.run(open_and_close())
+
+    assert 1 == program.closed
+
+
 def test_a_program_that_ignores_the_end_is_killed(variant: str) -> None:
     """A program that neither reads its input nor ends on SIGTERM is gone when the client is closed."""
     script = f"import os\nprint(os.getpid(), flush=True)\n{STUBBORN}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
@@ -22,6 +21,7 @@ from .._protocol.provider import Provider, TaskFilter, Verb, methods_of, sites_o
 from .._protocol.task_recorder import TaskRecorder
 from .._protocol.telemetry import NoTelemetry, Telemetry
 from .._protocol.wake_source import WakeSource
+from .._values.locked_property import locked_cached_property
 from .backoff import RetryPolicy
 from .optional_methods import extract_task, get_response, has_stream_of
 from .pipeline import MAX_REQUESTS, Bounds, run_exchange, sending
@@ -93,7 +93,7 @@ class Operations:
             wakes=wakes,
         )
 
-    @cached_property
+    @locked_cached_property
     def _journal(self) -> Journal:
         return self._open_journal()
 

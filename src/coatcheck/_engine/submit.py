@@ -196,7 +196,7 @@ def is_change(effect: object) -> bool:
     """Whether *effect* may create or change something at the service."""
     if isinstance(effect, Send):
         return effect.is_change
-    return isinstance(effect, Request) and effect.method not in ("GET", "HEAD")
+    return isinstance(effect, Request) and effect.method not in ("GET", "HEAD") and not effect.is_preparation
 
 
 class AcceptanceTracker:

@@ -34,7 +34,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     that has one (a redirect) is sent there. With ``stream=True`` the response has no body but a `stream`: yield
     `Read` for its chunks. With ``conditional=True`` it may be sent as a conditional request and answered from
     the cache (HTTP 304). With ``idempotent=True`` it may be retried with any method: it carries a key by which the
-    service recognises it. `timeout` is in seconds for the whole request; None takes the client's.
+    service recognises it. With ``is_preparation=True`` it creates no task whatever its method, so that a lost answer to
+    it leaves no submission in doubt. `timeout` is in seconds for the whole request; None takes the client's.
     `at_most` lowers either, for a wait whose deadline comes first; it does not concern a streamed response.
     `channel` is what an `Open` asks for; its response has a `stream` for `Send`, `Receive` and `Close`.
     """
@@ -49,6 +50,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     is_public: bool = False
     conditional: bool = False
     idempotent: bool = False
+    is_preparation: bool = False
     timeout: float | None = None
     at_most: float | None = None
     url: str = ""

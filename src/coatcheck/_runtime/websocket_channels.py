@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
+from .._installation import install_command
 from .._protocol.effects import Request, Response
 from .channel_settings import (
     CLOSE_TIMEOUT,
@@ -164,7 +165,7 @@ def _import(module: str, name: str) -> Any:
         return getattr(import_module(module), name)
     except ImportError:
         raise errors.ConfigurationError(
-            "WebSockets need one more package", remedy="install it with: pip install 'coatcheck[ws]'"
+            "WebSockets need one more package", remedy=f"install it with: {install_command('ws')}"
         ) from None
 
 

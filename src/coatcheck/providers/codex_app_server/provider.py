@@ -309,7 +309,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         host = yield from connect(self.service)
         thread = yield from self._read(host, ref.id)
         if extract.waits_for(thread) is None or not (yield from self._answer(host, ref, text)):
-            yield from self._say(host, thread, text, model)
+            yield from self._send_turn(host, thread, text, model)
         return (yield from self._task(host, ref.id))
 
     def _answer(self, host: HostConnection, ref: TaskRef, text: str) -> Generator[Any, Any, bool]:
@@ -322,7 +322,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         yield from approvals.answer(host, pending, pending.answers(text))
         return True
 
-    def _say(
+    def _send_turn(
         self, host: HostConnection, thread: wire.Thread, text: str, model: str | None
     ) -> Generator[Any, Any, None]:
         """Add *text* to the turn that runs, else start a turn with it."""

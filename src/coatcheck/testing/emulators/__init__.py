@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     from .openai_agents import (
         OpenAIAgentsEmulator as OpenAIAgentsEmulator,
     )
+    from .openhands import (
+        OpenHandsEmulator as OpenHandsEmulator,
+    )
+    from .openhands_cloud import (
+        OpenHandsCloudEmulator as OpenHandsCloudEmulator,
+    )
 
 _MODULES = {
     "A2AEmulator": "a2a",
@@ -55,6 +61,8 @@ _MODULES = {
     "LambdaEmulator": "aws_lambda",
     "OpenAIAgentsEmulator": "openai_agents",
     "OpenAIBatchEmulator": "batches",
+    "OpenHandsCloudEmulator": "openhands_cloud",
+    "OpenHandsEmulator": "openhands",
 }
 
 __all__ = [
@@ -70,6 +78,8 @@ __all__ = [
     "LambdaEmulator",
     "OpenAIAgentsEmulator",
     "OpenAIBatchEmulator",
+    "OpenHandsCloudEmulator",
+    "OpenHandsEmulator",
 ]
 
 
