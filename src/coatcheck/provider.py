@@ -12,6 +12,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import errors as errors
+    from ._installation import install_command as install_command
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.events import (
         STATE_EVENTS as STATE_EVENTS,
@@ -171,6 +172,7 @@ if TYPE_CHECKING:
         Webhooks as Webhooks,
         WebhookSignature as WebhookSignature,
         WebhookSubject as WebhookSubject,
+        bearer_token as bearer_token,
         sha256_signature as sha256_signature,
     )
     from ._values.rfc3339 import format_time as format_time
@@ -180,6 +182,7 @@ _HOMES = {
     "Artifact": "_model.outcome",
     "Attempt": "_model.outcome",
     "base_url": "_protocol.urls",
+    "bearer_token": "_protocol.webhooks",
     "BATCH_MODEL": "_protocol.batches",
     "BATCH_REASONS": "_protocol.batches",
     "batch_error": "_protocol.batches",
@@ -239,6 +242,7 @@ _HOMES = {
     "instant": "_protocol.lenient",
     "format_time": "_values.rfc3339",
     "GateOption": "_model.gates",
+    "install_command": "_installation",
     "Intent": "_protocol.intents",
     "is_loopback": "_protocol.hosts",
     "is_throttled": "_protocol.retry_after",

@@ -29,6 +29,11 @@ RUN = {"action": "completed", "workflow_run": {"id": 17, "run_attempt": 2}, "rep
 PULL = {"action": "opened", "pull_request": {"number": 3}, "repository": {"full_name": "owner/repo"}}
 
 
+def id_of(sender: str, body: bytes) -> str:
+    """Return the id of a delivery that `signed` has made."""
+    return hashlib.sha256(body).hexdigest() if sender == "a2a" else "delivery-1"
+
+
 def signed(sender: str, document: object, *more: tuple[str, str]) -> tuple[list[tuple[str, str]], bytes]:
     """Return the headers and the body of a genuine delivery."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -36,6 +41,8 @@ def signed(sender: str, document: object, *more: tuple[str, str]) -> tuple[list[
         signature, id = HEX[sender]
         digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
         return [JSON, (signature, f"sha256={digest}"), (id, "delivery-1"), *more], body
+    if sender == "a2a":
+        return [JSON, ("Authorization", f"Bearer {SECRET}"), *more], body
     key = SENDERS[sender].signature.read_secret(SECRET)
     return [JSON, *standard.signed_headers([key], id="delivery-1", seconds=NOW, body=body), *more], body
 
@@ -102,6 +109,9 @@ def signed(sender: str, document: object, *more: tuple[str, str]) -> tuple[list[
             "owner/repo",
         ),
         ("github", {"zen": "Design for failure."}, (("X-GitHub-Event", "ping"),), "ping", (), None),
+        ("a2a", {"task": {"id": "t1", "artifacts": [{}]}}, (), "task", (("a2a", "t1"),), None),
+        ("a2a", {"artifactUpdate": {"taskId": "t1"}}, (), "artifactUpdate", (("a2a", "t1"),), None),
+        ("a2a", {"message": {"messageId": "m1"}}, (), "", (), None),
         ("cursor", {"id": "bc-1"}, (("X-Webhook-Event", "statusChange"),), "statusChange", (("cursor", "bc-1"),), None),
         ("openai", [], (), "", (), None),
         ("github", {"workflow_run": {"id": "17"}}, (("X-GitHub-Event", "workflow_run"),), "workflow_run", (), None),
@@ -121,7 +131,7 @@ def test_what_a_genuine_delivery_names(  # noqa: PLR0917 - a table
         SENDERS[sender], headers, body, ["former", SECRET] if sender in HEX else [SECRET], now=NOW
     )
     repositories = (("copilot", repository),) if repository else ()
-    expected = Delivery(sender=sender, id="delivery-1", type=type, tasks=tasks, repositories=repositories)
+    expected = Delivery(sender=sender, id=id_of(sender, body), type=type, tasks=tasks, repositories=repositories)
 
     assert expected == delivery
 
@@ -141,7 +151,7 @@ def rejected(sender: str, headers: list[tuple[str, str]], body: bytes) -> int:
     return raised.value.status
 
 
-@pytest.mark.parametrize("sender", list(SENDERS))
+@pytest.mark.parametrize("sender", [name for name in SENDERS if name != "a2a"])
 def test_another_body_is_rejected(sender: str) -> None:
     """A body that was changed on its way is not genuine."""
     headers, body = signed(sender, {"type": "x"})
@@ -202,7 +212,35 @@ def test_no_genuine_body_is_a_fault(document: object) -> None:
     for sender in SENDERS:
         headers, body = signed(sender, document)
 
-        assert "delivery-1" == verify_delivery(SENDERS[sender], headers, body, [SECRET], now=NOW).id
+        assert id_of(sender, body) == verify_delivery(SENDERS[sender], headers, body, [SECRET], now=NOW).id
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("Authorization", f"bearer  {SECRET}", None),
+        ("X-A2A-Notification-Token", SECRET, None),
+        ("A2A-Notification-Token", SECRET, None),
+        ("Authorization", f"Bearer {SECRET}x", 401),
+        ("Authorization", "Bearer ", 401),
+        ("Authorization", f"Basic {SECRET}", 400),
+        ("X-A2A-Notification-Token", "é", 401),
+        ("X-A2A-Notification-Token", "", 400),
+        ("X-Other", SECRET, 400),
+    ],
+)
+def test_the_secret_of_an_a2a_agent_is_read_in_the_headers_that_agents_use(
+    header: str, value: str, status: int | None
+) -> None:
+    """That of the specification and those of the SDKs for Python and Go; the type of the protocol is accepted."""
+    headers = [("Content-Type", "application/a2a+json"), (header, value)]
+    body = b'{"statusUpdate": {"taskId": "a/b", "contextId": "c", "status": {"state": "TASK_STATE_COMPLETED"}}}'
+    if status is not None:
+        assert status == rejected("a2a", headers, body)
+        return
+    delivery = verify_delivery(SENDERS["a2a"], headers, body, ["other", SECRET], now=NOW)
+
+    assert ("statusUpdate", (("a2a", "a%2Fb"),)) == (delivery.type, delivery.tasks)
 
 
 def test_an_unknown_sender() -> None:

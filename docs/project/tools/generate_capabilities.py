@@ -67,15 +67,25 @@ DESCRIBED_SERVICE = (
     "the body of the result, as described",
 )
 
+# A provider with a setting that makes it the client of another service.
+VARIANTS = {"codex_app_server (cloud)": ("codex_app_server", {"backend": "cloud"})}
+
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """Return a Markdown table."""
     return "".join(f"| {' | '.join(line)} |\n" for line in (header, ("---",) * len(header), *rows))
 
 
+def providers_and_variants() -> Mapping[str, Provider]:
+    """Return each built-in provider, and each variant of one."""
+    known = {name: declared(target) for name, target in BUILT_IN.items()}
+    variants = {name: declared(BUILT_IN[provider], values) for name, (provider, values) in VARIANTS.items()}
+    return dict(sorted((known | variants).items()))
+
+
 def page() -> Iterator[str]:
     """Yield the sections of the page."""
-    providers = {name: declared(target) for name, target in BUILT_IN.items()}
+    providers = providers_and_variants()
     known: Mapping[str, Capabilities] = {name: provider.capabilities for name, provider in providers.items()}
     verbs = sorted({str(verb) for can in known.values() for verb in can.verbs} | set(DESCRIBED))
     yield INTRODUCTION
@@ -120,7 +130,7 @@ def service(name: str, provider: Provider) -> tuple[str, ...]:
     can, webhooks = provider.capabilities, webhooks_of(provider)
     levels = {can.verbs[verb].value for verb in (Verb.CREATE_TASK, Verb.GET_TASK) if verb in can.verbs}
     return (
-        f"[`{name}`]({page_of(name)})",
+        f"[`{name}`]({page_of(name.partition(' ')[0])})",
         ", ".join(sorted(levels)),
         lost_answer(can),
         events(can),

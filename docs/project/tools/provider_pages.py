@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from coatcheck._protocol.provider import Provider
 
 PAGES = Path(__file__).parents[2] / "reference/providers"
 
 
-class NoSettings:
-    """The settings of a provider that sends no request: an address, and no other setting."""
+class FewSettings:
+    """The settings of a provider that sends no request: an address, and *values*."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = {"base_url": "http://127.0.0.1", **values}
 
     def get(self, name: str, *, variable: str | None = None) -> str | None:
-        """Return an address for ``base_url``."""
+        """Return an address for ``base_url``, or one of the values."""
         del variable
-        return "http://127.0.0.1" if name == "base_url" else None
+        return self._values.get(name)
 
 
-def declared(target: str) -> Provider:
-    """Return the provider of an entry point, without settings."""
+def declared(target: str, values: Mapping[str, str] = MappingProxyType({})) -> Provider:
+    """Return the provider of an entry point, with few settings or none."""
     module, _, factory = target.partition(":")
-    provider: Provider = getattr(importlib.import_module(module), factory)(NoSettings())
+    provider: Provider = getattr(importlib.import_module(module), factory)(FewSettings(values))
     return provider
 
 

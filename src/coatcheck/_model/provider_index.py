@@ -21,6 +21,8 @@ BUILT_IN = {
     "local": "coatcheck.providers.codex:local",
     "openai_agents": "coatcheck.providers.openai_agents:openai_agents",
     "openai_batch": "coatcheck.providers.openai_batch:openai_batch",
+    "openhands": "coatcheck.providers.openhands:openhands",
+    "openhands_cloud": "coatcheck.providers.openhands:openhands_cloud",
 }
 
 # The pages of tasks: the provider, the site, a regular expression of the path, the parameter of the query.
@@ -77,6 +79,7 @@ TASK_PAGES: tuple[tuple[str, str, str, str | None], ...] = (
 
 # The providers whose services send webhooks.
 WEBHOOK_PROVIDERS = (
+    "a2a",
     "claude_agents",
     "copilot",
     "cursor",

@@ -29,8 +29,8 @@ class WebhookSignature(msgspec.Struct, frozen=True, kw_only=True):
     """How the deliveries of a sender are signed.
 
     `verify(headers, body, keys, now)` returns the id of a genuine delivery or raises `WebhookRejectedError`; names of
-    headers are in lower case, *now* is in seconds since the epoch. `read_secret` returns the key of a printed secret; `secret` describes that
-    secret in the documentation.
+    headers are in lower case, *now* is in seconds since the epoch. `read_secret` returns the key of a printed secret;
+    `secret` describes that secret in the documentation.
     """
 
     verify: Callable[[Mapping[str, str], bytes, Sequence[bytes], float], str]
@@ -53,8 +53,8 @@ class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
     """The webhooks of a service, which `coatcheck hooks serve` receives at ``/SENDER``.
 
     Providers of one company declare the same `sender`. `about` are the tasks of the provider that deliveries concern, in
-    the plural. `read(body, headers)` returns what a delivery is about; it gets
-    the `fields` of the body, paths like "data.id", with values of any types. `max_bytes` limits the body.
+    the plural. `read(body, headers)` returns what a delivery is about; it gets the `fields` of the body, paths like
+    "data.id", with values of any types. `max_bytes` limits the body, whose type is one of `media_types`.
     """
 
     sender: str
@@ -64,6 +64,7 @@ class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...]
     read: Callable[[Mapping[str, object], Mapping[str, str]], WebhookSubject]
     max_bytes: int = 1024 * 1024
+    media_types: tuple[str, ...] = ("application/json",)
 
 
 def _verify_standard(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: float) -> str:
@@ -81,6 +82,20 @@ def _verify_hex(
     if not sum(hmac.compare_digest(digest, sent[1]) for digest in digests):
         raise WebhookRejectedError(f"{signature} is not a valid signature", status=401)
     return delivery
+
+
+def _verify_token(
+    headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: float, *, further: tuple[str, ...]
+) -> str:
+    del now  # neither the body nor the time is signed
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    sent = [credentials.strip()] if scheme.lower() == "bearer" else []
+    sent += [value for name in further if (value := headers.get(name))]
+    if not sent or not body:
+        raise WebhookRejectedError("the token of the delivery, or its body, is missing", status=400)
+    if not sum(hmac.compare_digest(key, value.encode("latin-1", "replace")) for key in keys for value in sent):
+        raise WebhookRejectedError("the token of the delivery is not valid", status=401)
+    return hashlib.sha256(body).hexdigest()
 
 
 def _read_text_secret(secret: str) -> bytes:
@@ -106,4 +121,16 @@ def sha256_signature(header: str, *, id: str) -> WebhookSignature:
         verify=partial(_verify_hex, signature=header, id=id),
         read_secret=_read_text_secret,
         secret="the secret of the webhook",  # noqa: S106 - a description
+    )
+
+
+@cache
+def bearer_token(*further: str, secret: str) -> WebhookSignature:
+    """Return the check of a secret that is sent as a bearer token, or in one of the *further* headers (A2A).
+
+    The body is not signed, so the id of a delivery is the digest of its body. *secret* describes the secret in the
+    documentation.
+    """
+    return WebhookSignature(
+        verify=partial(_verify_token, further=further), read_secret=_read_text_secret, secret=secret
     )

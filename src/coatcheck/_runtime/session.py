@@ -183,14 +183,23 @@ def _located(options: Options, config: Config) -> Options:
 
 
 def _at_host(options: Options, config: Config) -> Options:
-    """Return *options* with the address and the token of a host that runs, where no address is given."""
+    """Return *options* with the address and the token of a host that runs, where the provider has no address without it."""
     name = options.provider
     if not isinstance(name, str) or options.base_url is not None or config.get(f"{name}.base_url") is not None:
         return options
     record = running_host(config.environ, name)
-    if record is None:
+    if record is None or _has_address(options, config):
         return options
     return msgspec.structs.replace(options, base_url=record.url, token=options.token or record.read_token())
+
+
+def _has_address(options: Options, config: Config) -> bool:
+    """Whether the settings of a provider suffice: an option of it may be a service that needs no address."""
+    try:
+        _provider(options, config)
+    except errors.ConfigurationError:
+        return False
+    return True
 
 
 def _provider(options: Options, config: Config) -> Provider:

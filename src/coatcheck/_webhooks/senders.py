@@ -46,6 +46,7 @@ class Sender:
         self.name, self.title = name, first.title
         self.signature: WebhookSignature = first.signature
         self.max_bytes = max(webhooks.max_bytes for webhooks in declared.values())
+        self.media_types = sorted({type for webhooks in declared.values() for type in webhooks.media_types})
         self._declared = declared
         self._decoder = decoder_of({path for webhooks in declared.values() for path in webhooks.fields})
 
@@ -128,12 +129,16 @@ def verify_delivery(
     return sender.read(id, body, known)
 
 
+# Headers, beside those of senders, that are read here.
+_SINGLE = frozenset({"content-type", "content-encoding", "authorization"})
+
+
 def unique_headers(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     """Return *headers* by lower-case name. Raises `WebhookRejectedError` for one that is read here and was sent twice."""
     known: dict[str, str] = {}
     for name, value in headers:
         name = name.lower()  # noqa: PLW2901 - the same header
-        if name in known and (name.startswith(("webhook-", "x-")) or name in ("content-type", "content-encoding")):
+        if name in known and (name.startswith(("webhook-", "x-", "a2a-")) or name in _SINGLE):
             raise WebhookRejectedError(f"the header {name} was sent twice", status=400)
         known[name] = value
     return known
@@ -146,8 +151,8 @@ def check_body(sender: Sender, headers: Mapping[str, str], size: int) -> None:
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise WebhookRejectedError("a compressed body is not supported", status=415)
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise WebhookRejectedError("the body must be application/json", status=415)
+    if media_type not in sender.media_types:
+        raise WebhookRejectedError(f"the body must be {' or '.join(sender.media_types)}", status=415)
 
 
 # --- bodies -----------------------------------------------------------------------------------------------------------

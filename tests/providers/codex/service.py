@@ -8,7 +8,7 @@ from tests.providers import service
 
 from coatcheck.cloud.models import CloudEnvironment
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
-from coatcheck.providers.codex.credentials import LOGIN
+from coatcheck.providers._chatgpt.credentials import LOGIN
 from coatcheck.providers.codex.endpoints import Service
 from coatcheck.providers.codex.provider import CodexProvider
 

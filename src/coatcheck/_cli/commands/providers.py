@@ -136,7 +136,11 @@ def _commands(can: Capabilities, support: Support) -> str:
 
 
 def capabilities_of(run: CommandContext, name: str) -> Capabilities:
-    """Return the capabilities of the provider *name*, without a request or a configured URL."""
+    """Return the capabilities of the provider *name*: as it is configured, else without settings. Sends no request."""
+    try:
+        return provider_of(name, run.config).capabilities
+    except errors.ConfigurationError:  # such as one without the address that it needs
+        pass
     return provider_of(name, run.config, settings=OfflineSettings(run.config.get(f"{name}.base_url"))).capabilities
 
 

@@ -1,4 +1,4 @@
-"""Any agent that speaks the Agent2Agent protocol (A2A) 1.0 over HTTP.
+"""Any agent that supports the Agent2Agent protocol (A2A) 1.0 over HTTP.
 
 Nothing is imported until the factory runs.
 """

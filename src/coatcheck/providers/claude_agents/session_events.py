@@ -3,7 +3,7 @@
 Invariants:
 
 - the reason of a stop is in the last ``session.status_idle``, never in the session;
-- a message that is queued, or a ``session.status_running`` after the stop, means that the agent goes on;
+- a message that is queued, or a ``session.status_running`` after the stop, means that the agent continues;
 - a stop is a cancellation if an interrupt was processed since the agent last began to run;
 - an event of a kind that is not known is reported under its native word with the service's data.
 """

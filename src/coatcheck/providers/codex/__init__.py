@@ -19,7 +19,7 @@ def codex(settings: Settings) -> CodexProvider:
     Without the setting, the official client's variable is used (docs/reference/protocols/codex-wham.md, "1.2 Who uses
     which setting").
     """
-    from .credentials import LOGIN
+    from .._chatgpt.credentials import LOGIN
     from .endpoints import CODEX_BASE_URL, Service
     from .provider import CodexProvider
 
@@ -32,7 +32,7 @@ def local(settings: Settings) -> LocalProvider:
     Raises `ConfigurationError` with the command that starts one if its address is not known.
     """
     from ...provider import errors
-    from .credentials import LOCAL_LOGIN
+    from .._chatgpt.credentials import LOCAL_LOGIN
     from .endpoints import LOCAL_BASE_URL, LOCAL_SERVER_HINTS, Service
     from .local_provider import LOCAL_CAPABILITIES, LocalProvider
 

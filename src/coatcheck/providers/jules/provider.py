@@ -105,7 +105,7 @@ CAPABILITIES = Capabilities(
     needs_environment=False,
     notes=(
         "A session without a repository is possible; its diff has no base commit.",
-        "A session that completed may go on later, and may refuse messages.",
+        "A session that completed may continue later, and may refuse messages.",
         "get_usage counts the submissions of this machine: the service reports no usage.",
     ),
 )

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .codex_app_server import (
         CodexAppServerEmulator as CodexAppServerEmulator,
     )
+    from .codex_cloud_threads import (
+        CodexCloudThreadsEmulator as CodexCloudThreadsEmulator,
+    )
     from .cursor import (
         CursorEmulator as CursorEmulator,
     )
@@ -38,12 +41,19 @@ if TYPE_CHECKING:
     from .openai_agents import (
         OpenAIAgentsEmulator as OpenAIAgentsEmulator,
     )
+    from .openhands import (
+        OpenHandsEmulator as OpenHandsEmulator,
+    )
+    from .openhands_cloud import (
+        OpenHandsCloudEmulator as OpenHandsCloudEmulator,
+    )
 
 _MODULES = {
     "A2AEmulator": "a2a",
     "AnthropicBatchEmulator": "batches",
     "ClaudeAgentsEmulator": "claude_agents",
     "CodexAppServerEmulator": "codex_app_server",
+    "CodexCloudThreadsEmulator": "codex_cloud_threads",
     "CursorEmulator": "cursor",
     "GithubEmulator": "github",
     "Http202Emulator": "generic_http",
@@ -51,6 +61,8 @@ _MODULES = {
     "LambdaEmulator": "aws_lambda",
     "OpenAIAgentsEmulator": "openai_agents",
     "OpenAIBatchEmulator": "batches",
+    "OpenHandsCloudEmulator": "openhands_cloud",
+    "OpenHandsEmulator": "openhands",
 }
 
 __all__ = [
@@ -58,6 +70,7 @@ __all__ = [
     "AnthropicBatchEmulator",
     "ClaudeAgentsEmulator",
     "CodexAppServerEmulator",
+    "CodexCloudThreadsEmulator",
     "CursorEmulator",
     "GithubEmulator",
     "Http202Emulator",
@@ -65,6 +78,8 @@ __all__ = [
     "LambdaEmulator",
     "OpenAIAgentsEmulator",
     "OpenAIBatchEmulator",
+    "OpenHandsCloudEmulator",
+    "OpenHandsEmulator",
 ]
 
 
