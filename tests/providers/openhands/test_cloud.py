@@ -189,13 +189,13 @@ def test_an_address_that_is_not_safe_is_sent_no_key(address: str) -> None:
 @pytest.mark.parametrize("status", [401, 404])
 def test_a_sandbox_that_was_replaced_is_polled_again(status: int) -> None:
     """A sandbox that does not know its conversation or its key is an outage, and no answer about the task."""
-    client, emulator = cloud()
-    ref = client.create_task(SPEC).ref
-    for _ in range(3):
-        client.get_task(ref)
+    client, emulator = cloud(life=("idle", "running", "running", "finished"))
+    task = client.create_task(SPEC)
+    while (task := client.get_task(task.ref)).state is not TaskState.RUNNING:
+        pass
     emulator.sandboxes.faults.append(Status(status, on="get_task"))
 
-    assert TaskState.SUCCEEDED == client.poll_task(ref).state
+    assert (TaskState.SUCCEEDED, []) == (client.poll_task(task).state, emulator.sandboxes.faults)
 
 
 def test_what_is_no_repository_is_refused() -> None:
