@@ -42,10 +42,12 @@ class VerificationFolder:
             path.chmod(0o710)
 
     def open_run(self) -> Run:
-        """Return a new folder for the clones of one run."""
-        name = secrets.token_hex(8)
-        lock = try_lock(str(self._runs / f"{name}.lock"))
-        assert lock is not None  # noqa: S101 - the name is new
+        """Return a new folder for the clones of one run.
+
+        A process that removes what others have left may take the lock of a new name before it is locked here.
+        """
+        while (lock := try_lock(str(self._runs / f"{(name := secrets.token_hex(8))}.lock"))) is None:
+            pass
         return Run(self._inner(f"runs/{name}"), lock)
 
     def _remove_left(self) -> None:

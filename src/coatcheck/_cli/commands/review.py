@@ -253,9 +253,19 @@ def _read_sources(
             failures.append((name, error))
             sources.append(failed_candidate(name, error))
     if failures and len(failures) == len(sources):
-        raise failures[0][1]
+        raise _also_no_review(*failures[0])
     report_errors(run, failures)
     return sources
+
+
+def _also_no_review(name: str, error: errors.CoatcheckError) -> errors.CoatcheckError:
+    """Return the error of a task; where *name* could be that of a review as well, its remedy says that there is none."""
+    from ..._review.targets import is_review_name
+
+    if is_review_name(name):
+        no_review = f"or, if {name} is a review: there is none of this name, see coatcheck review --list"
+        error.remedy = f"{error.remedy}; {no_review}" if error.remedy else no_review
+    return error
 
 
 def _distinct(run: CommandContext, names: Sequence[str]) -> list[str]:
