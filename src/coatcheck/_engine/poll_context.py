@@ -10,22 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from .. import errors
 from .._model.duration_estimate import Durations
-from .._model.outcome import Attempt
 from .._model.tasks import Task, TaskRef, TaskState
-from .._protocol.duration_store import DurationStore, ObservedDurations
 from .._protocol.effects import Call, Clock, Script
 from .._protocol.provider import Provider, ProviderMethods, TaskSnapshot, Verb
-from .._protocol.wake_source import WakeSource
-from .pipeline import ExchangeRunner
-from .reachability import Outage, Reachability
-from .recording import TaskRecording
 from .schedule import Schedule
+
+if TYPE_CHECKING:
+    from .._model.outcome import Attempt
+    from .._protocol.duration_store import DurationStore, ObservedDurations
+    from .._protocol.wake_source import WakeSource
+    from .pipeline import ExchangeRunner
+    from .reachability import Outage, Reachability
+    from .recording import TaskRecording
 
 Interval: TypeAlias = Callable[[float], float]
 TRANSIENT_ERRORS = (errors.TransportError, errors.RateLimitError, errors.ProviderUnavailableError)
