@@ -84,7 +84,7 @@ def session_of(folder: Path, cloud: ScriptedCloud) -> TaskSession:
     environ = {"HOME": str(folder), "CODEX_ACCESS_TOKEN": cloud.tokens.access_token}
     config = Config(environ=environ, explicit={"environment": "owner/repo"})
     workspace = Workspace(str(folder), config=config, environ=environ, provider="codex")
-    return TaskSession(workspace, transport=lambda: EmulatorTransport(cloud), clock=FakeClock())
+    return TaskSession(workspace, transport=EmulatorTransport(cloud), clock=FakeClock())
 
 
 async def call_seconds(session: TaskSession) -> tuple[str, float]:
