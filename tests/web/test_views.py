@@ -14,6 +14,7 @@ from tests.web.web_support import Answer, Pages
 from coatcheck._app.gate_decisions import Outcome
 from coatcheck._app.held_work import HeldTask, hold_submission
 from coatcheck._model import outcome as outcomes
+from coatcheck._model.events import TaskMessage
 from coatcheck._model.gates import Gate, GateOption
 from coatcheck._model.outcome import Message
 from coatcheck._model.states import TaskState
@@ -324,6 +325,26 @@ def test_what_is_not_recorded_is_read_from_the_service(tmp_path: Path, level: st
 
     assert "Dark mode is there" in shown
     assert stored is None or stored.task.outcome is None or not stored.task.outcome.messages
+
+
+def test_every_event_can_be_reached_where_messages_repeat(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that is shown once ends neither the list of a page nor the pages of the timeline."""
+    monkeypatch.setattr("coatcheck._web.views.task.TIMELINE_PAGE", 3)
+    monkeypatch.setattr("coatcheck._web.views.task.LAST_EVENTS", 4)
+    ref = pages.submit()
+    texts = ["the same", "the same", "another", "the last"]
+    pages.site.events.append(
+        TaskMessage(ref=TaskRef.parse(ref), message=Message(text=text), text=text) for text in texts
+    )
+    url, shown = f"/tasks/{ref}/timeline", []
+    while url:
+        page = pages.browser.get(url)
+        shown.append(page.words)
+        url = next(iter(re.findall(rf'href="(/tasks/{ref}/timeline\?after=\d+)"', page.text)), "")
+
+    has_link = "All events, earlier ones included" in pages.browser.get(f"/tasks/{ref}").words
+
+    assert (True, True) == ("the last" in shown[-1], has_link)
 
 
 def test_each_outcome_of_a_decision_has_a_sentence() -> None:

@@ -64,6 +64,18 @@ class EventLog:
             transaction.lock_events()
             return append_events(transaction, events, at=self._time())
 
+    def append_new(self, event: AnyEvent, *, after: int, is_new: Callable[[Sequence[StoredEvent]], bool]) -> None:
+        """Store *event* if *is_new* of the events about the same that are stored after the number *after*.
+
+        No other process stores an event meanwhile.
+        """
+        condition, parameters = _selection(str(event.subject), "")
+        query = f"{READ}{condition} ORDER BY id"
+        with self._database.writing(is_durable=False) as transaction:
+            transaction.lock_events()
+            if is_new([_stored(*row) for row in transaction.rows(query, (after, *parameters))]):
+                append_events(transaction, [event], at=self._time())
+
     def read(
         self, *, after: int = 0, subject: TaskRef | str | None = None, family: str = "", limit: int = PAGE
     ) -> Sequence[StoredEvent]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .. import errors
+from .._installation import upgrade_command
 
 if TYPE_CHECKING:
     from .database import Database, Transaction
@@ -272,7 +273,7 @@ def migrate(transaction: Transaction, database: Database, *, migrations: Sequenc
             f"the store {database.location} was changed by a newer coatcheck (schema {version}; this one writes "
             f"schema {len(migrations)})",
             location=database.location,
-            remedy="upgrade coatcheck: pip install --upgrade coatcheck",
+            remedy=f"upgrade coatcheck: {upgrade_command()}",
         )
     for number in range(version + 1, len(migrations) + 1):
         with database.migrating(transaction, is_durable=number == len(migrations)):

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from .. import errors
+from .._installation import install_command
 from .._patches.hidden_characters import escape_lines
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .page_request import PageRequest
 
 MISSING = "the page needs the extra coatcheck[web]"
-REMEDY = "install it with: pip install 'coatcheck[web]'"
 
 
 def require_extra() -> None:
@@ -35,7 +35,7 @@ def require_extra() -> None:
         import markdown_it  # noqa: F401
         import nh3  # noqa: F401
     except ImportError:
-        raise errors.ConfigurationError(MISSING, remedy=REMEDY) from None
+        raise errors.ConfigurationError(MISSING, remedy=f"install it with: {install_command('web')}") from None
 
 
 @functools.cache

@@ -179,6 +179,7 @@ def decide_gate(call: Call) -> Any:
         "gate": decided.gate and to_object(decided.gate),
         "outcome": decided.outcome,
         "ref": decided.ref and str(decided.ref),
+        "submissions": [to_object(each.submission) for each in decided.submissions],
         "applied": decided.report and to_object(decided.report.applied),
     }
 
@@ -243,7 +244,11 @@ SUBMITTED: Schema = fields(
 )
 OUTCOMES: Schema = {"enum": list(get_args(Outcome))}
 DECIDED: Schema = fields(
-    gate=maybe(ref("Gate")), outcome=OUTCOMES, ref=TEXT_OR_NULL, applied=maybe(ref("AppliedPatch"))
+    gate=maybe(ref("Gate")),
+    outcome=OUTCOMES,
+    ref=TEXT_OR_NULL,
+    submissions={"type": "array", "items": {"type": "object"}},
+    applied=maybe(ref("AppliedPatch")),
 )
 SETTING: Schema = fields(name=TEXT, value=TEXT_OR_NULL, origin=TEXT)
 TEMPLATE: Schema = fields(

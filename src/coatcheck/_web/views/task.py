@@ -40,7 +40,8 @@ def show_task(request: PageRequest) -> Response:
     task = entry.task
     outcome = outcome_of(task, number)
     changes = _changes(outcome)
-    shown = entries(request.site.events.last(LAST_EVENTS, subject=task.ref))
+    stored = request.site.events.last(LAST_EVENTS, subject=task.ref)
+    shown = entries(stored)
     return render(
         request,
         "task.html",
@@ -57,7 +58,7 @@ def show_task(request: PageRequest) -> Response:
         gates=_gates(request.site, task.ref),
         usage=_usage(shown, task),
         verbs=request.site.verbs(task.ref.provider),
-        has_more_events=len(shown) == LAST_EVENTS,
+        has_more_events=len(stored) == LAST_EVENTS,
     )
 
 
@@ -196,9 +197,9 @@ def show_timeline(request: PageRequest) -> Response:
     """Show every event of a task by pages, the oldest first."""
     entry = require_entry(request)
     after = request.query.number("after") or 0
-    found = entries(request.site.events.read(after=after, subject=entry.task.ref, limit=TIMELINE_PAGE))
-    following = found[-1].id if len(found) == TIMELINE_PAGE else None
-    return render(request, "timeline.html", task=entry.task, timeline=found, following=following)
+    stored = request.site.events.read(after=after, subject=entry.task.ref, limit=TIMELINE_PAGE)
+    following = stored[-1].id if len(stored) == TIMELINE_PAGE else None
+    return render(request, "timeline.html", task=entry.task, timeline=entries(stored), following=following)
 
 
 ROUTES = (
