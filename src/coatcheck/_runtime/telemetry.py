@@ -26,7 +26,7 @@ from .._version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram
-    from opentelemetry.trace import Link, Span
+    from opentelemetry.trace import Link, Span, Tracer
 
     from .._model.tasks import TaskRef, TaskSpec
     from .._protocol.effects import Script
@@ -81,7 +81,9 @@ class OpenTelemetry:
     def submission(self, script: Script[Task], spec: TaskSpec) -> Script[Task]:
         """Return *script* in the span ``invoke_agent PROVIDER``."""
         trace = _trace()
-        return script if trace is None else self._submission(script, spec, trace)
+        if trace is None or isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            return script  # without the application's provider no span is recorded
+        return self._submission(script, spec, trace)
 
     def _submission(self, script: Script[Task], spec: TaskSpec, trace: Any) -> Script[Task]:
         attributes = {**self._attributes, **self._agent, **_server_attributes(self._url)}
@@ -168,7 +170,7 @@ def _trace() -> Any:
 @contextmanager
 def _span(trace: Any, name: str, *, is_current: bool = True, **options: Any) -> Iterator[Span]:
     """Run the block in a span, whose status is the type of the error that leaves the block."""
-    span: Span = trace.get_tracer(SCOPE, __version__).start_span(name, **options)
+    span: Span = _tracer_of(trace.get_tracer_provider()).start_span(name, **options)
     try:
         if is_current:
             with trace.use_span(span, record_exception=False, set_status_on_exception=False):
@@ -181,6 +183,13 @@ def _span(trace: Any, name: str, *, is_current: bool = True, **options: Any) -> 
         raise
     finally:
         span.end()
+
+
+@lru_cache(maxsize=4)
+def _tracer_of(provider: Any) -> Tracer:
+    """Return the tracer of *provider*: making one takes longer than a span."""
+    tracer: Tracer = provider.get_tracer(SCOPE, __version__)
+    return tracer
 
 
 def _parent(trace: Any) -> Any:
@@ -215,6 +224,7 @@ def _refs_attributes(refs: tuple[TaskRef, ...]) -> Mapping[str, Any]:
     return {"coatcheck.wait.tasks": len(refs)}
 
 
+@lru_cache(maxsize=64)
 def _server_attributes(url: str | None) -> Mapping[str, Any]:
     from urllib.parse import urlsplit  # 2 ms with ipaddress, and few applications use telemetry
 
