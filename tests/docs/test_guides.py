@@ -45,6 +45,15 @@ def test_every_description_of_the_guide_is_one(toml: str) -> None:
     assert all(description.read(name, table, origin="guide") for name, table in services.items())
 
 
+def test_every_extra_is_documented() -> None:
+    """The table of extras has each one that the project declares, and no other."""
+    root = GUIDES.parents[1]
+    declared = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    section = (root / "docs/start/install.md").read_text("utf-8").partition("| Extra |")[2].partition("\n## ")[0]
+
+    assert sorted(declared) == re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+
+
 def test_the_guide_has_every_key() -> None:
     """The table of the guide has every key of a description, and no other."""
     keys = set(description.Description.__struct_fields__) - set(PARTS)

@@ -64,7 +64,7 @@ def test_a_limit_without_a_time_is_waited_out_longer_each_time() -> None:
     """GitHub's secondary limit: a minute, doubled each time in a row, a quarter of an hour at most."""
     pace = RateLimiter()
     seconds = [pace.named(SECONDARY).headers["retry-after"] for _ in range(6)]
-    pace.named(Response(200))
+    pace.end_limit()
 
     assert ["60", "120", "240", "480", "900", "900"] == seconds
     assert "60" == pace.named(SECONDARY).headers["retry-after"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.fleet.fixtures import FleetFixture, spec_of
 
+from coatcheck._fleet import item_gates
 from coatcheck._model.fleets import FleetOutcome, FleetState, ItemState
 from coatcheck._review.gate_policies import GatePolicy
 from coatcheck._store.gates import GateStore
@@ -164,3 +165,32 @@ def test_a_policy_begins_waves(tmp_path: Path) -> None:
     decided = {gate.decision and gate.decision.by for gate in gates_of(fleet).list(state=None)}
 
     assert (FleetOutcome.DELIVERED, {"policy:go"}, 3) == (status.outcome, decided, len(fleet.cloud.tasks))
+
+
+def test_decisions_of_another_process_are_carried_out_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many decided gates change their items in few transactions, each once, and an item that changed meanwhile stays."""
+    fleet = FleetFixture(tmp_path, spec_of(7, approve={"otherwise": "person"}))
+    fleet.run()
+    gates, control = gates_of(fleet), fleet.control
+    for number, gate in enumerate(sorted(gates.list(), key=lambda gate: gate.subject)):
+        option = "approve" if number % 2 else "reject"
+        gates.decide(gate.id, option, by="ada", via="web", why=f"{number}")
+    control.store.change_item(control.items("typing")[0].id, ItemState.WAITING, ItemState.CANCELLED)
+    monkeypatch.setattr(item_gates, "BATCH", 3)
+    writing, transactions = fleet.database.writing, list[None]()
+
+    def counted(**options: Any) -> Any:
+        transactions.append(None)
+        return writing(**options)
+
+    monkeypatch.setattr(fleet.database, "writing", counted)
+    for _ in range(2):
+        control.gates.carry_out(control.store, fleet.fleet.id, "typing")
+    items = control.items("typing")
+    expected = ["cancelled", "approved", "rejected", "approved", "rejected", "approved", "rejected"]
+
+    assert (expected, ["1", "2"], 3) == (
+        [item.state for item in items],
+        [item.why for item in items[1:3]],
+        len(transactions),
+    )

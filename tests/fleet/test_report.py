@@ -14,6 +14,7 @@ from tests.fleet.fixtures import CountedDeliveries, FleetFixture, spec_of
 
 from coatcheck import FleetReport, TaskRef, errors
 from coatcheck._fleet.report_building import MAX_POINTS, FleetRows, fleet_report, rate_of, report_of
+from coatcheck._fleet.report_words import facts
 from coatcheck._model.fleets import (
     CandidateState,
     FleetAccount,
@@ -76,6 +77,8 @@ def test_a_delivered_fleet_has_every_item_its_choice_and_its_place(tmp_path: Pat
     fleet = FleetFixture(tmp_path, spec_of(3))
     fleet.run()
     report = report_after_run(fleet)
+    costs = [value for name, value in facts(report) if name == "Cost"]
+    assert (["unknown: no service has reported what a task cost"], 3) == (costs, report.status.unknown_costs)
 
     (service,) = report.services
     places = [each.delivery.url for each in report.items if each.delivery]

@@ -13,7 +13,10 @@ from tests.web.web_support import Answer, Pages
 
 from coatcheck._app.gate_decisions import Outcome
 from coatcheck._app.held_work import HeldTask, hold_submission
+from coatcheck._model import outcome as outcomes
+from coatcheck._model.events import TaskMessage
 from coatcheck._model.gates import Gate, GateOption
+from coatcheck._model.outcome import Message
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import Task, TaskRef, TaskSpec
 from coatcheck._web.rendering import environment
@@ -324,6 +327,26 @@ def test_what_is_not_recorded_is_read_from_the_service(tmp_path: Path, level: st
     assert stored is None or stored.task.outcome is None or not stored.task.outcome.messages
 
 
+def test_every_event_can_be_reached_where_messages_repeat(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that is shown once ends neither the list of a page nor the pages of the timeline."""
+    monkeypatch.setattr("coatcheck._web.views.task.TIMELINE_PAGE", 3)
+    monkeypatch.setattr("coatcheck._web.views.task.LAST_EVENTS", 4)
+    ref = pages.submit()
+    texts = ["the same", "the same", "another", "the last"]
+    pages.site.events.append(
+        TaskMessage(ref=TaskRef.parse(ref), message=Message(text=text), text=text) for text in texts
+    )
+    url, shown = f"/tasks/{ref}/timeline", []
+    while url:
+        page = pages.browser.get(url)
+        shown.append(page.words)
+        url = next(iter(re.findall(rf'href="(/tasks/{ref}/timeline\?after=\d+)"', page.text)), "")
+
+    has_link = "All events, earlier ones included" in pages.browser.get(f"/tasks/{ref}").words
+
+    assert (True, True) == ("the last" in shown[-1], has_link)
+
+
 def test_each_outcome_of_a_decision_has_a_sentence() -> None:
     """The page has words for whatever a decision did; a submission and an application have their own."""
     without = set(get_args(Outcome)) - set(SENTENCES)
@@ -344,3 +367,19 @@ def test_a_lasting_permission_is_no_default() -> None:
     actual = [(id, "".join(re.findall('data-press="(.)"', rest))) for id, rest in buttons]
 
     assert [("yes", "a"), ("no", "r"), ("always", "")] == actual
+
+
+def test_a_prompt_that_is_also_a_message_is_shown_once(pages: Pages) -> None:
+    """A service that reports the prompt as the first message does not repeat it, and its lines are kept."""
+    prompt = "Make it louder\nand longer"
+    messages = (
+        Message(role="user", text=prompt),
+        Message(role="assistant", text="Done"),
+        Message(role="user", text=prompt),
+    )
+    outcome = outcomes.Outcome(messages=messages)
+    task = Task(ref=TaskRef("codex", "task_e_1"), state=TaskState.SUCCEEDED, prompt=prompt, outcome=outcome)
+    pages.site.history.record(task)
+    shown = pages.browser.get(f"/tasks/{task.ref}").text
+
+    assert 2 == shown.count("Make it louder<br>")

@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.toy import ToyProvider
 
 from coatcheck import errors
-from coatcheck._webhooks import standard
-from coatcheck._webhooks.senders import SENDERS, Delivery, sender_named, verify_delivery
+from coatcheck._protocol import registry, standard_webhooks as standard
+from coatcheck._webhooks.senders import Delivery, Sender, all_senders, sender_named, verify_delivery
+from coatcheck.provider import STANDARD_WEBHOOKS, Webhooks, WebhookSubject
 
+SENDERS = all_senders()
+KEY = standard.read_secret("whsec_Y29hdGNoZWNrLXZlY3Rvci1zZWNyZXQtMzItYnl0ZXM=")
 NOW = 1764295210.0
 SECRET = "whsec_Y29hdGNoZWNrLXZlY3Rvci1zZWNyZXQtMzItYnl0ZXM="
 JSON = ("Content-Type", "application/json; charset=utf-8")
@@ -36,7 +43,7 @@ def signed(sender: str, document: object, *more: tuple[str, str]) -> tuple[list[
         return [JSON, (signature, f"sha256={digest}"), (id, "delivery-1"), *more], body
     if sender == "a2a":
         return [JSON, ("Authorization", f"Bearer {SECRET}"), *more], body
-    key = SENDERS[sender].read_secret(SECRET)
+    key = SENDERS[sender].signature.read_secret(SECRET)
     return [JSON, *standard.signed_headers([key], id="delivery-1", seconds=NOW, body=body), *more], body
 
 
@@ -123,7 +130,8 @@ def test_what_a_genuine_delivery_names(  # noqa: PLR0917 - a table
     delivery = verify_delivery(
         SENDERS[sender], headers, body, ["former", SECRET] if sender in HEX else [SECRET], now=NOW
     )
-    expected = Delivery(sender=sender, id=id_of(sender, body), type=type, tasks=tasks, repository=repository)
+    repositories = (("copilot", repository),) if repository else ()
+    expected = Delivery(sender=sender, id=id_of(sender, body), type=type, tasks=tasks, repositories=repositories)
 
     assert expected == delivery
 
@@ -133,7 +141,7 @@ def test_the_example_that_github_publishes() -> None:
     digest = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     headers = {"x-hub-signature-256": f"sha256={digest}", "x-github-delivery": "id"}
 
-    assert "id" == SENDERS["github"].verify(headers, b"Hello, World!", [b"It's a Secret to Everybody"], NOW)
+    assert "id" == SENDERS["github"].signature.verify(headers, b"Hello, World!", [b"It's a Secret to Everybody"], NOW)
 
 
 def rejected(sender: str, headers: list[tuple[str, str]], body: bytes) -> int:
@@ -240,4 +248,54 @@ def test_an_unknown_sender() -> None:
     with pytest.raises(errors.ConfigurationError) as raised:
         sender_named("gitlab")
 
-    assert "known senders: openai, anthropic, github, cursor, a2a, coatcheck" == raised.value.remedy
+    assert f"known senders: {', '.join(SENDERS)}" == raised.value.remedy
+
+
+class PlugIn(ToyProvider):
+    """A plug-in with webhooks."""
+
+    name = "acme"
+
+    def __init__(self, sender: str) -> None:
+        super().__init__()
+        self.webhooks = Webhooks(
+            sender=sender, title="Acme", about="jobs", signature=STANDARD_WEBHOOKS, fields=("job.id",), read=read_job
+        )
+
+
+def read_job(body: Mapping[str, Any], headers: Mapping[str, str]) -> WebhookSubject:
+    """Return the job of a delivery."""
+    return WebhookSubject(type="job", tasks=(body["job"]["id"],))
+
+
+def acme(settings: object) -> PlugIn:
+    """Return a plug-in whose sender no other provider declares."""
+    return PlugIn("acme")
+
+
+def impostor(settings: object) -> PlugIn:
+    """Return a plug-in that declares the sender of another provider, with another signature."""
+    return PlugIn("cursor")
+
+
+def senders_with(monkeypatch: pytest.MonkeyPatch, factory: str) -> Mapping[str, Sender]:
+    """Return the senders where a plug-in is installed."""
+    entry = EntryPoint(name="acme", value=f"{__name__}:{factory}", group=registry.GROUP)
+    monkeypatch.setattr(registry, "_entry_points", lambda: (entry,))
+    return all_senders.__wrapped__()
+
+
+def test_the_webhooks_of_a_plug_in_are_received(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery of a sender that a plug-in declares is verified, and names tasks of the plug-in."""
+    sender = senders_with(monkeypatch, "acme")["acme"]
+    body = b'{"job": {"id": "j1"}}'
+    headers = [JSON, *standard.signed_headers([KEY], id="d1", seconds=NOW, body=body)]
+
+    assert (("acme", "j1"),) == verify_delivery(sender, headers, body, [SECRET], now=NOW).tasks
+
+
+def test_a_sender_has_one_signature(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A plug-in cannot replace the signature of another provider's sender; a warning names it."""
+    sender = senders_with(monkeypatch, "impostor")["cursor"]
+
+    assert (SENDERS["cursor"].signature, True) == (sender.signature, "the webhooks of acme are not" in caplog.text)

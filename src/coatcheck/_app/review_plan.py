@@ -76,8 +76,12 @@ def begin_review(
     workspace: Workspace,
     settings: Mapping[str, object],
     describe: Describe,
+    is_held: bool = False,
 ) -> StoredReview:
-    """Store a review, so that it can be continued from now on. Raises the first error where no service can take it."""
+    """Store a review, so that it can be continued from now on. Raises the first error where no service can take it.
+
+    With *is_held* its gate has to be opened (`held_reviews.hold_review`) before it can be submitted.
+    """
     failed = [each.error for each in services if each.error is not None]
     if len(failed) == len(services):
         raise failed[0]
@@ -90,4 +94,5 @@ def begin_review(
         root=root,
         base=read_work_tree(root).commit if root is not None else None,
         settings=settings,
+        is_held=is_held,
     )

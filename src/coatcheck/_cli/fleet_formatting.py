@@ -47,6 +47,8 @@ def plan_lines(plan: FleetPlan) -> list[Line]:
     lines: list[Line] = [f"{plan.name}: {len(plan.items)} items ({', '.join(parts)})"]
     lines += [f"  {provider}: {count_of(count, 'new task')}" for provider, count in plan.tasks.items() if count]
     lines += [f"  {provider}: no tasks: {reason}" for provider, reason in plan.unusable.items()]
+    if sum(plan.tasks.values()):
+        lines.append("  cost: unknown; services that report what a task has cost do so when it has ended")
     if len(plan.waves) > 1:
         lines.append(f"  waves: {', '.join(map(str, plan.waves))} items")
     for estimate in plan.estimates[:4]:

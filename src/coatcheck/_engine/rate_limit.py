@@ -58,12 +58,15 @@ class RateLimiter:
         with self.lock:
             self._not_before = max(self._not_before, until)
 
+    def end_limit(self) -> None:
+        """Start again with the shortest pause at the next limit that names no time."""
+        if self._nameless:
+            with self.lock:
+                self._nameless = 0
+
     def named(self, response: Response) -> Response:
         """Return *response* with a ``Retry-After`` where it is a limit that names no time: longer each time in a row."""
         if not is_nameless(response):
-            if self._nameless and response.status < 400:
-                with self.lock:
-                    self._nameless = 0
             return response
         with self.lock:
             seconds = min(NAMELESS_PAUSE * 2 ** min(self._nameless, 10), LONGEST_NAMELESS_PAUSE)
@@ -85,7 +88,13 @@ def rate_limited(send: Sender, *, pace: RateLimiter, clock: Clock) -> Sender:
         seconds = pace.reserve(clock.monotonic())
         if seconds > 0:
             yield Sleep(seconds)
-        response = pace.named((yield from send(request)))
+        response = yield from send(request)
+        if response.status < 400:
+            pace.end_limit()
+            return response
+        return hold_if_busy(pace.named(response))
+
+    def hold_if_busy(response: Response) -> Response:
         is_busy = response.status == 503 or is_throttled(response.status, response.headers)
         if is_busy and (requested := retry_after(response.headers)) is not None:
             pace.hold(clock.monotonic() + min(requested, LONGEST_PAUSE))

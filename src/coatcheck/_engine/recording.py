@@ -42,6 +42,9 @@ class TaskRecording:
 
     def recorded(self, script: Script[Task]) -> Script[Task]:
         """Return the task that *script* returns, recorded."""
+        return script if self._recorder is None else self._recorded(script)
+
+    def _recorded(self, script: Script[Task]) -> Script[Task]:
         task = yield from script
         yield from self.record([task])
         return task

@@ -170,7 +170,7 @@ class FleetControl:
             prompt=self.store.prompt(item.id),
             candidates=tuple(self.store.candidates(fleet.id, item=item.id)),
             delivery=next(iter(deliveries), None),
-            review=self.work.review(item.id),
+            review=self.work.review(item.id) or None,
         )
 
     def events(self, name: str, *, after: int = 0, limit: int = 500) -> Sequence[StoredEvent]:

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from .._app.wait import required_action
 from .._model.states import TaskState
+from .._values.rfc3339 import format_time
 
 if TYPE_CHECKING:
     from .._model.gates import Gate
@@ -221,7 +222,11 @@ class ProvidersOut(Answer, kw_only=True, omit_defaults=True):
 
 def valid_text(text: str) -> str:
     """Return *text* with lone surrogates, which JSON's UTF-8 cannot hold, as U+FFFD."""
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def to_document(answer: Answer) -> dict[str, Any]:
@@ -232,11 +237,7 @@ def to_document(answer: Answer) -> dict[str, Any]:
 
 def _valid(value: Any) -> Any:
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return value.encode("utf-8", "replace").decode()
-        return value
+        return valid_text(value)
     if isinstance(value, dict):
         return {_valid(name): _valid(each) for name, each in value.items()}
     return [_valid(each) for each in value] if isinstance(value, list) else value
@@ -395,5 +396,5 @@ def listed(task: Task) -> ListedTask:
         state=task.state.value,
         title=_cut(task.title or task.prompt, MAX_TITLE),
         repository=task.repository or task.environment_label,
-        updated_at=moment.isoformat() if moment else None,
+        updated_at=format_time(moment.timestamp(), timespec="auto") if moment else None,
     )

@@ -18,6 +18,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from .. import errors
+from .._values.rfc3339 import format_time
 from . import answers
 from .arguments import WaitForTask
 from .elicitation import input_request
@@ -161,8 +162,8 @@ class TasksExtension(Extension):
             "taskId": str(task.ref),
             "status": status,
             "statusMessage": answers.valid_text(message),
-            "createdAt": created.isoformat(),
-            "lastUpdatedAt": max(created, updated).isoformat(),
+            "createdAt": format_time(created.timestamp(), timespec="auto"),
+            "lastUpdatedAt": format_time(max(created, updated).timestamp(), timespec="auto"),
             "ttlMs": None,
             "pollIntervalMs": round(1000 * pause_of(self._threads.session, task)),
         }

@@ -212,7 +212,7 @@ def _detail_of_text(response: Response) -> str | None:
 def _secrets() -> re.Pattern[str]:
     """Match what may be a credential: JWTs, "Bearer x", sk-/at-/ghp_ keys, and e-mail addresses."""
     return re.compile(
-        r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?i:bearer)\s+[^\s\"',]+|\b(?:sk|at|rt|ghp|gho|ghs|github_pat|AIza|AKIA)[-_]?[A-Za-z0-9_-]{16,}|[\w.+-]+@[\w-]+\.[\w.]+"
+        r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?i:openai-bearer\.|bearer\s+)[^\s\"',]+|\b(?:sk|at|rt|ghp|gho|ghs|github_pat|AIza|AKIA)[-_]?[A-Za-z0-9_-]{16,}|[\w.+-]+@[\w-]+\.[\w.]+"
     )
 
 

@@ -3,9 +3,10 @@
 Started as ``python -I -S supervisor.py DESCRIPTOR`` with one end of a Unix socket; it imports nothing of ours, and of the
 library only what is written in C or loaded in any case: `json`, `socket`, `signal` and `contextlib` would double the time
 of its start. `_signal` is `signal` without its enumerations.
-It reads a dict (``arguments``, ``cwd``, ``environ``, ``cgroup``; marshal) after its length, and writes lines: ``started PID``, ``failed ERRNO TEXT``, ``ended STATUS``
-(negative: a signal) and, when nothing of the command runs any more, ``left NUMBER`` (of processes that could not be
-killed). The server writes ``T`` to end the command with SIGTERM and ``K`` to end everything.
+It reads a dict (``arguments``, ``cwd``, ``environ``, ``cgroup``; marshal) after its length, and writes lines:
+``started PID``, ``failed ERRNO TEXT``, ``ended STATUS`` (negative: a signal) and, when nothing of the command runs any
+more, ``left NUMBER`` (of processes that could not be killed). The server writes ``T`` to end the command with SIGTERM
+and ``K`` to end everything.
 
 Invariants:
 - on Linux every process that the command starts stays a descendant of the supervisor (PR_SET_CHILD_SUBREAPER,

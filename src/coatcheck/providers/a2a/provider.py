@@ -3,8 +3,8 @@
 Invariants:
 
 - a task is created by one message, which is never sent twice: agents need not recognise a message that comes again;
-- the message's id, and the context where the client names it, is the key of the submission, by which a task is task
-  whose response was lost;
+- the message's id, and the context where the client names it, is the key of the submission, by which a task
+  whose response was lost is found;
 - a task that has ended never starts again: a message to it is a new task in the same context (A2A 1.0, section 3.4);
 - the card is requested before each call, with a condition; a wait requests it once, and a configured binding never.
 """
@@ -40,7 +40,7 @@ from .bindings import HEADERS, Call, Interface, check_response, read_result, to_
 from .service import AUTH, BASE_URL, BINDING, CONTEXT, LOGIN, NAME, PUSH_URL, Push, Service, native_id
 
 if TYPE_CHECKING:
-    from ...provider import Events, Intent, Login, Page, Secret, Task, TaskRef
+    from ...provider import Events, Intent, Login, Page, Secret, Task, TaskRef, Webhooks
 
 # The largest page (A2A 1.0, section 3.1.4).
 PAGE_SIZE = 100
@@ -50,6 +50,8 @@ CLOCK_SKEW = 7200.0
 LOST = (errors.TransportError, errors.ProviderUnavailableError, errors.UnreadableResponseError)
 
 CAPABILITIES = Capabilities(
+    result="a part of an artifact, by a convention",
+    cost="not reported",
     verbs=dict.fromkeys(
         (
             Verb.CREATE_TASK,
@@ -95,6 +97,13 @@ class A2AProvider(msgspec.Struct, frozen=True):
     settings: ClassVar[tuple[ProviderSetting, ...]] = (BASE_URL, BINDING, AUTH, CONTEXT, PUSH_URL)
 
     service: Service
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The push notifications of the agent."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     @property
     def origins(self) -> Mapping[str, str]:

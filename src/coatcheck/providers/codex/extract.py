@@ -54,7 +54,7 @@ STATES: Mapping[str, TaskState] = {
 # The modes of a task: `qa` makes no diff (docs/reference/protocols/codex-wham.md, "2.2 POST /wham/tasks").
 MODES: Mapping[str, Literal["code", "ask"]] = {"pr": "code", "qa": "ask"}
 
-NO_RECORD, NO_DISPLAY, NO_TURN = wire.Record(), wire.StatusDisplay(), wire.Turn()
+NO_RECORD, NO_DISPLAY, NO_LATEST, NO_TURN = wire.Record(), wire.StatusDisplay(), wire.TurnDisplay(), wire.Turn()
 
 
 def task_from_details(
@@ -72,7 +72,7 @@ def task_from_details(
     task = _task(
         ref or service.ref(_required_id(record.id)),
         record,
-        _display(shown),
+        shown or NO_DISPLAY,
         turn,
         service,
         user_turn=details.current_user_turn,
@@ -97,7 +97,7 @@ def task_from_created(answer: Response, service: Service) -> Task:
     try:
         created = read_json(answer.body, wire.Created, response=answer)
         record, turn = created.task or NO_RECORD, created.turn or NO_TURN
-        ref, display = service.ref(_required_id(record.id)), _display(record.task_status_display)
+        ref, display = service.ref(_required_id(record.id)), record.task_status_display or NO_DISPLAY
     except errors.UnreadableResponseError:
         return _bare_task(answer, service)
     task = _task(ref, record, display, turn, service, user_turn=created.user_turn, turn_outcome=None, raw=answer.body)
@@ -192,8 +192,11 @@ def _recorded(
     ref: TaskRef, record: wire.Record, display: wire.StatusDisplay, service: Service, *, is_review: bool | None
 ) -> Task:
     """Return the task as its record in lists and details describes it. Lists have many: nothing is done in vain."""
-    latest = fields(display.latest_turn_status_display)
-    raw_state = _raw_state(display, latest)
+    shown = display.latest_turn_status_display
+    latest = shown if isinstance(shown, wire.TurnDisplay) else NO_LATEST
+    # The turn's state, else the task's (docs/reference/protocols/codex-wham.md, "3 Status model").
+    raw_state = latest.turn_status if isinstance(latest.turn_status, str) else text(display.state)
+    intent = text(latest.intent) or text(display.initial_intent)
     has_pull_requests = record.external_pull_requests or record.pull_requests
     return Task(
         ref=ref,
@@ -201,14 +204,14 @@ def _recorded(
         raw_state=raw_state,
         url=service.url_of(ref.id),
         title=text(record.title),
-        mode=_mode(display, latest),
+        mode=MODES.get(intent) if intent else None,
         environment=text(record.environment_id),
         environment_label=text(display.environment_label),
         branch=text(display.branch_name),
         created_at=instant(record.created_at),
         updated_at=instant(record.updated_at),
-        stats=_stats(latest) if latest.get("diff_stats") else None,
-        attempt_total=_attempts_shown(latest) or None,
+        stats=_stats(latest.diff_stats) if latest.diff_stats else None,
+        attempt_total=len(siblings) + 1 if isinstance(siblings := latest.sibling_turn_ids, list) else None,
         pull_requests=_pull_requests(record) if has_pull_requests else (),
         is_archived=flag(record.archived),
         is_unread=flag(record.has_unread_turn),
@@ -224,11 +227,11 @@ def _follow_ups(record: wire.Record) -> int | None:
 def _listed(record: wire.Record, service: Service, number: int) -> Task:
     if not record.id:
         raise _no_id(f"$.items[{number}].id")  # the path is composed only for the error
-    ref, display = service.ref(record.id), _display(record.task_status_display)
     # The list has no `is_review`: a task with pull requests is one (docs/reference/protocols/codex-wham.md, "3 Status
     # model").
-    is_review = bool(items(record.pull_requests))
-    return _recorded(ref, record, display, service, is_review=is_review)
+    is_review = isinstance(record.pull_requests, list) and bool(record.pull_requests)
+    display = record.task_status_display or NO_DISPLAY
+    return _recorded(service.ref(record.id), record, display, service, is_review=is_review)
 
 
 def _bare_task(answer: Response, service: Service) -> Task:
@@ -247,29 +250,9 @@ def _no_id(at: str) -> errors.UnreadableResponseError:
     return errors.UnreadableResponseError(f"the service's answer is not what it documents at {at}: no id", path=at)
 
 
-def _display(shown: wire.Display) -> wire.StatusDisplay:
-    return shown if isinstance(shown, wire.StatusDisplay) else NO_DISPLAY
-
-
-def _raw_state(display: wire.StatusDisplay, latest: Mapping[str, object]) -> str | None:
-    """Return the turn's native state, else the task's (docs/reference/protocols/codex-wham.md, 3)."""
-    status = latest.get("turn_status")
-    return status if isinstance(status, str) else text(display.state)
-
-
-def _mode(display: wire.StatusDisplay, latest: Mapping[str, object]) -> Literal["code", "ask"] | None:
-    intent = text(latest.get("intent")) or text(display.initial_intent)
-    return MODES.get(intent) if intent else None
-
-
-def _stats(latest: Mapping[str, object]) -> DiffStats | None:
-    counts = fields(latest.get("diff_stats"))
+def _stats(shown: object) -> DiffStats | None:
+    counts = fields(shown)
     return stats(counts.get("files_modified"), counts.get("lines_added"), counts.get("lines_removed"))
-
-
-def _attempts_shown(latest: Mapping[str, object]) -> int:
-    siblings = latest.get("sibling_turn_ids")
-    return len(siblings) + 1 if isinstance(siblings, list) else 0
 
 
 def _repository(place: wire.Place | None) -> str | None:

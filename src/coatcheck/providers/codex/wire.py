@@ -1,7 +1,7 @@
 """The structures of WHAM's responses: only the fields that are read; unknown fields and values are accepted.
 
 Typed fields decide (ids, states, texts, diffs): null or missing is fine, a wrong type is an error with its JSON path.
-Fields of type ``object`` are only shown and are read by `loose`.
+Fields of type ``object`` are only shown and are read by `lenient`.
 The garbage collector leaves them alone: what is decoded from JSON cannot hold itself.
 """
 
@@ -131,13 +131,26 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     user_model_slug: object = None
 
 
+class TurnDisplay(msgspec.Struct, frozen=True, gc=False):
+    """What the service shows of a task's latest turn (docs/reference/protocols/codex-wham.md, "3 Status model")."""
+
+    turn_status: object = None
+    intent: object = None
+    diff_stats: object = None
+    sibling_turn_ids: object = None
+
+
+# Any JSON: what is no object counts as missing.
+NoObject = list[object] | str | float | bool | None
+
+
 class StatusDisplay(msgspec.Struct, frozen=True, gc=False):
     """What the service shows of a task; untyped inside, as the official client reads it.
 
     See docs/reference/protocols/codex-wham.md, "3 Status model".
     """
 
-    latest_turn_status_display: object = None
+    latest_turn_status_display: TurnDisplay | NoObject = None
     state: object = None
     environment_label: object = None
     branch_name: object = None

@@ -30,6 +30,8 @@ VERBS: Mapping[Verb, Support] = dict.fromkeys(
 )
 
 CAPABILITIES = Capabilities(
+    result="the difference of the checkout on the host, made by git",
+    cost="tokens: an event; limits of the account: `usage`",
     verbs=VERBS,
     reasons={
         Verb.APPROVE_PLAN: "Codex asks for permissions, not for the approval of a plan",

@@ -23,6 +23,7 @@ from ...provider import (
     RateLimit,
     RateWindow,
     Task,
+    TaskRef,
     TaskSpec,
     TaskState,
     Usage,
@@ -35,7 +36,7 @@ from ...provider import (
 )
 from . import wire
 from .checkouts import Change
-from .endpoints import Service
+from .endpoints import NAME
 
 STATES: Mapping[str, TaskState] = {
     "inProgress": TaskState.RUNNING,
@@ -96,7 +97,6 @@ def state_of(thread: wire.Thread, turn: wire.Turn | None) -> tuple[TaskState, st
 
 def task(
     read: wire.TaskDocument,
-    service: Service,
     *,
     raw: bytes = b"",
     change: Change | None = None,
@@ -109,7 +109,7 @@ def task(
     git = thread.gitInfo or wire.GitInfo()
     has_ended = turn is not None and state.is_terminal
     return Task(
-        ref=service.ref(thread.id),
+        ref=TaskRef(NAME, thread.id),
         state=state,
         raw_state=word,
         title=title_of(thread),
@@ -131,11 +131,11 @@ def task(
     )
 
 
-def created(spec: TaskSpec, thread: wire.Thread, turn: wire.Turn, service: Service, raw: bytes) -> Task:
+def created(spec: TaskSpec, thread: wire.Thread, turn: wire.Turn, raw: bytes) -> Task:
     """Return a task that was just submitted."""
     read = wire.TaskDocument(thread, wire.TurnPage([turn]))
     return msgspec.structs.replace(
-        task(read, service, raw=raw),
+        task(read, raw=raw),
         title=spec.title or title_in(spec.prompt),
         prompt=spec.prompt,
         environment=spec.environment,
@@ -144,10 +144,10 @@ def created(spec: TaskSpec, thread: wire.Thread, turn: wire.Turn, service: Servi
     )
 
 
-def page(listed: wire.ThreadPage, turns: Mapping[str, wire.Turn | None], service: Service) -> tuple[Task, ...]:
+def page(listed: wire.ThreadPage, turns: Mapping[str, wire.Turn | None]) -> tuple[Task, ...]:
     """Return the threads of a page as tasks, with the last turns that are known."""
     pages = {id: wire.TurnPage([turn] if turn else []) for id, turn in turns.items()}
-    return tuple(task(wire.TaskDocument(thread, pages.get(thread.id)), service) for thread in listed.data)
+    return tuple(task(wire.TaskDocument(thread, pages.get(thread.id))) for thread in listed.data)
 
 
 def thread_name(spec: TaskSpec) -> str:

@@ -243,7 +243,7 @@ class A2AEmulator:
         return self._document(task)
 
     def _stream(self, name: str, parameters: Document) -> list[Document]:
-        """Return the events of a task: it goes on to its end, or to where it needs input."""
+        """Return the events of a task: it continues to its end, or to where it needs input."""
         if name == "SendStreamingMessage":
             answer = self._send(parameters)
             parameters = {"id": answer["task"]["id"]}

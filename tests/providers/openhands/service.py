@@ -1,0 +1,16 @@
+"""OpenHands' agent-servers, and OpenHands Cloud."""
+
+from __future__ import annotations
+
+from tests.providers import service
+
+from coatcheck.providers.openhands.cloud_endpoints import CloudService
+from coatcheck.providers.openhands.cloud_provider import OpenHandsCloudProvider
+from coatcheck.providers.openhands.endpoints import Service
+from coatcheck.providers.openhands.provider import OpenHandsProvider
+from coatcheck.testing import OpenHandsCloudEmulator, OpenHandsEmulator
+
+SERVICES = {
+    "openhands": service.Service(lambda url: OpenHandsProvider(Service(base_url=url)), OpenHandsEmulator),
+    "openhands_cloud": service.Service(lambda url: OpenHandsCloudProvider(CloudService(url)), OpenHandsCloudEmulator),
+}
