@@ -27,7 +27,7 @@ from .._version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram
-    from opentelemetry.trace import Link, Span
+    from opentelemetry.trace import Link, Span, Tracer
 
     from .._model.tasks import TaskRef, TaskSpec
     from .._protocol.effects import Script
@@ -82,7 +82,7 @@ class OpenTelemetry:
     def submission(self, script: Script[Task], spec: TaskSpec) -> Script[Task]:
         """Return *script* in the span ``invoke_agent PROVIDER``."""
         trace = _trace()
-        return script if trace is None else self._submission(script, spec, trace)
+        return self._submission(script, spec, trace) if trace is not None and _is_recording(trace) else script
 
     def _submission(self, script: Script[Task], spec: TaskSpec, trace: Any) -> Script[Task]:
         attributes = {**self._attributes, **self._agent, **_server_attributes(self._url)}
@@ -182,8 +182,7 @@ def _guarded(function: Callable[[], T], default: T) -> T:
 @contextmanager
 def _span(trace: Any, name: str, *, is_current: bool = True, **options: Any) -> Iterator[Span]:
     """Run the block in a span, whose status is the type of the error that leaves the block."""
-    start: Callable[[], Span] = lambda: trace.get_tracer(SCOPE, __version__).start_span(name, **options)  # noqa: E731 - short
-    span = _guarded(start, trace.INVALID_SPAN)
+    span = _guarded(lambda: _tracer_of(trace.get_tracer_provider()).start_span(name, **options), trace.INVALID_SPAN)
     try:
         if is_current:
             with trace.use_span(span, record_exception=False, set_status_on_exception=False):
@@ -201,6 +200,18 @@ def _span(trace: Any, name: str, *, is_current: bool = True, **options: Any) -> 
 def _fail(span: Span, kind: str, trace: Any) -> None:
     span.set_attribute("error.type", kind)
     span.set_status(trace.Status(trace.StatusCode.ERROR))
+
+
+def _is_recording(trace: Any) -> bool:
+    """Whether the application has a provider of spans: with OpenTelemetry's API alone no span is recorded."""
+    return _guarded(lambda: not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider), False)  # noqa: FBT003 - a value
+
+
+@lru_cache(maxsize=4)
+def _tracer_of(provider: Any) -> Tracer:
+    """Return the tracer of *provider*: making one takes longer than a span."""
+    tracer: Tracer = provider.get_tracer(SCOPE, __version__)
+    return tracer
 
 
 def _parent(trace: Any) -> Any:
@@ -235,6 +246,7 @@ def _refs_attributes(refs: tuple[TaskRef, ...]) -> Mapping[str, Any]:
     return {"coatcheck.wait.tasks": len(refs)}
 
 
+@lru_cache(maxsize=64)
 def _server_attributes(url: str | None) -> Mapping[str, Any]:
     from urllib.parse import urlsplit  # 2 ms with ipaddress, and few applications use telemetry
 
