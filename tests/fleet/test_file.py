@@ -134,6 +134,8 @@ ITEMS = '[items]\nrepository = "acme/api"\n'
         ('name = "a b"\n' + HEAD[11:] + TASK + ITEMS, "name is not usable", "letters"),
         (HEAD + TASK + ITEMS + "[budget]\ntasks = 0", "budget.tasks", None),
         (HEAD + TASK + ITEMS + "[budget]\nspend = 0", "budget.spend: expected `float` > 0.0", None),
+        (HEAD + TASK + ITEMS + "[budget]\nspend = inf", "budget.spend: expected `float` <", None),
+        (HEAD + TASK + ITEMS + 'exclude = [{ repositry = "x" }]', "which no item has", "did you mean repository"),
         (HEAD + TASK + ITEMS + "[budget]\nspent = 9.5", "there is no key budget.spent", "spend"),
         (HEAD + TASK + ITEMS + "[budget]\nconcurrent = { codx = 1 }", "budget.concurrent names codx", "codex"),
         (HEAD + TASK + ITEMS + '[budget]\ndeadline = "soon"', "budget.deadline should be a duration", None),

@@ -24,7 +24,7 @@ from .._protocol.wake_source import WakeSource
 from .._values.locked_property import locked_cached_property
 from .backoff import RetryPolicy
 from .optional_methods import extract_task, get_response, has_stream_of
-from .pipeline import Bounds, run_exchange, sending
+from .pipeline import MAX_REQUESTS, Bounds, run_exchange, sending
 from .poll_context import DurationHistory, Interval, PollContext, every
 from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
@@ -301,11 +301,12 @@ class Operations:
 
     def _stream_of(self, refs: Sequence[TaskRef], after: str) -> Script[None]:
         """Return the script that emits events of *refs* after a position of the service's stream."""
-        return self._unbounded(self.provider.stream_events_of(refs, after=after))
+        return self._unbounded(self.provider.stream_events_of(refs, after=after), tasks=len(refs))
 
-    def _unbounded(self, events: Events) -> Script[None]:
-        """Return the script of a stream, which may last as long as the task."""
-        return run_exchange(events, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock, seconds=None))
+    def _unbounded(self, events: Events, *, tasks: int = 1) -> Script[None]:
+        """Return the script of a stream, which may last as long as its tasks."""
+        bounds = Bounds(clock=self._clock, seconds=None, requests=MAX_REQUESTS * tasks)
+        return run_exchange(events, self._send, remedy=self._remedy, bounds=bounds)
 
     def _poll_by_pages(
         self,

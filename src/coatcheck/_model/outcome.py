@@ -295,8 +295,9 @@ class Outcome(Value, frozen=True, kw_only=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no message, no patch, no pull request and no file."""
-        return not (self.messages or self.patch or self.pull_request or self.files or self.external_file_id)
+        """Whether it has no message, no patch, no pull request and no file, and none can exist that is not returned."""
+        is_unread = self.patch_state is PatchState.UNAVAILABLE or self.external_file_id
+        return not (self.messages or self.patch or self.pull_request or self.files or is_unread)
 
     @property
     def title(self) -> str:

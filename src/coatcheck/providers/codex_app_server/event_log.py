@@ -73,20 +73,19 @@ class EventLog:
     def emit(self) -> Generator[Any, Any, None]:
         """Emit the events after the position until no turn runs."""
         thread = yield from self._read()
-        self._folder = thread.cwd or ""
         if extract.is_active(thread):
-            started = yield from call(
-                self._rpc, "thread/resume", {"threadId": self._ref.id, "excludeTurns": True}, wire.Started
-            )
+            started = yield from call(self._rpc, "thread/resume", resumption(self._ref.id), wire.Started)
             thread = started.thread
-        yield from self._emit_items()
+        yield from self.emit_items(thread)
         if extract.is_active(thread):
             yield from self._follow()
 
     def _read(self) -> Generator[Any, Any, wire.Thread]:
         return self._history.read_thread(self._ref.id)
 
-    def _emit_items(self) -> Generator[Any, Any, None]:
+    def emit_items(self, thread: wire.Thread) -> Generator[Any, Any, None]:
+        """Emit the complete items of *thread*, which is that of the log, without those that were emitted."""
+        self._folder = thread.cwd or ""
         cursor: str | None = None
         while True:
             page = yield from self._history.read_items(self._ref.id, limit=PAGE_SIZE, cursor=cursor)
@@ -111,24 +110,28 @@ class EventLog:
             if message is None:
                 if not extract.is_active((yield from self._read())):
                     return
-            elif isinstance(message, Notification) and (yield from self._take(message)):
-                return
+            elif isinstance(message, Notification):
+                parameters = fields(msgspec.json.decode(message.params))
+                if parameters.get("threadId") == self._ref.id and (yield from self.take(message.method, parameters)):
+                    return
 
-    def _take(self, message: Notification) -> Generator[Any, Any, bool]:
-        """Emit what a notification reports; return whether the turn has ended."""
-        parameters = fields(msgspec.json.decode(message.params))
-        if parameters.get("threadId") != self._ref.id:
-            return False
-        if message.method == "item/completed":
+    def take(self, method: str, parameters: Mapping[str, Any]) -> Generator[Any, Any, bool]:
+        """Emit what a notification about the thread reports; return whether its turn has ended."""
+        if method == "item/completed":
             yield from self._emit_item(fields(parameters.get("item")))
         else:
-            yield from _emitted(notification_event(message.method, parameters, self._ref))
-        return message.method == "turn/completed"
+            yield from _emitted(notification_event(method, parameters, self._ref))
+        return method == "turn/completed"
 
 
 def _emitted(event: TaskEvent | None) -> Generator[Any, Any, None]:
     if event is not None:
         yield Emit(event)
+
+
+def resumption(id: str) -> dict[str, Any]:
+    """Return the parameters that subscribe to a thread."""
+    return {"threadId": id, "excludeTurns": True}
 
 
 def wait_for_start(rpc: JsonRpc, id: str) -> Generator[Any, Any, None]:

@@ -40,6 +40,7 @@ from .capabilities import CAPABILITIES, PROGRAM_CAPABILITIES
 from .connection import HostConnection, call, change, checked, connect, found
 from .endpoints import NAME, SETTINGS, Service
 from .event_log import EventLog, HostHistory, position_of, wait_for_start
+from .event_logs import EventLogs, threads_of
 
 if TYPE_CHECKING:
     from ...provider import Intent, Model, Secret, Usage
@@ -236,6 +237,12 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         position = position_of(after)
         host = yield from connect(self.service)
         yield from EventLog(host, ref, HostHistory(host), position=position).emit()
+
+    def stream_events_of(self, refs: Sequence[TaskRef], *, after: str = "") -> Events:  # noqa: ARG002 - each thread has positions of its own
+        """Emit the events of several threads as they happen, all from one connection."""
+        host = yield from connect(self.service)
+        listed = yield from threads_of(refs, lambda cursor: self._list(host, "current", None, STATUS_PAGE_SIZE, cursor))
+        yield from EventLogs(host, refs, HostHistory(host), subscribes=True).emit(listed)
 
     def get_current_diff(self, ref: TaskRef, *, attempt: int | None = None) -> Exchange[str]:
         """Return the change in the checkout of a task as it is now."""

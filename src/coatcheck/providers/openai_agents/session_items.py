@@ -2,7 +2,7 @@
 
 Invariants:
 
-- the items are the log, in their order: the service's live events cannot be requested again;
+- the items are the log, in their order: the service's live events cannot be requested again, and show the same items;
 - an item that is in progress ends a page of events, and is reported once it is complete;
 - an item of a kind that is not known is reported under its native word with the service's data.
 """
@@ -16,9 +16,11 @@ import msgspec
 
 from ...provider import (
     Artifact,
+    Exchange,
     Message,
     PollMemory,
     Response,
+    ServerSentEvent,
     TaskEvent,
     TaskMessage,
     TaskRef,
@@ -31,9 +33,18 @@ from ...provider import (
     text,
     whole,
 )
+from .._sessions.session_provider import read_json_object
 from . import wire
 
 COMMENTARY = "commentary"
+# Events of the stream (SDK 3.52, ``types/beta/agent_session_event.py``): an item, and what the agent stops with. The others
+# that begin so show what is not stored: parts of texts, and the state of the environment and of subagents.
+LIVE = "agent.session."
+ITEM_ADDED, ITEM_DONE = f"{LIVE}turn.item.added", f"{LIVE}turn.item.done"
+STOPS = frozenset(
+    f"{LIVE}{kind}"
+    for kind in ("turn.completed", "turn.failed", "turn.cancelled", "idle", "requires_action", "failed", "deleted")
+)
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -75,6 +86,56 @@ def last_message(newest_first: Iterable[Saved]) -> Message | None:
     every = [each.item for each in newest_first if each.item.role == "assistant" and message_of(each.item)]
     final = next((item for item in every if item.phase != COMMENTARY), None) or next(iter(every), None)
     return message_of(final) if final else None
+
+
+class ItemLog:
+    """The items of a session, as they are stored and as they are completed (`SessionReader`)."""
+
+    def __init__(self, ref: TaskRef, memory: str, fetch: Callable[[str], Exchange[list[Saved]]]) -> None:
+        self._ref, self._memory, self._fetch = ref, Memory.read(memory), fetch
+        self._seen: set[str | None] = set()
+        self.has_stopped = False
+
+    @property
+    def memory(self) -> str:
+        """The position after the last item."""
+        return self._memory.to_text()
+
+    def read_log(self) -> Exchange[list[TaskEvent]]:
+        """Return the items that are stored after the position, oldest first; *fetch* returns those after an item."""
+        saved = yield from self._fetch(self._memory.last)
+        return self._add(saved)
+
+    def take(self, sent: ServerSentEvent) -> list[TaskEvent]:
+        """Return an item of the stream, none where the log has shown it; what is only live is not shown."""
+        data = read_json_object(sent.data)
+        kind = text(data.get("type")) or sent.event
+        self.has_stopped = kind in STOPS and fields(data.get("turn")).get("subagent_id") is None
+        if kind not in (ITEM_ADDED, ITEM_DONE):
+            is_known = kind.startswith(LIVE) or kind == "error"
+            return [] if is_known else [UnknownEvent(ref=self._ref, id=self.memory, kind=kind, data=data or sent.data)]
+        item = fields(data.get("item"))
+        try:
+            saved = Saved(msgspec.convert(item, wire.Item), dict(item))
+        except msgspec.ValidationError:
+            return [UnknownEvent(ref=self._ref, id=self.memory, kind=kind, data=data)]
+        if saved.item.id in self._seen:
+            return []
+        if kind == ITEM_DONE:
+            return self._add([saved])
+        return self._added(saved)
+
+    def _added(self, saved: Saved) -> list[TaskEvent]:
+        """Return a message of a person, which is complete when it is added; its place in the log may be later."""
+        if saved.item.role != "user":
+            return []
+        self._seen.add(saved.item.id)
+        return events_of([saved], self._ref, self._memory)[0]
+
+    def _add(self, saved: list[Saved]) -> list[TaskEvent]:
+        events, self._memory = events_of(saved, self._ref, self._memory)
+        self._seen |= {each.item.id for each in saved if each.item.status != "in_progress"}
+        return events
 
 
 # What every event has: ref, id.

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- a session takes its next step each time it or the list is requested while it runs; it becomes idle and never "completed";
+- a session takes its next step each time it or the list is requested while it runs, and to its stop when its stream is read; it becomes idle and never "completed";
 - the reason of a stop is in its events alone; a message, a decision or an interrupt continues the session;
 - requests without the version and the beta header are refused, as are fields that the SDK does not declare.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -23,6 +23,7 @@ from ..._values.rfc3339 import format_time
 from ...cloud.faults import Fault, Status, take
 from ...cloud.responses import json_reply
 from ..fake_clock import FakeClock
+from .live_chunks import LiveChunks, sent
 
 KEY = "claude-agents-test-key"
 BETA = "managed-agents-2026-04-01"
@@ -45,6 +46,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("POST", r"/v1/sessions/([^/]+)/archive", "archive_task"),
         ("POST", r"/v1/sessions/([^/]+)/events", "send_events"),
         ("GET", r"/v1/sessions/([^/]+)/events", "list_events"),
+        ("GET", r"/v1/sessions/([^/]+)/events/stream", "stream_task"),
         ("GET", r"/v1/files", "list_files"),
         ("GET", r"/v1/files/([^/]+)/content", "get_file"),
     )
@@ -302,6 +304,23 @@ class ClaudeAgentsEmulator:
             if (not types or event["type"] in types) and (event["processed_at"] or "9") >= since
         ]
         return _page(events[::-1] if query.get("order") == "desc" else events, request)
+
+    def _stream_task(self, request: Request, id: str) -> Response:
+        del request
+        return Response(200, {"content-type": "text/event-stream"}, stream=LiveChunks(self._live(self._sessions[id])))
+
+    def _live(self, session: Session) -> Iterator[bytes]:
+        """Yield the events of a session from now until it stops; it takes a step where there is none."""
+        known = {event["id"] for event in session.events if event["processed_at"]}
+        while True:
+            with self._lock:
+                fresh = [event for event in session.events if event["id"] not in known and event["processed_at"]]
+                if not fresh and session.status != "running":
+                    return
+                if not fresh:
+                    self._advance(session)
+            known |= {event["id"] for event in fresh}
+            yield from (sent(event["type"], event) for event in fresh)
 
     def _list_files(self, request: Request) -> Response:
         session = self._sessions.get(dict(request.query).get("scope_id", ""))

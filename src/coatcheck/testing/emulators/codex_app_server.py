@@ -57,7 +57,7 @@ class RefusalError(Exception):
 class CodexAppServerEmulator:
     """The emulator. Give `handle` to a transport of `coatcheck.testing`: it answers handshakes with connections.
 
-    *life* returns the steps of a turn. `requests` are the handshakes and the calls, as requests with the path
+    *life* returns the steps of a turn. `refusals` are codes with which a method is refused. `requests` are the handshakes and the calls, as requests with the path
     ``/METHOD``. A fault with a status answers the next handshake, any other one a call.
     """
 
@@ -76,6 +76,8 @@ class CodexAppServerEmulator:
         self.requests: list[Request] = []
         self.threads: dict[str, Thread] = {}
         self.commands: list[Mapping[str, Any]] = []
+        self.connections: list[EmulatedConnection] = []
+        self.refusals: dict[str, int] = {}
         self.lock = threading.RLock()
         self._last_request = 0
 
@@ -99,6 +101,11 @@ class CodexAppServerEmulator:
             if self.token and ("authorization", f"Bearer {self.token}") not in request.headers:
                 return Response(401, {"content-type": "text/plain"}, b"invalid websocket bearer token")
             return Response(101, url=request.url, stream=EmulatedConnection(self))
+
+    def cut(self) -> None:
+        """Cut every connection; turns go on."""
+        for connection in tuple(self.connections):
+            connection.cut()
 
     def restart(self) -> None:
         """End the server with SIGKILL and start it again: turns that ran are interrupted without an end."""
@@ -137,6 +144,11 @@ class EmulatedConnection:
         self._lost: errors.TransportError | None = None
         self._is_initialized = self._is_closed = False
         self.session: object = None
+        server.connections.append(self)
+
+    def cut(self) -> None:
+        """Lose the connection, after what is already queued."""
+        self._lost = errors.TransportError("the connection was cut")
 
     def queue(self, message: Mapping[str, Any]) -> None:
         """Send a message to the client."""
@@ -172,6 +184,8 @@ class EmulatedConnection:
     def close(self) -> None:
         """Forget the connection."""
         self._is_closed = True
+        if self in self._server.connections:
+            self._server.connections.remove(self)
         for thread in self._server.threads.values():
             thread.subscribers.discard(self)
 
@@ -209,6 +223,8 @@ class EmulatedConnection:
             self._lost = errors.TransportError("the connection was reset")
 
     def _result(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        if method in self._server.refusals:
+            return {"error": {"code": self._server.refusals[method], "message": "refused"}}
         try:
             return {"result": self._method(method)(params)}
         except RefusalError as error:

@@ -63,7 +63,6 @@ class CodexCloudThreadsEmulator(CodexAppServerEmulator):
         super().__init__(*arguments, **options)
         self.history_seconds = history_seconds
         self.configs: dict[str, list[Document]] = {"user": list(CONFIGS), "workspace": []}
-        self.connections: list[CloudConnection] = []
 
     def seen(self, name: str) -> list[Request]:
         """Return the requests for a method of the client."""
@@ -94,9 +93,8 @@ class CodexCloudThreadsEmulator(CodexAppServerEmulator):
                 or "authorization" in dict(request.headers)
             ):
                 return refusal(401, -32002, "unauthorized")
-            connection = CloudConnection(self)
-            self.connections.append(connection)
-            return Response(101, {"sec-websocket-protocol": SUBPROTOCOL}, url=request.url, stream=connection)
+            selected = {"sec-websocket-protocol": SUBPROTOCOL}
+            return Response(101, selected, url=request.url, stream=CloudConnection(self))
 
     def _answer(self, request: Request) -> Response:
         if dict(request.headers).get("authorization") != f"Bearer {self.token}":
@@ -170,12 +168,6 @@ class CloudConnection(EmulatedConnection):
         self.methods = {name: method for name, method in METHODS.items() if name not in REFUSED_METHODS}
         for thread in server.threads.values():
             thread.subscribers.add(self)
-
-    def close(self) -> None:
-        """Forget the connection."""
-        super().close()
-        if self in self._server.connections:
-            self._server.connections.remove(self)
 
     def _start_thread(self, params: Mapping[str, Any]) -> object:
         known = {config["id"] for configs in self._server.configs.values() for config in configs}

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- a turn takes its next step each time its session or the list is requested; a session that has ended is idle;
+- a turn takes its next step each time its session or the list is requested, and to its end when its stream is read; a session that has ended is idle;
 - artifacts are published when a turn completes, and events answer 202 without a body;
 - an event with an idempotency key is performed once; a create has no such key;
 - requests without the beta header and fields that the SDK does not declare are refused.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -23,6 +23,7 @@ from ..._protocol.effects import Clock, Request, Response
 from ...cloud.faults import Fault, Status, take
 from ...cloud.responses import json_reply
 from ..fake_clock import FakeClock
+from .live_chunks import LiveChunks, sent
 
 KEY = "openai-agents-test-key"
 BASE = "1" * 40
@@ -51,6 +52,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("GET", r"/([^/]+)", "get_task"),
         ("DELETE", r"/([^/]+)", "delete_task"),
         ("POST", r"/([^/]+)/events", "send_events"),
+        ("GET", r"/([^/]+)/events", "stream_task"),
         ("GET", r"/([^/]+)/turns", "list_turns"),
         ("GET", r"/([^/]+)/turns/([^/]+)/items", "list_turn_items"),
         ("GET", r"/([^/]+)/items", "list_items"),
@@ -313,6 +315,28 @@ class OpenAIAgentsEmulator:
             return problem(400, f"Unknown event '{event['type']}'.")
         return None
 
+    def _stream_task(self, request: Request, id: str) -> Response:
+        if dict(request.query).get("include_obfuscation", "true") not in ("true", "false"):
+            return problem(400, "include_obfuscation: a boolean is expected.")
+        return Response(200, {"content-type": "text/event-stream"}, stream=LiveChunks(self._live(self._sessions[id])))
+
+    def _live(self, session: Session) -> Iterator[bytes]:
+        """Yield the items of a session from now until it stops, then the end of the turn; it takes a step where there is none."""
+        known = {item["id"] for item in session.items}
+        while True:
+            with self._lock:
+                fresh = [item for item in session.items if item["id"] not in known]
+                if not fresh and session.status != "in_progress":
+                    break
+                if not fresh:
+                    self._advance(session)
+            known |= {item["id"] for item in fresh}
+            yield from (chunk for item in fresh for chunk in _item_events(session, item))
+        if session.turns and session.turns[-1]["completed_at"]:
+            turn = session.turns[-1]
+            yield _event(session, f"turn.{turn['status']}", turn=turn, turn_id=turn["id"])
+        yield _event(session, session.status)
+
     def _list_turns(self, request: Request, id: str) -> Response:
         return _page(self._sessions[id].turns, request)
 
@@ -363,6 +387,18 @@ class OpenAIAgentsEmulator:
 
     def _now(self) -> int:
         return int(self.clock.time())
+
+
+def _item_events(session: Session, item: Mapping[str, Any]) -> Iterator[bytes]:
+    """Yield the events of an item: added, then done where it is an output of the agent."""
+    yield _event(session, "turn.item.added", item={**item, "status": "in_progress"}, turn_id=item["turn_id"])
+    if item.get("role") != "user":
+        yield _event(session, "turn.item.done", item=item, turn_id=item["turn_id"], output_index=0)
+
+
+def _event(session: Session, kind: str, **fields: object) -> bytes:
+    type = f"agent.session.{kind}"
+    return sent(type, {"event_id": f"evt_{kind}", "session_id": session.id, "type": type, **fields})
 
 
 def _messages(given: str | Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

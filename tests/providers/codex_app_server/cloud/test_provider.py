@@ -370,6 +370,16 @@ def test_a_refusal_has_its_error_and_its_remedy(variant: str, fault: Any, kind: 
     assert ([True, True], ()) == ([remedy in each for each in remedies], emulator.tasks), remedies
 
 
+def test_a_call_that_is_not_authorized_is_an_error_of_the_login(variant: str) -> None:
+    """The code -32002 in an answer over the WebSocket is `AuthenticationError`, and nothing was submitted."""
+    client, emulator = connected(variant)
+    emulator.refusals["thread/start"] = -32002
+    with pytest.raises(errors.AuthenticationError) as caught:
+        client.create_task(SPEC)
+
+    assert (True, ()) == ("codex login" in str(caught.value.remedy), emulator.tasks)
+
+
 def test_a_thread_that_there_is_not_is_not_found(variant: str) -> None:
     """An unknown id is `NotFoundError`, without the remedy for an account."""
     client, _ = connected(variant)

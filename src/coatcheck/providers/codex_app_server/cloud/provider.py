@@ -39,6 +39,7 @@ from .. import extract as threads, wire
 from ..connection import HostConnection, call, change, checked
 from ..endpoints import NAME, SETTINGS
 from ..event_log import EventLog, position_of, wait_for
+from ..event_logs import EventLogs, threads_of
 from . import extract
 from .capabilities import CAPABILITIES, UNOBSERVED
 from .endpoints import LOGIN, CloudService, authorized
@@ -184,6 +185,16 @@ class CodexCloudProvider(msgspec.Struct, frozen=True):
         position = position_of(after)
         cloud = yield from connect(self.service)
         yield from EventLog(cloud, ref, CloudHistory(), position=position).emit()
+
+    def stream_events_of(self, refs: Sequence[TaskRef], *, after: str = "") -> Events:  # noqa: ARG002 - each thread has positions of its own
+        """Emit the events of several threads as they happen, all from one connection."""
+        cloud = yield from connect(self.service)
+        listed = yield from threads_of(refs, self._status_page)
+        yield from EventLogs(cloud, refs, CloudHistory(), subscribes=False).emit(listed)
+
+    def _status_page(self, cursor: str | None) -> Exchange[tuple[wire.ThreadPage, str | None]]:
+        page = yield from self._page(STATUS_PAGE_SIZE, cursor)
+        return page, page.nextCursor
 
     # -- environments and models -------------------------------------------------------------------------------------
 
