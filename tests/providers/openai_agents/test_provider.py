@@ -15,9 +15,8 @@ from coatcheck.providers.openai_agents import openai_agents
 from coatcheck.providers.openai_agents.provider import OpenAIAgentsProvider
 from coatcheck.testing import OpenAIAgentsEmulator
 from coatcheck.testing.both_clients import VARIANTS, Both
+from coatcheck.testing.emulators._sessions import BASE, PATCH
 from coatcheck.testing.emulators.openai_agents import (
-    BASE,
-    PATCH,
     Step,
     complete,
     fail,
