@@ -140,7 +140,7 @@ def test_telemetry_that_fails_changes_no_result(
     both = Both(variant, ToyProvider(), ToyService())
     match broken:
         case "provider":
-            monkeypatch.setattr(trace, "get_tracer", lambda *_: Broken().start)
+            monkeypatch.setattr("opentelemetry.sdk.trace.Tracer.start_span", lambda *_, **__: Broken().start)
         case "processor":
             monkeypatch.setattr(SimpleSpanProcessor, "on_end", lambda *_: Broken().on_end)
         case _:

@@ -172,8 +172,9 @@ class ProviderMethods(Provider, Protocol):
     """The signatures of all methods that a provider may have.
 
     A verb is an `Exchange`: a generator that yields requests and returns a value. The methods that are no verbs are
-    optional: `prepare` (default: the spec as it is), `get_task_response` (default: the `raw` of `get_task`),
-    `extract_response` (default: `UnsupportedError`) and `acknowledge`, which only status pages with receipts need.
+    optional: `prepare` (default: the spec as it is), `get_task_again` (default: `get_task`), `get_task_response`
+    (default: the `raw` of `get_task`), `extract_response` (default: `UnsupportedError`) and `acknowledge`, which only
+    status pages with receipts need.
     """
 
     def resolve_environment(self, name: str | None, *, repository: str | None) -> Exchange[Environment]:
@@ -207,6 +208,10 @@ class ProviderMethods(Provider, Protocol):
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a task: exactly one request, unless the service needs a second one for the state or the result."""
+        ...
+
+    def get_task_again(self, known: Task) -> Exchange[Task]:
+        """Return a task with the requests of `get_task`, for a wait: *known* itself where its `raw` is the same now."""
         ...
 
     def get_snapshot(

@@ -155,12 +155,17 @@ class OpenHandsEmulator:
         return json_reply({"workspaces": listed, "workspaceParents": []})
 
     def _run_command(self, request: Request) -> Response:
-        command = body_of(request, "command")["command"]
-        self.commands.append(command)
+        asked = body_of(request, "command")
+        self.commands.append(asked["command"])
+        if asked.get("cwd"):
+            return self._printed_change()
         return printed(f"/srv/checkouts/{len(self.commands)}\n")
 
     def _read_change(self, request: Request, known: Conversation) -> Response:  # noqa: ARG002 - every answer is given the conversation
         self.commands.append(body_of(request, "command")["command"])
+        return self._printed_change()
+
+    def _printed_change(self) -> Response:
         return printed(f"{BASE} {len(self.change)}\n{b64encode(self.change).decode()}\n")
 
     # -- conversations -----------------------------------------------------------------------------------------------
