@@ -46,7 +46,7 @@ def plan_service(
         if client.capabilities.no_change is not None:
             raise errors.UnsupportedError(
                 f"{name} returns no change that can compete with others: {client.capabilities.no_change}",
-                remedy=f"leave out --on {name}",
+                remedy="choose services that return a change",
             )
         sizes = divided(target.attempts, client.capabilities.max_attempts)
         spec = build_spec(own, client, prompt, msgspec.structs.replace(options, attempts=sizes[0]))
