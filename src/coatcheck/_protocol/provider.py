@@ -71,7 +71,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     happen: waits read it in place of pauses between polls. `vendor` is the company as OpenTelemetry's attribute
     `gen_ai.provider.name` names it; None takes the provider's name. `result` is where the change of a task comes from,
     `cost` where its cost or its tokens are reported, and `lost_answer` how a submission is settled whose answer was lost
-    where neither a key nor the list settles it; they are parts of a sentence, for people.
+    where neither a key nor the list settles it; they are parts of a sentence, for people. `no_change` is
+    why the service never returns the change of a task: its tasks cannot compete with others.
     """
 
     verbs: Mapping[Verb, Support]
@@ -90,6 +91,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     result: str = ""
     cost: str = ""
     lost_answer: str = ""
+    no_change: str | None = None
 
     def require(self, verb: Verb, provider: str) -> Support:
         """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""
