@@ -143,6 +143,17 @@ def test_a_stream_ends_where_the_agent_waits(name: str, variant: str) -> None:
 
 @EACH
 @BOTH
+def test_a_quiet_stream_keeps_a_wait_to_its_time(name: str, variant: str) -> None:
+    """A stream that sends nothing but comments ends with the time of the wait, and polls are rare meanwhile."""
+    client, emulator, ref = connect(name, variant, CASES[name].life[:1])
+    with pytest.raises(errors.WaitTimeoutError):
+        client.poll_task(ref, timeout=600)
+
+    assert len(emulator.seen("get_task")) < 30
+
+
+@EACH
+@BOTH
 def test_the_stream_of_an_unknown_session(name: str, variant: str) -> None:
     """A session that does not exist is an error before anything is emitted."""
     client, _, _ = connect(name, variant, CASES[name].life)

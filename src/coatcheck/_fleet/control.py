@@ -9,7 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -207,7 +207,12 @@ class FleetControl:
                 from .item_gates import conflict_of
 
                 raise conflict_of(item, known, name)
-        return changed
+        return self._as_stored(name, changed)
+
+    def _as_stored(self, name: str, items: Collection[FleetItem]) -> Sequence[FleetItem]:
+        """Return *items* as they are now."""
+        wanted = {item.id for item in items}
+        return [item for item in self.items(name) if item.id in wanted] if wanted else []
 
     def _decide_some(
         self, name: str, items: Sequence[FleetItem], state: ItemState, *, by: str, why: str | None
@@ -253,7 +258,7 @@ class FleetControl:
             if self._retry(fleet, item, by=by):
                 retried.append(item)
         self._reopen(fleet, retried, by=by)
-        return retried
+        return self._as_stored(name, retried)
 
     def _is_uncertain(self, fleet: FleetRecord, item: FleetItem, *, is_named: bool) -> bool:
         """Whether a submission of an item is uncertain. Raises `ConfigurationError` where the item was named."""
@@ -297,7 +302,7 @@ class FleetControl:
                 self.store.change_item(item.id, item.state, ItemState.OPEN, why=f"retried by {by}")
             retried[item.id] = item
         self._reopen(fleet, [*retried.values()], by=by)
-        return [*retried.values()]
+        return self._as_stored(fleet.name, retried.values())
 
     def _succeed(self, fleet: FleetRecord, item: FleetItem, former: Sequence[FleetCandidate]) -> None:
         """Add a candidate after *former* ones of the same service and item."""

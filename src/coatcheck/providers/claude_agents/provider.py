@@ -52,6 +52,7 @@ from .endpoints import (
     POST_HEADERS,
     SESSIONS,
     SETTINGS,
+    STREAM_HEADERS,
     Service,
     session_path,
 )
@@ -295,8 +296,7 @@ class ClaudeAgentsProvider(SessionProvider, frozen=True):
 
     def _live_events(self, ref: TaskRef) -> Request:
         """Return the request for the stream of a session, which sends the events of the log as they are stored."""
-        headers = (*HEADERS, ("accept", "text/event-stream"))
-        return Request("GET", session_path(ref, "/events/stream"), headers=headers, stream=True)
+        return Request("GET", session_path(ref, "/events/stream"), headers=STREAM_HEADERS, stream=True)
 
     def _reader(self, ref: TaskRef, memory: str) -> session_events.EventLog:
         """Return a reader of the events after *memory*."""

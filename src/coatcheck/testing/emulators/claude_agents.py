@@ -22,7 +22,7 @@ from ..._values.rfc3339 import format_time
 from ...cloud.faults import Fault
 from ...cloud.responses import json_reply
 from ._sessions import BASE, PATCH, Sessions
-from .live_chunks import LiveChunks, sent
+from .live_chunks import KEEP_ALIVE, QUIET_SECONDS, LiveChunks, sent
 
 KEY = "claude-agents-test-key"
 BETA = "managed-agents-2026-04-01"
@@ -291,10 +291,14 @@ class ClaudeAgentsEmulator(Sessions[Session]):
                 fresh = [event for event in session.events if event["id"] not in known and event["processed_at"]]
                 if not fresh and session.status != "running":
                     return
+                is_quiet = not fresh and not session.steps
                 if not fresh:
                     self._advance(session)
             known |= {event["id"] for event in fresh}
             yield from (sent(event["type"], event) for event in fresh)
+            if is_quiet:
+                self.clock.sleep(QUIET_SECONDS)
+                yield KEEP_ALIVE
 
     def _list_files(self, request: Request) -> Response:
         session = self._sessions.get(dict(request.query).get("scope_id", ""))

@@ -22,7 +22,7 @@ from ..._protocol.effects import Clock, Request, Response
 from ...cloud.faults import Fault
 from ...cloud.responses import json_reply
 from ._sessions import BASE, PATCH, Sessions
-from .live_chunks import LiveChunks, sent
+from .live_chunks import KEEP_ALIVE, QUIET_SECONDS, LiveChunks, sent
 
 KEY = "openai-agents-test-key"
 # The fields of a create (SDK 3.52, ``session_create_params.py``).
@@ -302,10 +302,14 @@ class OpenAIAgentsEmulator(Sessions[Session]):
                 fresh = [item for item in session.items if item["id"] not in known]
                 if not fresh and session.status != "in_progress":
                     break
+                is_quiet = not fresh and not session.steps
                 if not fresh:
                     self._advance(session)
             known |= {item["id"] for item in fresh}
             yield from (chunk for item in fresh for chunk in _item_events(session, item))
+            if is_quiet:
+                self.clock.sleep(QUIET_SECONDS)
+                yield KEEP_ALIVE
         if session.turns and session.turns[-1]["completed_at"]:
             turn = session.turns[-1]
             yield _event(session, f"turn.{turn['status']}", turn=turn, turn_id=turn["id"])
