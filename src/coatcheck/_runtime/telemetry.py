@@ -40,7 +40,7 @@ DURATION = "gen_ai.client.operation.duration"
 # Seconds. Tasks take minutes, so the boundaries that the conventions propose for calls of models (up to 82 s) are too low.
 BOUNDARIES = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0)
 # Version 00 of https://www.w3.org/TR/trace-context/, "traceparent Header Field Values".
-TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+TRACEPARENT = r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
 # Links of a span that the SDK keeps by default (OTEL_SPAN_LINK_COUNT_LIMIT).
 MOST_LINKS = 128
 
@@ -51,7 +51,7 @@ _RECEIVED: ContextVar[str | None] = ContextVar("coatcheck_traceparent", default=
 @contextmanager
 def received_traceparent(value: str | None) -> Iterator[None]:
     """Submit in the trace context *value* within the block; a value that is not one is ignored."""
-    token = _RECEIVED.set(value if value and TRACEPARENT.fullmatch(value) else None)
+    token = _RECEIVED.set(value if value and re.fullmatch(TRACEPARENT, value) else None)
     try:
         yield
     finally:
@@ -224,7 +224,7 @@ def _parent(trace: Any) -> Any:
 
 def _span_context(traceparent: str | None, trace: Any) -> Any:
     """Return the context that *traceparent* names, None where it is not one."""
-    match = TRACEPARENT.fullmatch(traceparent or "")
+    match = re.fullmatch(TRACEPARENT, traceparent or "")
     if match is None:
         return None
     trace_id, span_id, flags = (int(part, 16) for part in match.groups())
