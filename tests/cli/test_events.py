@@ -265,3 +265,18 @@ def test_a_message_of_the_stream_is_not_stored_from_a_poll(
         stored = [each.event.text for each in read][len(streamed) :]
 
     assert expected == stored
+
+
+def test_the_message_of_a_follow_up_is_stored_from_a_poll(cli: Cli) -> None:
+    """A service that shows the last answer alone is not taken to show the first one again."""
+    ended = [
+        Task(ref=ONE, state=TaskState.SUCCEEDED, outcome=Outcome(messages=(Message(text=text),)))
+        for text in ("first", "second")
+    ]
+    with closing(History(state_dir(cli.environ), clock=cli.clock)) as history:
+        for task in (ended[0], Task(ref=ONE, state=TaskState.RUNNING), ended[1], ended[1]):
+            history.record(task)
+    with closing(open_database(state_dir(cli.environ))) as database:
+        stored = EventLog(database, time=cli.clock.time).read(family="task.message")
+
+    assert ["first", "second"] == [each.event.text for each in stored]

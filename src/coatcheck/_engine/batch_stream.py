@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .._model.events import StateEvent, TaskEvent
-from .._model.states import TaskState
 from .._protocol.effects import Script
+from .event_diff import TERMINAL
 from .event_stream import EventStream, Wait
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from .._protocol.provider import TaskSnapshot
     from .event_diff import SeenState
     from .poll_context import PollContext
-
-
-TERMINAL = frozenset(state.value for state in TaskState if state.is_terminal)
 
 
 class WatchedTask(msgspec.Struct):

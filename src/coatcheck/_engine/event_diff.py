@@ -28,6 +28,8 @@ from .._protocol.effects import Emit, Script
 from .._protocol.provider import TaskSnapshot
 from .._values.decoders import decoder
 
+TERMINAL = frozenset(state.value for state in TaskState if state.is_terminal)
+
 
 class SeenState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a watcher has seen; its text form is the id of an event, and the cursor that resumes after it.
@@ -98,12 +100,20 @@ def _reported(seen: SeenState, events: tuple[TaskEvent, ...]) -> Iterator[tuple[
 def changes(seen: SeenState, task: Task, *, has_events: bool = False) -> Iterator[tuple[TaskEvent, SeenState]]:
     """Yield what is new in *task*, each event with the state seen after it; the terminal state is last.
 
-    Where the service reports messages and progress itself (*has_events*), they are left to it.
+    Where the service reports messages and progress itself (*has_events*), they are left to it. A task that a follow-up
+    runs again, and that does not show its earlier messages, begins to count them anew.
     """
+    if _runs_again(seen, task) and len(_messages(task)) < seen.messages:
+        seen = msgspec.structs.replace(seen, messages=0)
     for field, value, event in _observations(seen, task, has_events=has_events):
         if getattr(seen, field) != value:
             seen = msgspec.structs.replace(seen, **{field: value})
             yield msgspec.structs.replace(event, id=seen.to_cursor(), at=task.updated_at), seen
+
+
+def _runs_again(seen: SeenState, task: Task) -> bool:
+    """Whether a task that had ended is queued or running."""
+    return task.state in (TaskState.QUEUED, TaskState.RUNNING) and seen.state.partition("/")[0] in TERMINAL
 
 
 # A field of `SeenState`, its value now, and the event for a change of it.

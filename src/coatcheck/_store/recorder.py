@@ -86,7 +86,10 @@ class Recorder:
         current = merged(earlier, task) if earlier else task
         snapshot = store_task(self._transaction, current, level=self._level)
         is_stale = _staleness(row, earlier, task, snapshot) if row and earlier else 0
-        happened, seen = self._happened(row.seen if row else "", current, events)
+        # A task that works again shows none of the messages of the result that is stored.
+        is_working = task.outcome is None and not task.state.ends_wait
+        shown = msgspec.structs.replace(current, outcome=None) if is_working else current
+        happened, seen = self._happened(row.seen if row else "", shown, events)
         if row and not happened and self._is_same(row, snapshot, is_stale=is_stale):
             return False
         number = self._write(row, current, snapshot, seen, is_stale=is_stale)
