@@ -67,7 +67,7 @@ def _as_item(message: dict[str, Any]) -> dict[str, Any]:
     """Return a message of Chat Completions as an item of Responses."""
     if message["role"] == "tool":
         return {"type": "function_call_output"}
-    content = message["content"]
+    content = message.get("content")
     return {"role": message["role"], "content": [{"text": content}] if isinstance(content, str) else content or []}
 
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tests.peers.test_codex_app_server import Host, git, host, script, tree
 from coatcheck import AsyncClient, Client, RetryPolicy, Task, TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Request, Response
 from coatcheck._runtime.network import TransportOptions
-from coatcheck._runtime.transport import ReqwestTransport
+from coatcheck._runtime.transport import AsyncReqwestTransport, ReqwestTransport
 
 __all__ = ["host"]
 
@@ -37,6 +37,13 @@ pytestmark = [
 KEY = "peer-key"
 # A limit that only a hang reaches (seconds).
 LIMIT = 240.0
+
+
+class PatientTransport(ReqwestTransport):
+    """Waits as long as a busy machine takes: the server imports its tools when they are first used."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(TransportOptions(environ=environ, timeout=LIMIT))
 
 
 class AgentServer:
@@ -54,7 +61,8 @@ class AgentServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.environ = {**os.environ, "HOME": str(self.home), "SESSION_API_KEY": KEY}
+        unused = {"OH_ENABLE_BROWSER": "false", "OH_ENABLE_VSCODE": "false"}
+        self.environ = {**os.environ, "HOME": str(self.home), "SESSION_API_KEY": KEY, **unused}
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -103,7 +111,8 @@ class AgentServer:
         environ = {f"COATCHECK_OPENHANDS_{name.upper()}": value for name, value in named.items()}
         state = {"XDG_STATE_HOME": str(self.folder / "state"), "XDG_CONFIG_HOME": str(self.folder / "config")}
         given = {"PATH": os.environ["PATH"], "OH_SESSION_API_KEYS_0": KEY, "COATCHECK_LEARN": "off"}
-        return {"provider": "openhands", "environ": {**given, **state, **environ}}
+        environ = {**given, **state, **environ}
+        return {"provider": "openhands", "environ": environ, "transport": PatientTransport(environ)}
 
     def spec(self, *steps: str, **options: Any) -> TaskSpec:
         """Return a task in the repository of the server."""
@@ -156,7 +165,8 @@ def test_edits_of_every_kind_are_in_the_patch(server: AgentServer, variant: str,
     else:
 
         async def run() -> Task:
-            async with AsyncClient(**options) as client:
+            transport = AsyncReqwestTransport(TransportOptions(environ=options["environ"], timeout=LIMIT))
+            async with AsyncClient(**{**options, "transport": transport}) as client:
                 return await client.poll_task(await client.create_task(spec), timeout=LIMIT)
 
         task = asyncio.run(run())
@@ -256,11 +266,11 @@ def test_a_running_task_is_cancelled(server: AgentServer) -> None:
     assert [TaskState.CANCELLED] * 2 == states
 
 
-class CutAfterAnswer(ReqwestTransport):
+class CutAfterAnswer(PatientTransport):
     """Sends requests, and loses the first answer to a request of *path*."""
 
-    def __init__(self, options: TransportOptions, path: str) -> None:
-        super().__init__(options)
+    def __init__(self, environ: Mapping[str, str], path: str) -> None:
+        super().__init__(environ)
         self._path, self.cuts = path, 0
 
     def send(self, request: Request) -> Response:
@@ -276,8 +286,8 @@ class CutAfterAnswer(ReqwestTransport):
 def test_a_lost_answer_makes_no_second_conversation(server: AgentServer, path: str) -> None:
     """A create and a checkout whose answers were lost are repeated, and the agent works once."""
     options = server.options()
-    cutting = CutAfterAnswer(TransportOptions(environ=options["environ"]), path)
-    with Client(**options, transport=cutting) as client:
+    cutting = CutAfterAnswer(options["environ"], path)
+    with Client(**{**options, "transport": cutting}) as client:
         before = len(list(client.list_tasks()))
         created = client.create_task(server.spec("echo once >>once.txt", "say Once."))
         task = client.poll_task(created, timeout=LIMIT)

@@ -7,7 +7,7 @@ import pytest
 
 from coatcheck import TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Clock, Request, Response
-from coatcheck.cloud.faults import Fault, Reset, ResetAfterAccept
+from coatcheck.cloud.faults import Fault, Reset, ResetAfterAccept, Status
 from coatcheck.provider import PatchState
 from coatcheck.providers.openhands.endpoints import conversation_id
 from coatcheck.testing.emulators.openhands_conversations import DIFF
@@ -184,6 +184,18 @@ def test_an_address_that_is_not_safe_is_sent_no_key(address: str) -> None:
         client.get_task(ref)
 
     assert 1 == len(emulator.requests) - before
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_sandbox_that_was_replaced_is_polled_again(status: int) -> None:
+    """A sandbox that does not know its conversation or its key is an outage, and no answer about the task."""
+    client, emulator = cloud(life=("idle", "running", "running", "finished"))
+    task = client.create_task(SPEC)
+    while (task := client.get_task(task.ref)).state is not TaskState.RUNNING:
+        pass
+    emulator.sandboxes.faults.append(Status(status, on="get_task"))
+
+    assert (TaskState.SUCCEEDED, []) == (client.poll_task(task).state, emulator.sandboxes.faults)
 
 
 def test_what_is_no_repository_is_refused() -> None:

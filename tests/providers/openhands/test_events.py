@@ -63,6 +63,19 @@ def test_a_stream_continues_after_an_event(variant: str) -> None:
     assert [seen[number:] for number in range(1, len(seen) + 1)] == rest
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_stream_of_another_run_is_followed(variant: str) -> None:
+    """The end of an earlier run does not end the stream of the one that a message has started."""
+    client, emulator = openhands(variant, step_seconds=5.0)
+    ref = client.poll_task(client.create_task(SPEC).ref).ref
+    known = emulator.conversation(ref.id)
+    known.status, known.step, known.updated = "idle", 0, emulator.clock.time()
+    known.say({"role": "user", "content": [{"type": "text", "text": "again"}]})
+    types = [event.type for event in client.stream_task(ref, timeout=60.0)]
+
+    assert 2 == types.count("task.succeeded")
+
+
 def test_a_position_of_another_task_is_refused() -> None:
     """The id of an event of another task is an error, and so is what is no id."""
     client, _ = openhands()

@@ -163,10 +163,9 @@ def test_a_task_that_fails(status: str, code: str, message: str) -> None:
         (output(128, stderr="fatal: not a git repository\n", on="read_change"), "fatal: not a git repository"),
         (output(0, "base 9\nYQ==\n", on="read_change"), "1 of its 9 bytes were sent"),
         (output(0, "base 9\nYQ\n", on="read_change"), "0 of its 9 bytes were sent"),
-        (Status(404, on="read_change"), "Invalid task ID"),
         (Status(422, on="read_change"), "HTTP 422"),
     ],
-    ids=["no repository", "cut", "cut inside", "404", "422"],
+    ids=["no repository", "cut", "cut inside", "422"],
 )
 def test_a_change_that_cannot_be_read(fault: Body, reason: str) -> None:
     """A change that cannot be read is a notice with the reason; the task has succeeded."""
@@ -175,6 +174,15 @@ def test_a_change_that_cannot_be_read(fault: Body, reason: str) -> None:
 
     assert (TaskState.SUCCEEDED, None, "no_result") == (task.state, task.outcome.patch, task.notices[0].kind)
     assert reason in task.notices[0].text
+
+
+def test_a_change_on_an_older_server() -> None:
+    """Where conversations have no shell of their own, that of the server reads the change in their folder."""
+    client, emulator = openhands(faults=[Status(404, on="read_change", times=None)])
+    task = client.poll_task(client.create_task(SPEC).ref)
+    body = msgspec.json.decode(emulator.seen("run_command")[-1].body)
+
+    assert (DIFF, "/srv/checkouts/1") == (bytes(task.outcome.patch), body["cwd"])
 
 
 def test_a_change_that_is_too_large_stays_on_the_server() -> None:

@@ -206,7 +206,7 @@ class ClaudeAgentsProvider(SessionProvider, frozen=True):
             names = ", ".join(each.label or each.id for each in known)
             raise errors.ConfigurationError(
                 f"there are {len(known)} environments: {names}",
-                remedy=f"pass --env NAME, or set {NAME}.environment",
+                remedy=f"pass --environment NAME, or set {NAME}.environment",
             )
         return choose_environment(known, wanted) if wanted else next(iter(known))
 

@@ -126,7 +126,9 @@ class OpenAIAgentsProvider(SessionProvider, frozen=True):
         yield from ()
         name_of(spec)
         if spec.environment:
-            raise errors.ConfigurationError(f"{NAME} has no environments to choose from", remedy="leave out --env")
+            raise errors.ConfigurationError(
+                f"{NAME} has no environments to choose from", remedy="leave out --environment"
+            )
         if not (spec.model or self.service.model or self.service.agent):
             raise errors.ConfigurationError(
                 "no model is set", remedy=f"pass --model, or set {NAME}.model or {NAME}.agent"

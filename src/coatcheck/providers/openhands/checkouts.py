@@ -54,7 +54,7 @@ def check_out(spec: TaskSpec, service: Service, name: str) -> Exchange[str]:
     return path
 
 
-def read_change(id: str, *, upstream: str | None = None) -> Exchange[Change]:
+def read_change(document: wire.Conversation, id: str, *, upstream: str | None = None) -> Exchange[Change]:
     """Return the change in the workspace of a conversation; one that cannot be read has a `problem`.
 
     Of a workspace that we did not make the change is what differs from where the branch *upstream* was left, else what is
@@ -63,10 +63,21 @@ def read_change(id: str, *, upstream: str | None = None) -> Exchange[Change]:
     base = f'"$(git merge-base HEAD {shlex.quote(upstream)} 2>/dev/null || echo HEAD)"' if upstream else "HEAD"
     command = f"sh -c {shlex.quote(READ_CHANGE)} coatcheck {base}"
     try:
-        ran = yield from _run(conversation_path(id, SHELL), command, seconds=DIFF_SECONDS)
+        ran = yield from _run_in(document, id, command)
     except (errors.InvalidRequestError, errors.NotFoundError, errors.ProviderUnavailableError) as error:
         return Change(problem=error.detail or str(error))
     return change_in(ran)
+
+
+def _run_in(document: wire.Conversation, id: str, command: str) -> Exchange[Ran]:
+    """Run a command in the workspace of a conversation; older servers have one shell for all of them."""
+    directory = document.workspace.working_dir if document.workspace else None
+    try:
+        return (yield from _run(conversation_path(id, SHELL), command, seconds=DIFF_SECONDS))
+    except errors.NotFoundError:
+        if directory is None:
+            raise
+    return (yield from _run(f"/api{SHELL}", command, seconds=DIFF_SECONDS, cwd=directory))
 
 
 def remove(path: str, name: str) -> Exchange[None]:
@@ -84,9 +95,9 @@ def remove(path: str, name: str) -> Exchange[None]:
         )
 
 
-def _run(path: str, command: str, *, seconds: int) -> Exchange[Ran]:
+def _run(path: str, command: str, *, seconds: int, cwd: str | None = None) -> Exchange[Ran]:
     """Run a command, which may be repeated, and return how it ended."""
-    body = {"command": command, "timeout": seconds}
+    body = {"command": command, "timeout": seconds} | ({"cwd": cwd} if cwd else {})
     response = yield post(path, body, idempotent=True, is_preparation=True, timeout=seconds + MARGIN)
     output = decode(response, wire.CommandOutput)
     if output.exit_code is None:

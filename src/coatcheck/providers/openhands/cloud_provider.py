@@ -56,6 +56,7 @@ RESUME = "send it again in a minute"
 
 CAPABILITIES = Capabilities(
     vendor="openhands",
+    lost_answer="found by key",
     result="the difference of the checkout on the server, made by git",
     cost="tokens and cost: a notice of the task",
     verbs=dict.fromkeys(
@@ -277,6 +278,7 @@ class OpenHandsCloudProvider(msgspec.Struct, frozen=True):
                 except errors.CoatcheckError as error:
                     request = exchange.throw(error)
                 else:
+                    _check_sandbox(request, response)
                     request = exchange.send(response)
         except StopIteration as stop:
             result: T = stop.value
@@ -332,6 +334,14 @@ def _new_conversation(spec: TaskSpec, id: str) -> Mapping[str, object]:
         "system_message_suffix": spec.instructions,
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _check_sandbox(request: Request, response: Response) -> None:
+    """Raise `ProviderUnavailableError` for a sandbox that does not know its conversation or its key: another takes its place."""
+    if request.method == "GET" and response.status in (401, 403, 404):
+        raise errors.ProviderUnavailableError(
+            f"the sandbox does not serve its conversation (HTTP {response.status})", status=response.status
+        )
 
 
 def _check_address(base: str, service: str) -> None:

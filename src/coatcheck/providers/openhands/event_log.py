@@ -35,7 +35,7 @@ from .requests import conversation_path, get, newest_events
 
 PAGE_SIZE = 100
 # After so many seconds without a message the conversation is read: the end of its run may have been missed.
-SILENCE = 20.0
+SILENCE = 60.0
 ACTIVE = frozenset({"idle", "running"})
 
 
@@ -86,6 +86,7 @@ class EventLog:
         """Emit what happens until the run ends; nothing where none is active."""
         if not (yield from self._is_active()):
             return
+        self._state = None  # that of an earlier run does not end this one
         channel = yield from open_channel(Open(path=f"/sockets/events/{encoded(self._ref.id)}", origin="events"))
         is_active = yield from self._is_active()
         while is_active:
@@ -105,7 +106,9 @@ class EventLog:
             try:
                 message = yield Receive(channel, SILENCE)
             except errors.TransportTimeoutError:
-                return (yield from self._is_active())
+                if not (yield from self._is_active()):
+                    return False
+                continue
             if message is None or self._is_news(message):
                 return message is not None
 

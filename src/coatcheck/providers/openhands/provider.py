@@ -212,8 +212,8 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
         """Return the change in the workspace of a conversation as it is now."""
         if attempt not in (None, 1):
             raise errors.ConfigurationError(f"{ref} has one attempt", remedy="leave out --attempt")
-        yield from self._read(conversation_path(ref.id))
-        change = yield from checkouts.read_change(ref.id, upstream=self.upstream)
+        document = yield from self._document(ref)
+        change = yield from checkouts.read_change(document, ref.id, upstream=self.upstream)
         if change.problem:
             raise errors.TaskError(f"the change of {ref} cannot be read from the server: {change.problem}", ref=ref)
         return bytes(change.patch).decode("utf-8", "replace") if change.patch else ""
@@ -307,7 +307,7 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
         """Return what a conversation that has stopped waits for or has made; nothing is requested of one that runs."""
         status, ref = document.execution_status, self.service.ref(extract.id_of(document))
         if status in ENDED:
-            return (yield from self._result(ref, is_error=status == "error"))
+            return (yield from self._result(document, ref, is_error=status == "error"))
         if status not in (WAITING, PAUSED, IDLE):
             return extract.NO_DETAILS
         newest = yield from self._newest(ref)
@@ -318,11 +318,13 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
             return extract.Details(permission=confirmations.permission(waiting))
         if status == IDLE:
             return extract.Details(is_unstarted=events.is_read(newest))
-        result = yield from self._result(ref)
+        result = yield from self._result(document, ref)
         return msgspec.structs.replace(result, is_interrupted=events.is_interrupted(newest))
 
-    def _result(self, ref: TaskRef, *, is_error: bool = False) -> Exchange[extract.Details]:
-        change = yield from checkouts.read_change(ref.id, upstream=self.upstream)
+    def _result(
+        self, document: wire.Conversation, ref: TaskRef, *, is_error: bool = False
+    ) -> Exchange[extract.Details]:
+        change = yield from checkouts.read_change(document, ref.id, upstream=self.upstream)
         answer = yield from self._read(conversation_path(ref.id, "/agent_final_response"))
         reply = decode(answer, wire.FinalResponse).response
         error = (yield from self._error(ref)) if is_error else None

@@ -369,9 +369,10 @@ class OpenAIAgentsEmulator(Sessions[Session]):
 
 def _item_events(session: Session, item: Mapping[str, Any]) -> Iterator[bytes]:
     """Yield the events of an item: added, then done where it is an output of the agent."""
-    yield _event(session, "turn.item.added", item={**item, "status": "in_progress"}, turn_id=item["turn_id"])
-    if item.get("role") != "user":
-        yield _event(session, "turn.item.done", item=item, turn_id=item["turn_id"], output_index=0)
+    output = {} if item.get("role") == "user" else {"output_index": 0}
+    yield _event(session, "turn.item.added", item={**item, "status": "in_progress"}, turn_id=item["turn_id"], **output)
+    if output:
+        yield _event(session, "turn.item.done", item=item, turn_id=item["turn_id"], **output)
 
 
 def _event(session: Session, kind: str, **fields: object) -> bytes:

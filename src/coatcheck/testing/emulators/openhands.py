@@ -5,6 +5,7 @@ Invariants:
 - an agent takes a step when its conversation is requested or its events are awaited; with *step_seconds*, by the clock;
 - a create that repeats an id is answered with the conversation that exists;
 - whatever starts an agent that waits for a decision allows what it waits for;
+- WebSockets are for the transports of `coatcheck.testing`; a server of `serving` has none, and clients poll;
 - the shell prints what the scripts of checkouts print, and runs nothing.
 
 See docs/reference/protocols/openhands.md.
@@ -154,12 +155,17 @@ class OpenHandsEmulator:
         return json_reply({"workspaces": listed, "workspaceParents": []})
 
     def _run_command(self, request: Request) -> Response:
-        command = body_of(request, "command")["command"]
-        self.commands.append(command)
+        asked = body_of(request, "command")
+        self.commands.append(asked["command"])
+        if asked.get("cwd"):
+            return self._printed_change()
         return printed(f"/srv/checkouts/{len(self.commands)}\n")
 
     def _read_change(self, request: Request, known: Conversation) -> Response:  # noqa: ARG002 - every answer is given the conversation
         self.commands.append(body_of(request, "command")["command"])
+        return self._printed_change()
+
+    def _printed_change(self) -> Response:
         return printed(f"{BASE} {len(self.change)}\n{b64encode(self.change).decode()}\n")
 
     # -- conversations -----------------------------------------------------------------------------------------------
@@ -243,7 +249,9 @@ class OpenHandsEmulator:
         events = [event for event in known.events if query.get("kind") in (None, event["kind"])]
         return page(events[::-1] if query.get("sort_order") == "TIMESTAMP_DESC" else events, request)
 
-    def _stream_task(self, request: Request, known: Conversation) -> Response:  # noqa: ARG002 - every answer is given the request
+    def _stream_task(self, request: Request, known: Conversation) -> Response:
+        if request.channel is None:  # over HTTP alone, as where a proxy knows no WebSockets
+            raise refusal(426, "Upgrade Required")
         return Response(101, stream=EventSocket(self, known))
 
     def wait(self, known: Conversation, timeout: float) -> None:
