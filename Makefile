@@ -80,8 +80,10 @@ peers: $(VENV)/.peers ## the tests against real programs, which it installs
 	@PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python -m pytest -m "peer and not crash" tests/peers tests/store tests/engines
 
 bench: $(VENV)/.peers ## every measurement in bench/
-	@set -e; for script in $$(grep -l __main__ bench/*.py); do \
-		echo "== $$script"; PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python "$$script"; done
+	@failed=; for script in $$(grep -l __main__ bench/*.py); do \
+		echo "== $$script"; \
+		PATH="$(CURDIR)/$(VENV)/peers/bin:$$PATH" $(BIN)/python "$$script" || failed="$$failed $$script"; done; \
+		if [ -n "$$failed" ]; then echo "missed a goal, or failed:$$failed"; exit 1; fi
 
 docs: $(VENV)/.check ## the documentation, in docs/_build/html
 	@$(BIN)/sphinx-build -qW --keep-going -b html docs docs/_build/html

@@ -54,6 +54,8 @@ RUNNING: Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]] = {
     "jules": ((), {"step_seconds": 2 * SECONDS}),
     "openai_agents": (((no_step,) * LONG,), {}),
     "openai_batch": ((("in_progress",) * LONG,), {}),
+    "openhands": ((), {"step_seconds": 2 * SECONDS}),
+    "openhands_cloud": ((("running",) * LONG,), {}),
 }
 CODEX: Mapping[str, Service] = {
     "codex_app_server": Service(lambda _: host_provider(), CodexAppServerEmulator, HOST_SPEC),

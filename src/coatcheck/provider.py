@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         read_json as read_json,
         scrub as scrub,
         split_path as split_path,
+        text_body as text_body,
     )
     from ._protocol.diff_stats import count_diff as count_diff
     from ._protocol.effects import (
@@ -318,6 +319,7 @@ _HOMES = {
     "TaskTool": "_model.events",
     "TaskUsage": "_model.events",
     "text": "_protocol.lenient",
+    "text_body": "_protocol.decode",
     "Tokens": "_protocol.login_contract",
     "UnknownEvent": "_model.events",
     "UNREADABLE": "_protocol.decode",

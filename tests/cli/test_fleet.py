@@ -120,6 +120,14 @@ def test_names_and_keys_are_completed(waiting: Cli) -> None:
     ]
 
 
+def test_what_was_decided_is_printed_as_it_is_now(waiting: Cli) -> None:
+    """`approve` and `reject` return items in the state that they have afterwards."""
+    rejected = waiting("fleet", "reject", "typing", "p1", "--json").json["items"]
+    approved = waiting("fleet", "approve", "typing", "--json").json["items"]
+
+    assert [("p1", "rejected"), ("p0", "approved")] == [(each["key"], each["state"]) for each in rejected + approved]
+
+
 def test_fields_of_items(waiting: Cli) -> None:
     """`show` has the fields of items, with a KEY those of a report; `list` those of fleets."""
     assert (

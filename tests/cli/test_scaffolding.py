@@ -44,26 +44,26 @@ def run(*command: str, folder: Path) -> str:
     return ran.stdout
 
 
-@pytest.fixture(params=NAMES)
-def package(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A new provider."""
-    scaffolding.write(request.param, str(tmp_path / "new"))
-    return tmp_path / "new"
+JSON_RPC = pytest.mark.parametrize("is_json_rpc", [False, True], ids=["http", "json-rpc"])
 
 
-def test_a_new_provider_passes_its_tests(tmp_path: Path) -> None:
+@JSON_RPC
+def test_a_new_provider_passes_its_tests(is_json_rpc: bool, tmp_path: Path) -> None:
     """A new provider passes its tests unchanged, and contains no name of the template."""
     package = tmp_path / "new"
-    scaffolding.write(NAMES[1], str(package))
+    scaffolding.write(NAMES[1], str(package), is_json_rpc=is_json_rpc)
 
     assert " passed" in run(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", folder=package
     )
 
 
-def test_a_new_provider_is_tidy(package: Path) -> None:
+@JSON_RPC
+@pytest.mark.parametrize("name", NAMES)
+def test_a_new_provider_is_tidy(name: str, is_json_rpc: bool, tmp_path: Path) -> None:
     """A new provider passes the linter and the formatter."""
-    ruff = BIN / "ruff"
+    package, ruff = tmp_path / "new", BIN / "ruff"
+    scaffolding.write(name, str(package), is_json_rpc=is_json_rpc)
     if not ruff.exists():
         pytest.skip("ruff is in requirements/check.txt")
     run(str(ruff), "check", "--no-cache", ".", folder=package)
@@ -134,7 +134,11 @@ def test_a_new_provider_is_found_by_its_entry_point(tmp_path: Path) -> None:
 
 def test_the_templates_import_only_what_is_public() -> None:
     """The templates import public names only."""
-    text = "".join(path.read_text("utf-8") for path in Path(scaffolding.TEMPLATES).glob("[!c]*/**/*.py.txt"))
+    text = "".join(
+        path.read_text("utf-8")
+        for path in Path(scaffolding.TEMPLATES).rglob("*.py.txt")
+        if "checkout" not in path.parts
+    )
 
     assert {"coatcheck", "coatcheck.provider", "coatcheck.testing"} == {
         line.split()[1] for line in text.splitlines() if line.startswith("from coatcheck") and "_acme" not in line

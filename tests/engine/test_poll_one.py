@@ -137,6 +137,25 @@ def test_several_attempts_end_when_all_have(variant: str) -> None:
     assert 3 == service.count("GET", "/tasks/t1/attempts")
 
 
+class RememberingProvider(ToyProvider):
+    """Returns the known task where nothing of it has changed."""
+
+    def get_task_again(self, known: Task) -> Exchange[Task]:
+        """Compare the response."""
+        task = yield from self.get_task(known.ref)
+        return known if task.raw == known.raw else task
+
+
+def test_an_unchanged_task_is_that_of_the_poll_and_not_of_its_attempts(variant: str) -> None:
+    """A task whose current attempt has ended is polled for its attempts again, though its details stay the same."""
+    service = ToyService(states=("done",))
+    service.create({"prompt": "p", "attempts": 2})
+    service.attempt_states = [["done", "working"], ["done", "working"], ["done", "broken"]]
+    task = Both(variant, RememberingProvider(), service).poll_task("t1")
+
+    assert ["done", "broken"] == [attempt.raw_state for attempt in task.attempts]
+
+
 def test_the_first_attempt_is_enough_with_first(variant: str) -> None:
     """first=True returns when any attempt has ended, the current one or not."""
     service = ToyService(states=("working",))

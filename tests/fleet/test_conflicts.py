@@ -218,12 +218,10 @@ def test_a_branch_starts_at_the_present_commit_where_the_base_has_changed_its_fi
     ("sections", "is_sent_back"),
     [
         ({}, True),
-        ({"task": {"prompt": "Lint {package}."}}, True),
-        ({"called": "ours"}, True),
+        ({"task": {"prompt": "Lint {package}."}, "called": "ours"}, True),
         ({"task": {"prompt": "Lint {package}.", "base": "next"}}, False),
-        ({"diffs": {"p0": DIFF}}, False),
     ],
-    ids=["same branch", "default branch", "other name", "other branch", "same change"],
+    ids=["same names", "default branch and other name", "other branch"],
 )
 def test_a_delivery_of_another_fleet_counts_as_merged(
     tmp_path: Path, sections: dict[str, Any], is_sent_back: bool
@@ -245,7 +243,7 @@ def run_another(folder: Path, first: ConflictFixture, **sections: Any) -> Confli
     if sections.pop("is_closed", False):
         (ref,) = git("for-each-ref", "--format=%(refname)", "refs/heads/coatcheck", folder=first.repository).split()
         git("update-ref", "-d", ref.decode(), folder=first.repository)
-    first.diffs = sections.pop("diffs", {"p0": DIFF.replace("two", "three")})
+    first.diffs = {"p0": DIFF.replace("two", "three")}
     second = ConflictFixture(folder, **{"is_first": False, "name": "lint", **sections})
     second.cloud = first.cloud
     second.run()

@@ -187,6 +187,27 @@ def test_a_watch_shows_the_work_and_a_message_continues_it(host: ScriptedHost) -
     assert ([(ref, TaskState.SUCCEEDED)], []) == (listed, host.checkouts)
 
 
+def test_several_tasks_are_watched_over_one_connection(host: ScriptedHost) -> None:
+    """A watch of three threads shows what each does in its order, the parts before and after the connection included."""
+    host.model.hold.clear()
+    with Client(**host.options()) as client:
+        refs = [client.create_task(host.spec("echo WAIT", f"say Task {number}.")).ref for number in range(3)]
+        assert host.model.is_held.wait(240)
+        shown = []
+        for event in client.watch_tasks(refs, timeout=240):
+            shown.append(event)
+            if sum(each.type == "task.message" for each in shown) == len(refs):
+                host.model.hold.set()  # each thread's first message was read from its items
+
+    expected = [["task.started", "task.message", "task.tool", "task.message", "task.succeeded"]] * 3
+    kinds = {"task.started", "task.message", "task.tool", "task.succeeded"}
+
+    assert expected == [[event.type for event in shown if event.ref == ref and event.type in kinds] for ref in refs]
+    assert [f"Task {number}." for number in range(3)] == [
+        [event.text for event in shown if event.ref == ref and event.type == "task.message"][-1] for ref in refs
+    ]
+
+
 APPROVE = """
 import sys
 from coatcheck import Client

@@ -80,11 +80,11 @@ class Served:
 @pytest.fixture
 def served() -> Iterator[Served]:
     """An emulator that is served."""
-    found = Served(CodexAppServerEmulator(clock=SystemClock(), step_seconds=0.02, token=""))
-    with serve(found.answer, "127.0.0.1", 0, close_timeout=0.3) as server:
-        found.url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+    emulator = Served(CodexAppServerEmulator(clock=SystemClock(), step_seconds=0.02, token=""))
+    with serve(emulator.answer, "127.0.0.1", 0, close_timeout=0.3) as server:
+        emulator.url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield found
+        yield emulator
 
 
 def codex(folder: Path, *arguments: str) -> str:

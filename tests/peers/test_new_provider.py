@@ -24,10 +24,11 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=240, check=False)
 
 
-def test_a_new_provider_is_typed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_json_rpc", [False, True])
+def test_a_new_provider_is_typed(is_json_rpc: bool, tmp_path: Path) -> None:
     """The package passes strict type checks with public names only."""
     package = tmp_path / "new"
-    scaffolding.write("acme", str(package))
+    scaffolding.write("acme", str(package), is_json_rpc=is_json_rpc)
     ran = run(package, sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"))
 
     assert "Success" in ran.stdout, ran.stdout + ran.stderr
@@ -41,7 +42,7 @@ def test_a_new_built_in_provider_passes_the_checks(name: str, tmp_path: Path) ->
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("_build"))
     for part in ("README.md", "pyproject.toml"):
         shutil.copy2(ROOT / part, folder / part)
-    scaffolding.write_built_in(name, str(folder))
+    scaffolding.write_built_in(name, str(folder), is_json_rpc=name == "a")
     commands = (
         (sys.executable, "docs/project/tools/generate_provider_index.py"),
         (str(BIN / "ruff"), "check", "--no-cache", "."),

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from tests.clients import VARIANTS, Both
+from tests.providers.codex_app_server.cloud.cloud_support import SPEC, connected
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import Task, TaskRef, TaskSpec, TaskState, errors
@@ -26,6 +27,7 @@ from coatcheck._protocol.intents import intent_of
 from coatcheck._runtime.driver import perform
 from coatcheck._runtime.telemetry import DURATION, OpenTelemetry, received_traceparent
 from coatcheck._store.journal import NoJournal, SubmissionJournal
+from coatcheck.cloud.faults import Status
 
 EXPORTER, READER = InMemorySpanExporter(), InMemoryMetricReader()
 RECEIVED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -138,7 +140,7 @@ def test_telemetry_that_fails_changes_no_result(
     both = Both(variant, ToyProvider(), ToyService())
     match broken:
         case "provider":
-            monkeypatch.setattr(trace, "get_tracer", lambda *_: Broken().start)
+            monkeypatch.setattr("opentelemetry.sdk.trace.Tracer.start_span", lambda *_, **__: Broken().start)
         case "processor":
             monkeypatch.setattr(SimpleSpanProcessor, "on_end", lambda *_: Broken().on_end)
         case _:
@@ -218,3 +220,15 @@ def test_importing_coatcheck_imports_nothing_of_opentelemetry() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert "[]" == result.stdout.strip()
+
+
+def test_no_span_has_the_token_of_a_subprotocol(variant: str) -> None:
+    """Spans of a submission and a wait over a WebSocket, refused ones included, contain no token and no account."""
+    client, emulator = connected(variant, token="opaque-Token.0123456789")
+    client.poll_task(client.create_task(SPEC).ref)
+    emulator.faults.append(Status(403, on="create_task", text="openai-bearer.opaque-Token.0123456789"))
+    with pytest.raises(errors.PermissionDeniedError):
+        client.create_task(SPEC)
+    shown = "".join(span.to_json() for span in EXPORTER.get_finished_spans())
+
+    assert (True, False) == ("invoke_agent codex_app_server" in shown, "opaque-Token" in shown)

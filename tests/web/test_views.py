@@ -12,6 +12,7 @@ from tests.checkouts import RepositoryCopies, git, make_checkout
 from tests.web.web_support import Answer, Pages
 
 from coatcheck._app.gate_decisions import Outcome
+from coatcheck._app.held_reviews import hold_review
 from coatcheck._app.held_work import HeldTask, hold_submission
 from coatcheck._model import outcome as outcomes
 from coatcheck._model.events import TaskMessage
@@ -19,6 +20,7 @@ from coatcheck._model.gates import Gate, GateOption
 from coatcheck._model.outcome import Message
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import Task, TaskRef, TaskSpec
+from coatcheck._store.reviews import ReviewSubmission
 from coatcheck._web.rendering import environment
 from coatcheck._web.views.gates import SENTENCES
 from coatcheck.cloud.faults import Refuse
@@ -138,6 +140,24 @@ def test_another_patch_than_the_previewed_one_is_not_applied(done: Pages, checko
 
     assert (409, "") == (answer.status, git(checkout, "status", "--porcelain"))
     assert "preview it again" in answer.words
+
+
+def test_an_approved_review_is_submitted_to_its_services(pages: Pages) -> None:
+    """One decision on the page submits to each service once, and names the service that refused."""
+    spec = TaskSpec(prompt="Held", environment="owner/repo")
+    submissions = [
+        ReviewSubmission(number=number, provider=name, spec=spec) for number, name in ((1, "codex"), (2, "jules"))
+    ]
+    review = pages.site.reviews.create(iter(["dark"]), submissions, title="Held", is_held=True)
+    gate = hold_review(pages.site.gates, review)
+    hidden = pages.browser.get("/gates").fields(f"/gates/{gate.id}")
+    page, again = (
+        pages.browser.follow(pages.browser.post(f"/gates/{gate.id}", {**hidden, "option": "approve"})) for _ in range(2)
+    )
+
+    assert all("Approved, and submitted as codex:" in each.words for each in (page, again))
+    assert all("Not submitted: jules: there is no login" in each.words for each in (page, again))
+    assert 1 == len(pages.cloud.seen("create_task"))
 
 
 def test_without_a_checkout_nothing_is_applied(pages: Pages) -> None:

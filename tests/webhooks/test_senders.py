@@ -278,6 +278,16 @@ def impostor(settings: object) -> PlugIn:
     return PlugIn("cursor")
 
 
+def pretender(settings: object) -> PlugIn:
+    """Return a plug-in that declares the sender of this program."""
+    return PlugIn("coatcheck")
+
+
+def misnamed(settings: object) -> PlugIn:
+    """Return a plug-in whose sender cannot be a part of an address."""
+    return PlugIn("../x")
+
+
 def senders_with(monkeypatch: pytest.MonkeyPatch, factory: str) -> Mapping[str, Sender]:
     """Return the senders where a plug-in is installed."""
     entry = EntryPoint(name="acme", value=f"{__name__}:{factory}", group=registry.GROUP)
@@ -294,8 +304,29 @@ def test_the_webhooks_of_a_plug_in_are_received(monkeypatch: pytest.MonkeyPatch)
     assert (("acme", "j1"),) == verify_delivery(sender, headers, body, [SECRET], now=NOW).tasks
 
 
-def test_a_sender_has_one_signature(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """A plug-in cannot replace the signature of another provider's sender; a warning names it."""
-    sender = senders_with(monkeypatch, "impostor")["cursor"]
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [("impostor", "the sender cursor with"), ("pretender", "the sender coatcheck with"), ("misnamed", "no name of a")],
+)
+def test_a_plug_in_replaces_no_sender(
+    factory: str, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A plug-in that declares the sender of another provider or of this program changes nothing; a warning names it."""
+    senders = senders_with(monkeypatch, factory)
 
-    assert (SENDERS["cursor"].signature, True) == (sender.signature, "the webhooks of acme are not" in caplog.text)
+    assert {name: sender.signature for name, sender in SENDERS.items()} == {
+        name: sender.signature for name, sender in senders.items()
+    }
+    assert "the webhooks of acme are not received" in caplog.text
+    assert reason in caplog.text
+
+
+def test_a_plug_in_that_cannot_read_a_delivery(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error of a plug-in that reads a genuine delivery is a warning, and the delivery names no task."""
+    sender = senders_with(monkeypatch, "acme")["acme"]
+    headers = [JSON, *standard.signed_headers([KEY], id="d1", seconds=NOW, body=b"{}")]
+    delivery = verify_delivery(sender, headers, b"{}", [SECRET], now=NOW)
+
+    assert ((), True) == (delivery.tasks, "acme cannot read a delivery of acme: TypeError" in caplog.text)

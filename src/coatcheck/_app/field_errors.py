@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from .. import errors
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = r"\{(\w+)\}"
 
 
 class FieldError(errors.ConfigurationError):
@@ -36,4 +36,4 @@ class FieldError(errors.ConfigurationError):
             return spelling(name) if name in self._fields else str(self._values[name])
 
         message, remedy = self._texts
-        return _PLACEHOLDER.sub(fill, message or ""), None if remedy is None else _PLACEHOLDER.sub(fill, remedy)
+        return re.sub(_PLACEHOLDER, fill, message or ""), None if remedy is None else re.sub(_PLACEHOLDER, fill, remedy)

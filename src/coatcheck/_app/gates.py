@@ -92,7 +92,7 @@ class Gates:
             return ()
         events = EventLog(self.database, time=self._clock.time)
         if after is None:
-            return events.last(limit, family="gate.")
+            return events.before(None, kinds=_event_kinds(), limit=limit)[::-1]
         return events.read(after=after, limit=limit, family="gate.")
 
     # --- opening ------------------------------------------------------------------------------------------------------
@@ -273,6 +273,13 @@ def repository_of(task: Task) -> str | None:
         return task.repository
     name = (task.environment_label or task.environment or "").removeprefix("sources/github/")
     return name if name.count("/") == 1 and name.strip("/") == name else None
+
+
+def _event_kinds() -> Sequence[str]:
+    """Return the types of events of gates."""
+    from .._model.events import EVENT_TYPES
+
+    return [kind for kind in EVENT_TYPES if kind.startswith("gate.")]
 
 
 def login_name() -> str:

@@ -43,6 +43,11 @@ def plan_service(
     name = target.provider
     own = Workspace(workspace.folder, config=workspace.config, environ=workspace.environ, provider=name)
     try:
+        if client.capabilities.no_change is not None:
+            raise errors.UnsupportedError(
+                f"{name} returns no change that can compete with others: {client.capabilities.no_change}",
+                remedy=f"leave out --on {name}",
+            )
         sizes = divided(target.attempts, client.capabilities.max_attempts)
         spec = build_spec(own, client, prompt, msgspec.structs.replace(options, attempts=sizes[0]))
         specs = tuple(msgspec.structs.replace(spec, attempts=size) for size in sizes)

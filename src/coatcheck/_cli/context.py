@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -187,7 +187,7 @@ class CommandContext:
         url = self._base_url or local_server_url(name, self.workspace, refs=refs or self._refs, environment=environment)
         try:
             with (
-                self._clock.webhooks(self.workspace if waits else None) as wakes,
+                self._clock.webhooks(self.workspace) if waits else nullcontext() as wakes,
                 Client(
                     name,
                     config=self.config,

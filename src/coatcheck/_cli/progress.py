@@ -123,11 +123,8 @@ class ProgressClock:
         self._pause_ends_at = 0.0
 
     @contextmanager
-    def webhooks(self, workspace: Workspace | None) -> Iterator[WakeSource | None]:
-        """Give the deliveries in the user's store, which end pauses of waits; None without a *workspace*."""
-        if workspace is None:
-            yield None
-            return
+    def webhooks(self, workspace: Workspace) -> Iterator[WakeSource]:
+        """Give the deliveries in the user's store, which end pauses of waits."""
         from .._runtime.config import state_dir
         from .._store.wakes import StoreWakes
 

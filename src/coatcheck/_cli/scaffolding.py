@@ -31,8 +31,10 @@ PLACES: Mapping[str, str | None] = {
     "docs/": "docs/reference/providers/",
     "pyproject.toml": None,
 }
-# What is only in a checkout.
-CHECKOUT = "checkout"
+# The folders of what is only in a checkout, and of what a service has that speaks JSON-RPC in place of HTTP.
+CHECKOUT, JSON_RPC = "checkout/", "json_rpc/"
+# The module for the tests of all services, which are served over HTTP.
+SERVICE = f"{CHECKOUT}tests/providers/acme/service.py"
 # The modules of a package, as they are called in a checkout.
 MODULES: Mapping[str, str] = {
     "coatcheck_acme.emulator": "coatcheck.testing.emulators.acme",
@@ -54,17 +56,17 @@ def checked(name: str) -> str:
     return name
 
 
-def write(name: str, folder: str) -> list[str]:
+def write(name: str, folder: str, *, is_json_rpc: bool = False) -> list[str]:
     """Write a provider called *name* into *folder*, which must be empty or not there; return the files' paths."""
-    files = dict(rendered(checked(name)))
+    files = dict(rendered(checked(name), is_json_rpc=is_json_rpc))
     if os.path.isdir(folder) and os.listdir(folder):
         raise errors.ConfigurationError(f"{folder} is not empty", remedy="name an empty one with --folder")
     return _write(files, folder)
 
 
-def write_built_in(name: str, checkout: str) -> list[str]:
+def write_built_in(name: str, checkout: str, *, is_json_rpc: bool = False) -> list[str]:
     """Write a built-in provider called *name* into a *checkout* of coatcheck; return the files' paths."""
-    files = dict(rendered_built_in(checked(name)))
+    files = dict(rendered_built_in(checked(name), is_json_rpc=is_json_rpc))
     if not os.path.isdir(os.path.join(checkout, "src/coatcheck/providers")):
         raise errors.ConfigurationError(f"{checkout} is not a checkout of coatcheck", remedy="name one with --folder")
     existing = [path for path in files if os.path.lexists(os.path.join(checkout, path))]
@@ -85,35 +87,46 @@ def _write(files: Mapping[str, bytes], folder: str) -> list[str]:
     return list(files)
 
 
-def rendered(name: str) -> Iterator[tuple[str, bytes]]:
+def rendered(name: str, *, is_json_rpc: bool = False) -> Iterator[tuple[str, bytes]]:
     """Yield the path and content of every file of a package for a provider called *name*."""
-    for path, text in _templates():
+    for path, text in _templates(is_json_rpc=is_json_rpc):
         if not path.startswith(CHECKOUT):
             yield renamed(path, name), renamed(text, name).encode()
 
 
-def rendered_built_in(name: str) -> Iterator[tuple[str, bytes]]:
+def rendered_built_in(name: str, *, is_json_rpc: bool = False) -> Iterator[tuple[str, bytes]]:
     """Yield the path and content of every file of a built-in provider called *name*."""
-    for path, text in _templates():
-        if path.startswith(CHECKOUT):
-            place: str | None = path.removeprefix(f"{CHECKOUT}/")
-        else:
-            place = next(
-                (each and path.replace(start, each, 1) for start, each in PLACES.items() if path.startswith(start)),
-                path,
-            )
-        if place is not None:
-            if place.endswith(".py"):
-                text = with_modules_of_checkout(text, place)  # noqa: PLW2901 - the same text
-            yield renamed(place, name), renamed(text, name).encode()
+    for path, text in _templates(is_json_rpc=is_json_rpc):
+        place = _place_in_checkout(path)
+        if place is not None and not (is_json_rpc and path == SERVICE):
+            content = with_modules_of_checkout(text, place) if place.endswith(".py") else text
+            yield renamed(place, name), renamed(content, name).encode()
 
 
-def _templates() -> Iterator[tuple[str, str]]:
-    for folder, _, files in sorted(os.walk(TEMPLATES)):
-        for file in sorted(each for each in files if each.endswith(SUFFIX)):
-            path = os.path.join(folder, file)
-            with open(path, encoding="utf-8") as template:
-                yield os.path.relpath(path, TEMPLATES).removesuffix(SUFFIX), template.read()
+def _place_in_checkout(path: str) -> str | None:
+    """Return where a file of a package is in a checkout, None where it is not."""
+    if path.startswith(CHECKOUT):
+        return path.removeprefix(CHECKOUT)
+    for start, place in PLACES.items():
+        if path.startswith(start):
+            return place and path.replace(start, place, 1)
+    return path
+
+
+def _templates(*, is_json_rpc: bool) -> Iterator[tuple[str, str]]:
+    """Yield the path of each template in the package, and its text: those for JSON-RPC replace the others."""
+    paths = sorted(
+        os.path.relpath(os.path.join(folder, file), TEMPLATES)
+        for folder, _, files in os.walk(TEMPLATES)
+        for file in files
+        if file.endswith(SUFFIX)
+    )
+    chosen = {path: path for path in paths if not path.startswith(JSON_RPC)}
+    if is_json_rpc:
+        chosen |= {path.removeprefix(JSON_RPC): path for path in paths if path.startswith(JSON_RPC)}
+    for path, template in sorted(chosen.items()):
+        with open(os.path.join(TEMPLATES, template), encoding="utf-8") as file:
+            yield path.removesuffix(SUFFIX), file.read()
 
 
 def renamed(text: str, name: str) -> str:
@@ -137,7 +150,9 @@ def with_modules_of_checkout(text: str, place: str) -> str:
         text = text.replace("    from coatcheck.provider import Settings\n\n", "    from ...provider import Settings\n")
         text = text.replace("from coatcheck.provider import", "from ...provider import")
     if place.startswith("src/coatcheck/testing/"):
-        text = text.replace("from . import", "from coatcheck_acme import").replace(
+        text = text.replace("from . import", "from coatcheck_acme import")
+        text = text.replace("from .provider import", "from coatcheck_acme.provider import")
+        text = text.replace(
             "from coatcheck.testing import FakeClock, faults",
             "from coatcheck.cloud import faults\nfrom coatcheck.testing.fake_clock import FakeClock",
         )

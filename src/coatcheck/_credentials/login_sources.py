@@ -29,7 +29,7 @@ from .stored_credentials import StoredCredentials
 from .successors import Successors
 
 # A name becomes the name of a file.
-_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_ACCOUNT = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
 
 
 class Source(enum.StrEnum):
@@ -71,7 +71,7 @@ class LoginSelection(msgspec.Struct, frozen=True, kw_only=True):
         if source and source not in words:
             message = f"there is no source of credentials {source!r} ({origin})"
             raise errors.ConfigurationError(message, remedy=f"use one of {', '.join(words)}")
-        if account and not _ACCOUNT.fullmatch(account):
+        if account and not re.fullmatch(_ACCOUNT, account):
             raise errors.ConfigurationError(
                 f"{account!r} is not a name for an account", remedy="use letters, digits, dots, dashes and @"
             )

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from .._protocol.login_contract import Tokens
+from .._values.hashes import hash_function
 
 # The official client refreshes from five minutes before the end (docs/reference/protocols/codex-wham.md, 6.3), so a
 # shared login that has less left is probably being refreshed by another program.
@@ -98,9 +99,8 @@ def is_newer(found: Tokens, held: Tokens) -> bool:
 
 def fingerprint(token: str) -> str:
     """Return what may be stored to recognize a token: 128 bits of its SHA-256."""
-    import hashlib  # 2 ms, and most runs refresh nothing
-
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    digest: str = hash_function("sha256")(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return digest[:32]
 
 
 def to_datetime(seconds: float | None) -> datetime | None:

@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import msgspec
 
 from .. import errors
-from .._model.catalogue import Environment, Model
-from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
-from .._model.usage import Usage
-from .._protocol.duration_store import DurationStore
 from .._protocol.effects import Call, Clock, Emit, Events, Exchange, Script, Sender
-from .._protocol.intents import Intent, Journal
-from .._protocol.login_contract import Credentials
 from .._protocol.pagination import PageLimits, paginate
 from .._protocol.provider import Provider, TaskFilter, Verb, methods_of, sites_of
-from .._protocol.task_recorder import TaskRecorder
 from .._protocol.telemetry import NoTelemetry, Telemetry
-from .._protocol.wake_source import WakeSource
 from .._values.locked_property import locked_cached_property
-from .backoff import RetryPolicy
 from .optional_methods import extract_task, get_response, has_stream_of
 from .pipeline import MAX_REQUESTS, Bounds, run_exchange, sending
 from .poll_context import DurationHistory, Interval, PollContext, every
-from .rate_limit import RateLimiter
 from .reachability import OnOutage, Reachability
 from .recording import TaskRecording
 
 if TYPE_CHECKING:
+    from .._model.catalogue import Environment, Model
+    from .._model.outcome import Attempt
+    from .._model.usage import Usage
+    from .._protocol.duration_store import DurationStore
+    from .._protocol.intents import Intent, Journal
+    from .._protocol.login_contract import Credentials
+    from .._protocol.task_recorder import TaskRecorder
+    from .._protocol.wake_source import WakeSource
+    from .backoff import RetryPolicy
     from .event_diff import SeenState
     from .event_stream import EventStream
     from .plan_approval import Approvals, Decide
     from .poll_many import BatchContext, BatchPoller
+    from .rate_limit import RateLimiter
     from .submit import ResumedSubmission
 
 T = TypeVar("T")

@@ -34,6 +34,13 @@ def get_response(provider: ProviderMethods, ref: TaskRef) -> Exchange[bytes]:
     return task.raw
 
 
+def get_task_again(provider: ProviderMethods, ref: TaskRef, known: Task | None) -> Exchange[Task]:
+    """Return a task as it is now; *known* is what the previous request returned, None at first."""
+    if known is None or not hasattr(provider, "get_task_again"):
+        return provider.get_task(ref)
+    return provider.get_task_again(known)
+
+
 def extract_task(provider: ProviderMethods, response: bytes, siblings: bytes | None) -> Task:
     """Return the task in a saved response. Raises `UnsupportedError` where the provider cannot read one."""
     if not hasattr(provider, "extract_response"):

@@ -9,7 +9,7 @@ locating precedes authenticating because signatures cover the URL.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -28,15 +28,17 @@ from .._protocol.effects import (
     Send,
     Sender,
 )
-from .._protocol.login_contract import Credentials
-from .._protocol.provider import Provider
 from .authenticate import authenticated
-from .backoff import RetryPolicy
 from .conditional import conditional
 from .rate_limit import RateLimiter, rate_limited, spaced
-from .reachability import Reachability
 from .redirect import transmit_following
 from .retry import retrying
+
+if TYPE_CHECKING:
+    from .._protocol.login_contract import Credentials
+    from .._protocol.provider import Provider
+    from .backoff import RetryPolicy
+    from .reachability import Reachability
 
 T = TypeVar("T")
 

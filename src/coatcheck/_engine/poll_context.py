@@ -10,22 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from .. import errors
 from .._model.duration_estimate import Durations
-from .._model.outcome import Attempt
 from .._model.tasks import Task, TaskRef, TaskState
-from .._protocol.duration_store import DurationStore, ObservedDurations
 from .._protocol.effects import Call, Clock, Script
 from .._protocol.provider import Provider, ProviderMethods, TaskSnapshot, Verb
-from .._protocol.wake_source import WakeSource
-from .pipeline import ExchangeRunner
-from .reachability import Outage, Reachability
-from .recording import TaskRecording
+from .optional_methods import get_task_again
 from .schedule import Schedule
+
+if TYPE_CHECKING:
+    from .._model.outcome import Attempt
+    from .._protocol.duration_store import DurationStore, ObservedDurations
+    from .._protocol.wake_source import WakeSource
+    from .pipeline import ExchangeRunner
+    from .reachability import Outage, Reachability
+    from .recording import TaskRecording
 
 Interval: TypeAlias = Callable[[float], float]
 TRANSIENT_ERRORS = (errors.TransportError, errors.RateLimitError, errors.ProviderUnavailableError)
@@ -107,14 +110,18 @@ class PollContext(msgspec.Struct, frozen=True, kw_only=True):
         return Verb.GET_TASK in self.provider.capabilities.verbs
 
     def get_snapshot(
-        self, ref: TaskRef, memory: str, shown: Task | None = None, *, is_watched: bool
+        self, ref: TaskRef, memory: str, shown: Task | None = None, *, is_watched: bool, known: Task | None = None
     ) -> Script[TaskSnapshot]:
-        """Poll a task; *memory* is from its last snapshot, *shown* what a status page has just shown of it."""
+        """Poll a task; *memory* is from its last snapshot, *shown* what a status page has just shown of it.
+
+        *known* is the task of the last snapshot, before `resolve_snapshot`.
+        """
         if Verb.GET_SNAPSHOT not in self.provider.capabilities.verbs:
-            return TaskSnapshot(task=(yield from self.run(self.provider.get_task(ref))), memory=memory)
+            exchange = get_task_again(self.provider, ref, known)
+            return TaskSnapshot(task=(yield from self.run(exchange)), memory=memory)
         now = self.clock.time()
-        exchange = self.provider.get_snapshot(ref, memory=memory, is_watched=is_watched, now=now, shown=shown)
-        return (yield from self.run(exchange))
+        snapshots = self.provider.get_snapshot(ref, memory=memory, is_watched=is_watched, now=now, shown=shown)
+        return (yield from self.run(snapshots))
 
     def resolve_snapshot(self, snapshot: TaskSnapshot, *, first: bool) -> Script[tuple[TaskSnapshot, Task | None]]:
         """Return the snapshot with the state of all attempts, and the task if it has ended."""

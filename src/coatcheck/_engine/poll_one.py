@@ -43,11 +43,12 @@ from .wakeable_pauses import WakeablePauses
 
 
 class Wait(msgspec.Struct, kw_only=True):
-    """One wait: its options, and all the state that it keeps between polls. No answer is kept.
+    """One wait: its options, and all the state that it keeps between polls.
 
     *approvals* may continue a wait that a plan would end. *ended* is a task that had ended when the caller passed it.
     *polls* starts at 1 for a task that was just created, which saves the first poll. *retry_after* is the pause that
-    the service requires, in seconds. *latest* is the task as the last poll showed it.
+    the service requires, in seconds. *latest* is the task as the last poll showed it, *polled* as that poll returned it,
+    without the states of further attempts.
     """
 
     context: PollContext
@@ -62,6 +63,7 @@ class Wait(msgspec.Struct, kw_only=True):
     on_change: Callable[[Task], object] | None = None
     stream: EventStream | None = None
     latest: Task | None = None
+    polled: Task | None = None
     seen: SeenState = SeenState()
     polls: int = 0
     started_at: float = 0.0
@@ -160,7 +162,10 @@ def _poll(wait: Wait) -> Script[Task | None]:
     if wait.ended is not None:
         snapshot = TaskSnapshot(task=wait.ended)
     else:
-        snapshot = yield from context.get_snapshot(wait.ref, wait.seen.memory, is_watched=wait.is_watched)
+        snapshot = yield from context.get_snapshot(
+            wait.ref, wait.seen.memory, is_watched=wait.is_watched, known=wait.polled
+        )
+        wait.polled = snapshot.task
     log("poll", DEBUG, "%s: %s", wait.ref, snapshot.task.state.value)
     wait.retry_after = snapshot.task.retry_after or 0.0
     if wait.pauses is not None:

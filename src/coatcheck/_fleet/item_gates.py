@@ -80,9 +80,9 @@ class ItemGates:
         """Decide the open gate of an item, where there is one, in the transaction that changes the item."""
         self._gates.decide_open(transaction, subject_of(fleet, key), effect, by=by, via=self._via, why=why)
 
-    def withdraw(self, fleet: str, key: str, *, why: str) -> None:
-        """Close the open gate of an item that needs no decision any more."""
-        self._gates.withdraw_all(subject_of(fleet, key), why=why)
+    def withdraw(self, transaction: Transaction, fleet: str, key: str, *, why: str) -> None:
+        """Close the open gate of an item that needs no decision any more, in the transaction that changes the item."""
+        self._gates.withdraw_open(transaction, subject_of(fleet, key), why=why)
 
     def carry_out(self, store: FleetStore, fleet: int, name: str) -> None:
         """Change the items whose gates were decided, or whose deadlines have passed; `BATCH` in one transaction."""

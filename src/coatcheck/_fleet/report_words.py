@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from .._model.fleets import FleetStatus
+from .quantities import dollars
 from .report_values import ReportData, ServiceReport, WaveReport
 
 MISSING = "-"
@@ -84,4 +85,4 @@ def cost(status: FleetStatus) -> str:
         return "unknown: no service has reported what a task cost"
     count = status.unknown_costs
     unknown = f", unknown of {count} task{'' if count == 1 else 's'}" if count else ""
-    return f"${status.spent:.2f}{unknown}"
+    return f"{dollars(status.spent)}{unknown}"

@@ -65,8 +65,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
     def with_headers(self, *headers: tuple[str, str]) -> Request:
         """Return a copy with *headers* (lower-case names) added, replacing any of the same name."""
-        names = {name for name, _ in headers}
-        kept = tuple(pair for pair in self.headers if pair[0] not in names)
+        names = dict(headers)
+        kept = [pair for pair in self.headers if pair[0] not in names]
         return msgspec.structs.replace(self, headers=(*kept, *headers))
 
 

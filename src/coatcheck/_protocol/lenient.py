@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from .._values.rfc3339 import parse_time
 
 # A number as JSON writes it (RFC 8259, section 6): Python's float() also takes 1_000, +5, nan and digits of other scripts.
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 
 _NOTHING: Mapping[str, object] = {}
 
@@ -52,7 +52,7 @@ def number(value: object) -> float | None:
     """Return a finite number, also where it was sent as a text that JSON would take for one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+    if isinstance(value, str) and not re.fullmatch(_NUMBER, value):
         return None
     try:
         result = float(value)

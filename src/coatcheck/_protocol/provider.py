@@ -71,7 +71,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     happen: waits read it in place of pauses between polls. `vendor` is the company as OpenTelemetry's attribute
     `gen_ai.provider.name` names it; None takes the provider's name. `result` is where the change of a task comes from,
     `cost` where its cost or its tokens are reported, and `lost_answer` how a submission is settled whose answer was lost
-    where neither a key nor the list settles it; they are parts of a sentence, for people.
+    where neither a key nor the list settles it; they are parts of a sentence, for people. `no_change` is
+    why the service never returns the change of a task: its tasks cannot compete with others.
     """
 
     verbs: Mapping[Verb, Support]
@@ -90,6 +91,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     result: str = ""
     cost: str = ""
     lost_answer: str = ""
+    no_change: str | None = None
 
     def require(self, verb: Verb, provider: str) -> Support:
         """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""
@@ -170,8 +172,9 @@ class ProviderMethods(Provider, Protocol):
     """The signatures of all methods that a provider may have.
 
     A verb is an `Exchange`: a generator that yields requests and returns a value. The methods that are no verbs are
-    optional: `prepare` (default: the spec as it is), `get_task_response` (default: the `raw` of `get_task`),
-    `extract_response` (default: `UnsupportedError`) and `acknowledge`, which only status pages with receipts need.
+    optional: `prepare` (default: the spec as it is), `get_task_again` (default: `get_task`), `get_task_response`
+    (default: the `raw` of `get_task`), `extract_response` (default: `UnsupportedError`) and `acknowledge`, which only
+    status pages with receipts need.
     """
 
     def resolve_environment(self, name: str | None, *, repository: str | None) -> Exchange[Environment]:
@@ -205,6 +208,10 @@ class ProviderMethods(Provider, Protocol):
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a task: exactly one request, unless the service needs a second one for the state or the result."""
+        ...
+
+    def get_task_again(self, known: Task) -> Exchange[Task]:
+        """Return a task with the requests of `get_task`, for a wait: *known* itself where its `raw` is the same now."""
         ...
 
     def get_snapshot(

@@ -22,7 +22,7 @@ from functools import cache
 MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after")
 MAX_SECONDS = 2**31
 
-_DIGITS = re.compile(r"[0-9]{1,20}")
+_DIGITS = r"[0-9]{1,20}"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 # The grammar names GMT alone; "-0000" and a numeric zone (RFC 5322, section 3.3) are what mail libraries write.
@@ -79,7 +79,7 @@ def _until(at: float, headers: Mapping[str, str], now: float | None) -> float | 
 
 def _number(text: str | None) -> int | None:
     text = (text or "").strip(" \t")  # optional white space round a field's value is none of it (RFC 9110, 5.5)
-    return int(text) if _DIGITS.fullmatch(text) else None
+    return int(text) if re.fullmatch(_DIGITS, text) else None
 
 
 def _now(headers: Mapping[str, str], now: float | None) -> float:

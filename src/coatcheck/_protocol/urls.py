@@ -13,7 +13,7 @@ from .. import errors
 # Ids of every form seen (docs/reference/protocols/codex-wham.md, 2.3); `~` goes into the path as it is
 # (docs/reference/protocols/codex-wham.md, 2.4). Anything else is percent-encoded.
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]*[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
-_PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.~-]*")
+_PLAIN_TEXT = r"[A-Za-z0-9_.~-]*"
 # Scheme, host and port of nearly every address. Others are left to `urllib.parse`, whose import takes 2 ms.
 _PLAIN_ORIGIN = re.compile(r"(https?)://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(?=[/?#]|\Z)")
 # RFC 9110, section 15.4, less 300, which names several addresses, and 304 to 306.
@@ -21,8 +21,8 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Of these the request was not performed, and may be repeated as it is at the new address (sections 15.4.8 and 15.4.9).
 # After 301, 302 and 303 clients send GET: they also answer a POST that was performed (sections 15.4.2 to 15.4.4).
 UNPERFORMED_REDIRECTS = frozenset({307, 308})
-_QUERY_PASSWORD = re.compile(r"(?<=[?&])(?:password|sslpassword)=[^&]*&?", re.IGNORECASE)
-_PASSWORD = re.compile(r"((?:^|\s)(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|\S+)", re.IGNORECASE)
+_CREDENTIALS_IN_QUERY = r"(?i)(?<=[?&])(?:password|sslpassword)=[^&]*&?"
+_CREDENTIALS_IN_PARAMETERS = r"(?i)((?:^|\s)(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|\S+)"
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _BASE_URL = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 
@@ -60,7 +60,7 @@ def encoded(segment: str) -> str:
 
 def encoded_query(pairs: Collection[tuple[str, str]]) -> str:
     """Return *pairs* as a query, encoded as HTML forms are."""
-    if all(_PLAIN_TEXT.fullmatch(text) for pair in pairs for text in pair):
+    if all(re.fullmatch(_PLAIN_TEXT, text) for pair in pairs for text in pair):
         return "&".join(f"{name}={value}" for name, value in pairs)
     from urllib.parse import urlencode  # as above
 
@@ -97,8 +97,8 @@ def without_password(text: str) -> str:
         user, at, host = rest.rpartition(
             "@"
         )  # the last one: a password may hold characters that it should have escaped
-        text = _QUERY_PASSWORD.sub("", f"{scheme}://{user.partition(':')[0]}{at}{host}").rstrip("?&")
-    return _PASSWORD.sub(r"\1[hidden]", text)
+        text = re.sub(_CREDENTIALS_IN_QUERY, "", f"{scheme}://{user.partition(':')[0]}{at}{host}").rstrip("?&")
+    return re.sub(_CREDENTIALS_IN_PARAMETERS, r"\1[hidden]", text)
 
 
 def password_parts(url: str) -> set[str]:
@@ -106,7 +106,10 @@ def password_parts(url: str) -> set[str]:
     from urllib.parse import unquote  # as above
 
     user = url.partition("://")[2].rpartition("@")[0]
-    passwords = [user.partition(":")[2], *(match[0].partition("=")[2] for match in _QUERY_PASSWORD.finditer(url))]
+    passwords = [
+        user.partition(":")[2],
+        *(match[0].partition("=")[2] for match in re.finditer(_CREDENTIALS_IN_QUERY, url)),
+    ]
     return {
         part
         for password in passwords

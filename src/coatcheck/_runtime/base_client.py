@@ -13,20 +13,22 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from threading import Lock
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from .._engine.backoff import RetryPolicy
-from .._engine.poll_context import Interval
-from .._engine.reachability import OnOutage
-from .._protocol.effects import Clock
-from .._protocol.intents import Journal
-from .._protocol.login_contract import Credentials
-from .._protocol.provider import Provider
-from .._protocol.task_recorder import TaskRecorder
-from .._protocol.wake_source import WakeSource
 from .config import Config
 from .provider_lookup import require_provider
 from .session import MAX_IN_FLIGHT, Options
+
+if TYPE_CHECKING:
+    from .._engine.backoff import RetryPolicy
+    from .._engine.poll_context import Interval
+    from .._engine.reachability import OnOutage
+    from .._protocol.effects import Clock
+    from .._protocol.intents import Journal
+    from .._protocol.login_contract import Credentials
+    from .._protocol.provider import Provider
+    from .._protocol.task_recorder import TaskRecorder
+    from .._protocol.wake_source import WakeSource
 
 AnyTransport = TypeVar("AnyTransport")
 # A duration: a number of seconds, or a `datetime.timedelta`.

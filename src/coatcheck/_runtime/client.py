@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from .. import errors
 from .._engine.operations import as_bytes
-from .._engine.poll_context import Interval
-from .._model.catalogue import Environment, Model
-from .._model.outcome import Attempt
 from .._model.tasks import Page, Task, TaskRef, TaskSpec, TaskState
-from .._model.usage import Usage
-from .._protocol.effects import Script
-from .._protocol.provider import Capabilities, TaskFilter
 from .base_client import BaseClient, Seconds, interval_of, seconds
-from .channel_transport import ChannelTransport
 from .driver import Driver, closed_client, iterate, perform
 from .session import DEFAULT_TIMEOUT, Session, spec_of
 from .transport import CancellableTransport, Transport
 
 if TYPE_CHECKING:
+    from .._engine.poll_context import Interval
     from .._engine.submit import ResumedSubmission
+    from .._model.catalogue import Environment, Model
     from .._model.events import TaskEvent
     from .._model.gates import PlanDecision
+    from .._model.outcome import Attempt
+    from .._model.usage import Usage
+    from .._protocol.effects import Script
+    from .._protocol.provider import Capabilities, TaskFilter
+    from .channel_transport import ChannelTransport
     from .token_manager import TokenManager
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from queue import SimpleQueue
 from threading import TIMEOUT_MAX, Condition, Event, get_ident
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import errors
 from .._files.locks import LockSet
@@ -38,10 +38,12 @@ from .._protocol.effects import (
 )
 from .._protocol.hosts import is_loopback
 from .._protocol.urls import origin_of
-from .channel_transport import ChannelTransport
 from .interrupts import GRACE, Interruptible
 from .system_clock import SystemClock
-from .transport import CancellableTransport, Transport
+
+if TYPE_CHECKING:
+    from .channel_transport import ChannelTransport
+    from .transport import CancellableTransport, Transport
 
 # What changes nothing (RFC 9110, section 9.2.1) may be sent again after a signal cancelled it.
 SAFE = frozenset({"GET", "HEAD"})

@@ -66,9 +66,10 @@ class Interruptible:
 
     def perform_here(self, function: Callable[[], T], *, cancel: Callable[[], object]) -> T:
         """Do what `perform` does, without another thread; *function* is called again where *cancel* had to end it."""
-        if not self._may_cancel:
+        watcher = self._free_watcher() if self._may_cancel else None
+        if watcher is None:
+            self._may_cancel = False
             return self.perform(function)
-        watcher = self._watcher = self._watcher if self._watcher and self._watcher.is_ours else _Watcher()
         try:
             if watcher.begin(cancel):
                 return function()
@@ -82,6 +83,16 @@ class Interruptible:
             watcher.pause()
         self._may_cancel = False
         return self.perform(function)
+
+    def _free_watcher(self) -> _Watcher | None:
+        """Return the watcher, created by the first call; None where another library is woken by signals."""
+        if self._watcher is None or not self._watcher.is_ours:
+            previous = signal.set_wakeup_fd(-1)
+            if previous != -1:
+                signal.set_wakeup_fd(previous)
+                return None
+            self._watcher = _Watcher()
+        return self._watcher
 
     def _perform_elsewhere(self, function: Callable[[], T], grace: float) -> T:
         worker = self._worker if self._worker and self._worker.is_ours else _Worker()

@@ -17,16 +17,11 @@ from .._credentials.login_sources import LoginCredentials, LoginSelection
 from .._engine.backoff import RetryPolicy
 from .._engine.operations import Operations
 from .._engine.rate_limit import RateLimiter
-from .._engine.reachability import OnOutage
 from .._engine.schedule import DEFAULT_POLL_COST
 from .._model.tasks import TaskSpec
 from .._protocol.duration_store import NoDurationStore
-from .._protocol.effects import Clock
-from .._protocol.intents import Journal
 from .._protocol.login_contract import Credentials, Secret
 from .._protocol.provider import Provider, sites_of
-from .._protocol.task_recorder import TaskRecorder
-from .._protocol.wake_source import WakeSource
 from .config import Config, config_dir, state_dir
 from .duration_file import DurationFile
 from .host_record import running_host
@@ -37,8 +32,12 @@ from .system_clock import SystemClock
 from .telemetry import OpenTelemetry
 
 if TYPE_CHECKING:
+    from .._engine.reachability import OnOutage
     from .._model.task_page import TaskPage
-    from .._protocol.intents import Intent
+    from .._protocol.effects import Clock
+    from .._protocol.intents import Intent, Journal
+    from .._protocol.task_recorder import TaskRecorder
+    from .._protocol.wake_source import WakeSource
     from .._store.journal import SubmissionJournal
     from .transport import TransportOptions
 

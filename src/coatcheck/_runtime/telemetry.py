@@ -27,7 +27,7 @@ from .._version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram
-    from opentelemetry.trace import Link, Span
+    from opentelemetry.trace import Link, Span, Tracer
 
     from .._model.tasks import TaskRef, TaskSpec
     from .._protocol.effects import Script
@@ -40,7 +40,7 @@ DURATION = "gen_ai.client.operation.duration"
 # Seconds. Tasks take minutes, so the boundaries that the conventions propose for calls of models (up to 82 s) are too low.
 BOUNDARIES = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0)
 # Version 00 of https://www.w3.org/TR/trace-context/, "traceparent Header Field Values".
-TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+TRACEPARENT = r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
 # Links of a span that the SDK keeps by default (OTEL_SPAN_LINK_COUNT_LIMIT).
 MOST_LINKS = 128
 
@@ -51,7 +51,7 @@ _RECEIVED: ContextVar[str | None] = ContextVar("coatcheck_traceparent", default=
 @contextmanager
 def received_traceparent(value: str | None) -> Iterator[None]:
     """Submit in the trace context *value* within the block; a value that is not one is ignored."""
-    token = _RECEIVED.set(value if value and TRACEPARENT.fullmatch(value) else None)
+    token = _RECEIVED.set(value if value and re.fullmatch(TRACEPARENT, value) else None)
     try:
         yield
     finally:
@@ -82,7 +82,7 @@ class OpenTelemetry:
     def submission(self, script: Script[Task], spec: TaskSpec) -> Script[Task]:
         """Return *script* in the span ``invoke_agent PROVIDER``."""
         trace = _trace()
-        return script if trace is None else self._submission(script, spec, trace)
+        return self._submission(script, spec, trace) if trace is not None and _is_recording(trace) else script
 
     def _submission(self, script: Script[Task], spec: TaskSpec, trace: Any) -> Script[Task]:
         attributes = {**self._attributes, **self._agent, **_server_attributes(self._url)}
@@ -182,8 +182,7 @@ def _guarded(function: Callable[[], T], default: T) -> T:
 @contextmanager
 def _span(trace: Any, name: str, *, is_current: bool = True, **options: Any) -> Iterator[Span]:
     """Run the block in a span, whose status is the type of the error that leaves the block."""
-    start: Callable[[], Span] = lambda: trace.get_tracer(SCOPE, __version__).start_span(name, **options)  # noqa: E731 - short
-    span = _guarded(start, trace.INVALID_SPAN)
+    span = _guarded(lambda: _tracer_of(trace.get_tracer_provider()).start_span(name, **options), trace.INVALID_SPAN)
     try:
         if is_current:
             with trace.use_span(span, record_exception=False, set_status_on_exception=False):
@@ -203,6 +202,18 @@ def _fail(span: Span, kind: str, trace: Any) -> None:
     span.set_status(trace.Status(trace.StatusCode.ERROR))
 
 
+def _is_recording(trace: Any) -> bool:
+    """Whether the application has a provider of spans: with OpenTelemetry's API alone no span is recorded."""
+    return _guarded(lambda: not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider), False)  # noqa: FBT003 - a value
+
+
+@lru_cache(maxsize=4)
+def _tracer_of(provider: Any) -> Tracer:
+    """Return the tracer of *provider*: making one takes longer than a span."""
+    tracer: Tracer = provider.get_tracer(SCOPE, __version__)
+    return tracer
+
+
 def _parent(trace: Any) -> Any:
     """Return the context that was received, where no span is current."""
     received = _RECEIVED.get()
@@ -213,7 +224,7 @@ def _parent(trace: Any) -> Any:
 
 def _span_context(traceparent: str | None, trace: Any) -> Any:
     """Return the context that *traceparent* names, None where it is not one."""
-    match = TRACEPARENT.fullmatch(traceparent or "")
+    match = re.fullmatch(TRACEPARENT, traceparent or "")
     if match is None:
         return None
     trace_id, span_id, flags = (int(part, 16) for part in match.groups())
@@ -235,6 +246,7 @@ def _refs_attributes(refs: tuple[TaskRef, ...]) -> Mapping[str, Any]:
     return {"coatcheck.wait.tasks": len(refs)}
 
 
+@lru_cache(maxsize=64)
 def _server_attributes(url: str | None) -> Mapping[str, Any]:
     from urllib.parse import urlsplit  # 2 ms with ipaddress, and few applications use telemetry
 

@@ -16,14 +16,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from .._protocol.effects import Call, Emit, Script, Sleep
 from .._values.value import JsonFields, Value
 from .documents import decode_event, encode_event
-from .hooks import enqueue
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
     from .._model.tasks import TaskRef
+    from .._protocol.effects import Script
     from .database import Database, Transaction
 
 # How many events one read returns.
@@ -125,6 +124,8 @@ class EventLog:
         self, *, after: int = 0, subject: TaskRef | str | None = None, seconds: float = FOLLOW_SECONDS
     ) -> Script[None]:
         """Emit each event with a larger id than *after* when it is stored, without end; read every *seconds*."""
+        from .._protocol.effects import Call, Emit, Sleep  # 1 ms, and a list of tasks needs none
+
         while True:
             events: Sequence[StoredEvent] = yield Call(partial(self.read, after=after, subject=subject))
             for event in events:
@@ -136,6 +137,8 @@ class EventLog:
 
 def append_events(transaction: Transaction, events: Iterable[AnyEvent], *, at: float) -> list[int]:
     """Store *events* in a transaction that holds the lock of events, with their deliveries; return their ids."""
+    from .hooks import enqueue  # a list of tasks has none
+
     statement = "INSERT INTO event (at, kind, subject, data) VALUES (?, ?, ?, ?) RETURNING id"
     stored = [
         (

@@ -144,6 +144,12 @@ class GateStore:
                 self._close(transaction, gate, STATES[effect], self._decision(gate, option.id, by=by, via=via, why=why))
                 transaction.change("UPDATE gate SET is_done = 1, request = NULL WHERE id = ?", (gate.id,))
 
+    def withdraw_open(self, transaction: Transaction, subject: str, *, why: str | None) -> None:
+        """Close the open gates of a subject in *transaction*, which holds the lock of events."""
+        rows = transaction.rows(f"{_SELECT} WHERE subject = ? AND state = 'open'", (subject,))
+        for gate in map(_gate, rows):
+            self._withdraw(transaction, gate, why)
+
     def expire(self, now: float | None = None) -> Sequence[Gate]:
         """Carry out the deadlines that have passed, and return their gates as they are afterwards."""
         now = self._time() if now is None else now

@@ -19,8 +19,6 @@ import msgspec
 from .. import errors
 from .._model.states import TaskState
 from .._model.tasks import Task, TaskRef
-from .._protocol.effects import Clock
-from .._protocol.wake_source import WakeSource
 from .._values.locked_property import locked_cached_property
 from .._values.value import JsonFields, Value
 from .cache_rule import is_final
@@ -28,10 +26,11 @@ from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
 from .location import open_database
 from .submission_origins import template_of
-from .unchanged import mark_recorded, state_of
 
 if TYPE_CHECKING:
     from .._model.events import TaskEvent
+    from .._protocol.effects import Clock
+    from .._protocol.wake_source import WakeSource
     from .database import Database, Row, Transaction
     from .gates import GateStore
 
@@ -130,6 +129,7 @@ class History:
         if self._level == "off":
             return 0
         from .recorder import Recorder
+        from .unchanged import mark_recorded, state_of
 
         with self._database.writing(is_durable=False) as transaction:
             transaction.lock_events()

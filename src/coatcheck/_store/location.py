@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING
 
 from .. import errors
-from .._protocol.urls import without_password
 from .migrations import migrate
 from .sqlite import FILE, SqliteDatabase
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from .database import Database, Transaction
 
 # A folder of this name would hold the password in its name.
-_CONNINFO = re.compile(r"(?:^|\s)(?:host|hostaddr|dbname|user|password)\s*=", re.IGNORECASE)
+_CONNINFO = r"(?i)(?:^|\s)(?:host|hostaddr|dbname|user|password)\s*="
 SCHEMES = ("postgres://", "postgresql://")
 
 
@@ -34,11 +33,13 @@ def open_database(location: str) -> Database:
 
         database = PostgresDatabase(location, prepare=prepare)
     elif "://" in location:
+        from .._protocol.urls import without_password
+
         raise errors.ConfigurationError(
             f"{without_password(location)} is no store: its scheme is not known",
             remedy="give postgresql://USER@HOST/DATABASE or a folder",
         )
-    elif _CONNINFO.search(location):
+    elif "=" in location and re.search(_CONNINFO, location):
         raise errors.ConfigurationError(
             "the database is given as parameters of libpq", remedy="give postgresql://USER@HOST/DATABASE or a folder"
         )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .._files.private import read_private, replace_file
+from .._values.hashes import hash_function
 from .._version import __version__
 from .sqlite import FILE
 
@@ -36,13 +37,12 @@ MOST_KEYS = 16
 
 def key_of(tasks: Sequence[Task], level: str) -> str | None:
     """Return a digest of what *tasks* show, None where there is none."""
-    import hashlib
-
     try:
         shown = msgspec.json.encode([msgspec.structs.replace(task, raw=b"") for task in tasks], enc_hook=_plain)
     except (TypeError, ValueError):  # a lone surrogate, or a value of another library
         return None
-    return hashlib.blake2b(f"{__version__} {level} ".encode() + shown, digest_size=16).hexdigest()
+    digest: str = hash_function("blake2b")(f"{__version__} {level} ".encode() + shown, digest_size=16).hexdigest()
+    return digest
 
 
 def _plain(value: Any) -> bytes:

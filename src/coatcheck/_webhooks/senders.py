@@ -3,12 +3,14 @@
 Invariants:
 - a body is verified, as the exact bytes that arrived, before it is parsed;
 - a header that arrives twice is refused, because programs differ in which one they take;
+- a plug-in replaces neither the signature of another provider's sender nor this program's own, and its errors are warnings;
 - every fault of a delivery is one `WebhookRejectedError`, whose `status` is the HTTP status to answer.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -20,8 +22,11 @@ from .._protocol.webhooks import STANDARD_WEBHOOKS, Webhooks, WebhookSignature, 
 from .._runtime.provider_lookup import webhooks_of_providers
 from ..errors import ConfigurationError, WebhookRejectedError
 
+_logger = logging.getLogger("coatcheck.webhooks")
 # The sender of this program's own webhooks: a delivery names a ref, of any provider.
 COATCHECK = "coatcheck"
+# A name is a part of the address of the receiver.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +58,7 @@ class Sender:
     def read(self, id: str, body: bytes, headers: Mapping[str, str]) -> Delivery:
         """Return what a genuine body is about. Raises `WebhookRejectedError` where it is not JSON."""
         document = _parsed(self._decoder, body)
-        subjects = {provider: each.read(document, headers) for provider, each in self._declared.items()}
+        subjects = {name: _subject(name, each, document, headers) for name, each in self._declared.items()}
         return Delivery(
             sender=self.name,
             id=id,
@@ -63,6 +68,17 @@ class Sender:
                 (provider, subject.repository) for provider, subject in subjects.items() if subject.repository
             ),
         )
+
+
+def _subject(
+    provider: str, webhooks: Webhooks, document: Mapping[str, object], headers: Mapping[str, str]
+) -> WebhookSubject:
+    """Return what *provider* reads in a delivery; any error of a plug-in is a delivery about nothing, and a warning."""
+    try:
+        return webhooks.read(document, headers)
+    except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way
+        _logger.warning("%s cannot read a delivery of %s: %s", provider, webhooks.sender, type(error).__name__)
+        return WebhookSubject()
 
 
 def _pairs(provider: str, ids: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -88,20 +104,22 @@ OWN = Webhooks(
 )
 
 
+def _warn(provider: str, reason: str) -> None:
+    _logger.warning("the webhooks of %s are not received: %s", provider, reason)
+
+
 @cache
 def all_senders() -> Mapping[str, Sender]:
     """Return the senders by name: those of the installed providers, sorted, and this program's own."""
-    declared: dict[str, dict[str, Webhooks]] = {}
-    for provider, webhooks in (*webhooks_of_providers(), (COATCHECK, OWN)):
-        others = declared.setdefault(webhooks.sender, {})
-        if (COATCHECK in others) or any(other.signature != webhooks.signature for other in others.values()):
-            logging.getLogger("coatcheck.webhooks").warning(
-                "the webhooks of %s are not received: another provider declares the sender %s with another signature",
-                provider,
-                webhooks.sender,
-            )
+    declared: dict[str, dict[str, Webhooks]] = {COATCHECK: {COATCHECK: OWN}}
+    for provider, webhooks in webhooks_of_providers():
+        others = declared.get(webhooks.sender, {})
+        if webhooks.sender == COATCHECK or any(other.signature != webhooks.signature for other in others.values()):
+            _warn(provider, f"another provider declares the sender {webhooks.sender} with another signature")
+        elif not _NAME.fullmatch(webhooks.sender):
+            _warn(provider, f"{webhooks.sender!r} is no name of a sender: use small letters, digits, - and _")
         else:
-            others[provider] = webhooks
+            declared[webhooks.sender] = {**others, provider: webhooks}
     names = sorted(declared, key=lambda name: (name == COATCHECK, name))
     return {name: Sender(name, declared[name]) for name in names}
 

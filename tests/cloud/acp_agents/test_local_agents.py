@@ -191,6 +191,17 @@ def test_an_edit_appears_live_and_its_permission_is_decided_from_another_termina
     assert [1, 1] == [stored.count(kind) for kind in ("task.tool", "task.message")]
 
 
+def test_what_a_dead_agent_wrote_last_is_kept(tmp_path: Path) -> None:
+    """The paragraph that it has not ended is an event, and in the reason of the failure."""
+    with machine(tmp_path) as local, local.client() as client:
+        task = local.submit("say before", "edit a.txt", "say half a sentence", "leave 3")
+        seen = [event.text for event in client.watch_task(task, timeout=240) if event.type == "task.message"]
+        ended = client.get_task(task)
+
+    assert ["before", "half a sentence"] == [text for text in seen if text and not text.startswith("Notes")]
+    assert ("agent_exit_3", True) == (ended.error and ended.error.code, "half a sentence" in str(ended.error))
+
+
 def test_a_watch_continues_when_a_permission_is_decided(tmp_path: Path) -> None:
     """Both clients see what the agent does live, decide while they watch, and see the end."""
 

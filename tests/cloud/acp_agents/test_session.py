@@ -199,3 +199,4 @@ def test_what_is_kept_of_a_flood_is_bounded(tmp_path: Path) -> None:
     sizes = (len(turn.updates.message), len(turn.updates.record))
 
     assert (True, True) == (sizes[0] <= 64 * 1024, sizes[1] <= 513 * 1024)
+    assert (1, True) == (turn.updates.message.count("[…]"), turn.updates.message.endswith("word 29999"))

@@ -250,6 +250,18 @@ def test_a_poll_is_one_request() -> None:
     assert (["GET /wham/tasks/a~b"], TaskRef("codex", "a~b")) == (returned.lines, returned.result.ref)
 
 
+def test_a_poll_that_shows_nothing_new_returns_the_known_task() -> None:
+    """The same bytes are not decoded again; other bytes are, with the ref that was requested."""
+    known = answer_exchange(PROVIDER.get_task(REF), THREE).result
+    same, other = (
+        answer_exchange(PROVIDER.get_task_again(known), each).result
+        for each in (THREE, answer(recorded("details_failed")))
+    )
+
+    assert same is known
+    assert (REF, TaskState.FAILED) == (other.ref, other.state)
+
+
 @pytest.mark.parametrize(("id", "path"), [("a/b?", "a%2Fb%3F"), ("ü%", "%C3%BC%25"), ("..", "%252E%252E")])
 def test_ids_never_leave_their_segment(id: str, path: str) -> None:
     """An opaque id stays one segment of the path."""

@@ -77,7 +77,8 @@ coatcheck providers new acme --built-in
     help="Where to write it (default: coatcheck-NAME in this folder; with --built-in, this folder).",
 )
 @click.option("--built-in", is_flag=True, help="Write a built-in provider into a checkout of coatcheck.")
-def write_provider(run: CommandContext, *, name: str, folder: str | None, built_in: bool) -> None:
+@click.option("--json-rpc", is_flag=True, help="For a service that speaks JSON-RPC over a WebSocket.")
+def write_provider(run: CommandContext, *, name: str, folder: str | None, built_in: bool, json_rpc: bool) -> None:
     """Write a new provider.
 
     It is a separate package, or a built-in provider in a checkout of coatcheck. It passes the conformance tests before
@@ -87,7 +88,8 @@ def write_provider(run: CommandContext, *, name: str, folder: str | None, built_
 
     default = "" if built_in else f"coatcheck-{name.replace('_', '-')}"
     folder = os.path.normpath(os.path.join(run.process_env.folder, folder or default))
-    paths = scaffolding.write_built_in(name, folder) if built_in else scaffolding.write(name, folder)
+    write = scaffolding.write_built_in if built_in else scaffolding.write
+    paths = write(name, folder, is_json_rpc=json_rpc)
     run.answer(
         lambda: {"name": name, "folder": folder, "files": paths},
         lambda: [*(os.path.join(folder, path) for path in paths)],

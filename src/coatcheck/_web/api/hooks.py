@@ -9,13 +9,13 @@ from msgspec import Meta
 from ... import errors
 from ..._values.json_fields import to_object
 from .. import operations
+from ..delivery_pages import delivery_page
 from ..page_errors import PageNotFoundError
 from .bodies import Body, Limit
 from .endpoints import TEXT, TEXT_OR_NULL, Call, Endpoint, fields, many, ref
 
 if TYPE_CHECKING:
-    from ..._store.hooks import Hook, HookDelivery
-    from ..._webhooks.settings import WebhookSettings
+    from ..._store.hooks import Hook
 
 
 class DeliveryQuery(Body, frozen=True, kw_only=True):
@@ -63,12 +63,8 @@ def test_hook(call: Call) -> Any:
 def list_deliveries(call: Call) -> Any:
     """Return a page of the deliveries, the newest first."""
     query: DeliveryQuery = call.query
-    settings = call.request.site.hooks
-    before = _delivery_at(settings, query.cursor) if query.cursor else None
-    rows = settings.deliveries(hook=query.hook, limit=query.limit + 1, before=before)
-    page = rows[: query.limit]
-    cursor = f"{page[-1].hook}/{page[-1].id}" if len(rows) > query.limit else None
-    return {"deliveries": [to_object(each) for each in page], "cursor": cursor}
+    page = delivery_page(call.request.site.hooks, hook=query.hook, cursor=query.cursor, limit=query.limit)
+    return {"deliveries": [to_object(each) for each in page.deliveries], "cursor": page.cursor}
 
 
 def replay_delivery(call: Call) -> Any:
@@ -87,17 +83,6 @@ def _hook_of(call: Call) -> Hook:
         return call.request.site.hooks.hooks.get(call.request.parameters["id"])
     except errors.ConfigurationError as error:
         raise PageNotFoundError(str(error), remedy=error.remedy) from None
-
-
-def _delivery_at(settings: WebhookSettings, cursor: str) -> HookDelivery:
-    """Return the last delivery of the page before."""
-    hook, _, id = cursor.partition("/")
-    delivery = settings.hooks.find_delivery(hook, id)
-    if delivery is None:
-        raise errors.ConfigurationError(
-            f"{cursor!r} is not the cursor of a page", remedy="pass the cursor of a page unchanged"
-        )
-    return delivery
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -37,6 +37,8 @@ SILENT = frozenset(
         "user_message_chunk",
     ]
 )
+# Where the beginning of a message is left out.
+CUT = "[…]\n"
 MARKS = {"completed": "done", "in_progress": "now", "pending": "open"}
 DIFF_TYPE = "text/x-diff"
 
@@ -254,7 +256,9 @@ class _Paragraphs:
         self._rest = self.whole = ""
 
     def add(self, piece: str) -> None:
-        self.whole = (self.whole + piece)[-MAX_MESSAGE:]
+        self.whole += piece
+        if len(self.whole) > MAX_MESSAGE:
+            self.whole = f"{CUT}{self.whole[len(CUT) - MAX_MESSAGE :]}"
         self._rest += piece
         if "\n" not in piece and len(self._rest) <= MAX_MESSAGE:
             return

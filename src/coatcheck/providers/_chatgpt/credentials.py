@@ -13,7 +13,6 @@ Invariants:
 
 from __future__ import annotations
 
-import base64
 import binascii
 import codecs
 from collections.abc import Mapping
@@ -214,7 +213,8 @@ def claims_of(token: str) -> Mapping[str, object] | None:
     if len(parts) != 3 or not all(parts):
         return None
     try:
-        payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        encoded = parts[1].replace("-", "+").replace("_", "/")  # RFC 4648, section 5
+        payload = binascii.a2b_base64(encoded + "=" * (-len(encoded) % 4))
         return msgspec.json.decode(clean_json(payload), type=dict[str, object])
     except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
         return None

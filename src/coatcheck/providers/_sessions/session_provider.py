@@ -24,6 +24,7 @@ from ...provider import (
     TaskSnapshot,
     check,
     errors,
+    text_body,
 )
 from .change_files import BASE_FILE, PATCH_FILE, Change, ChangeFiles, change_of
 
@@ -164,9 +165,7 @@ class SessionProvider(msgspec.Struct, frozen=True):
     def _content(self, ref: TaskRef, id: str | None) -> Exchange[bytes | None]:
         if id is None:
             return None
-        response: Response = yield self._file(ref, id)
-        check(response)
-        return response.body
+        return text_body((yield self._file(ref, id)))
 
 
 def _follow(response: Response, reader: SessionReader) -> Events:

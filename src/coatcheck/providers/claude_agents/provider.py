@@ -52,6 +52,7 @@ from .endpoints import (
     POST_HEADERS,
     SESSIONS,
     SETTINGS,
+    STREAM_HEADERS,
     Service,
     session_path,
 )
@@ -205,7 +206,7 @@ class ClaudeAgentsProvider(SessionProvider, frozen=True):
             names = ", ".join(each.label or each.id for each in known)
             raise errors.ConfigurationError(
                 f"there are {len(known)} environments: {names}",
-                remedy=f"pass --env NAME, or set {NAME}.environment",
+                remedy=f"pass --environment NAME, or set {NAME}.environment",
             )
         return choose_environment(known, wanted) if wanted else next(iter(known))
 
@@ -295,8 +296,7 @@ class ClaudeAgentsProvider(SessionProvider, frozen=True):
 
     def _live_events(self, ref: TaskRef) -> Request:
         """Return the request for the stream of a session, which sends the events of the log as they are stored."""
-        headers = (*HEADERS, ("accept", "text/event-stream"))
-        return Request("GET", session_path(ref, "/events/stream"), headers=headers, stream=True)
+        return Request("GET", session_path(ref, "/events/stream"), headers=STREAM_HEADERS, stream=True)
 
     def _reader(self, ref: TaskRef, memory: str) -> session_events.EventLog:
         """Return a reader of the events after *memory*."""

@@ -124,7 +124,7 @@ def _detail(answer: RpcAnswer) -> str | None:
     return None
 
 
-def found(answer: RpcAnswer, id: str) -> RpcAnswer:
+def require_thread(answer: RpcAnswer, id: str) -> RpcAnswer:
     """Return the answer to a call that reads a thread. Raises `NotFoundError` where there is none."""
     if answer.error is not None and answer.error.code == REFUSED:
         raise errors.NotFoundError(f"the host has no thread {id}", status=404, detail=answer.error.message or None)

@@ -19,7 +19,7 @@ import msgspec
 
 from ...provider import Emit, JsonRpc, Notification, TaskEvent, TaskRef, errors, fields, text
 from . import extract, wire
-from .connection import call, found
+from .connection import call, require_thread
 from .turn_events import item_event, notification_event
 
 PAGE_SIZE = 100
@@ -52,7 +52,7 @@ class HostHistory:
     def read_thread(self, id: str) -> Generator[Any, Any, wire.Thread]:
         """Return the thread."""
         answer = yield from self._rpc.call("thread/read", {"threadId": id})
-        return found(answer, id).decode(wire.Started).thread
+        return require_thread(answer, id).decode(wire.Started).thread
 
     def read_items(self, id: str, *, limit: int, cursor: str | None) -> Generator[Any, Any, wire.ItemPage]:
         """Return a page of items."""

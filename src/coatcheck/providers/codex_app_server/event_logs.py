@@ -33,14 +33,14 @@ def threads_of(
     refs: Sequence[TaskRef], list_page: Callable[[str | None], Pages]
 ) -> Generator[Any, Any, list[wire.Thread]]:
     """Return the threads of *refs* from pages of the list, in at most one page a thread."""
-    wanted, found, cursor = {ref.id for ref in refs}, list[wire.Thread](), None
+    wanted, threads, cursor = {ref.id for ref in refs}, list[wire.Thread](), None
     for _ in refs:
         page, following = yield from list_page(cursor)
-        found += [thread for thread in page.data if thread.id in wanted]
-        if following in (None, cursor) or len(found) == len(wanted):
+        threads += [thread for thread in page.data if thread.id in wanted]
+        if following in (None, cursor) or len(threads) == len(wanted):
             break
         cursor = following
-    return found
+    return threads
 
 
 class EventLogs:

@@ -185,7 +185,7 @@ def has_key(turns: wire.TurnPage, key: str) -> bool:
 
 
 def outcome(turn: wire.Turn, change: Change) -> Outcome:
-    """Return what a turn has made."""
+    """Return the outcome of a turn."""
     state = PatchState.PRESENT if change.patch else PatchState.OFFLOADED if change.size else PatchState.NONE
     return Outcome(
         messages=messages(turn.items or ()),
@@ -200,8 +200,8 @@ def outcome(turn: wire.Turn, change: Change) -> Outcome:
 
 def messages(every: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
     """Return the agent's final messages, or else the last of any."""
-    found = [item for item in every if item.get("type") == "agentMessage" and text(item.get("text"))]
-    final = [item for item in found if item.get("phase") in (None, "final_answer")] or found[-1:]
+    every = [item for item in every if item.get("type") == "agentMessage" and text(item.get("text"))]
+    final = [item for item in every if item.get("phase") in (None, "final_answer")] or every[-1:]
     return tuple(Message(text=item["text"]) for item in final)
 
 
@@ -216,14 +216,14 @@ def failure(turn: wire.Turn | None) -> Failure | None:
 
 def notices(thread: wire.Thread, turn: wire.Turn | None, change: Change | None) -> tuple[Notice, ...]:
     """Return what the state of a task does not show: edits that were not made, a change that cannot be read."""
-    found = []
+    shown = []
     unmade = unmade_paths(turn.items or (), thread.cwd or "") if turn else {}
     if unmade:
-        shown = ", ".join(f"{path} ({why})" for path, why in unmade.items())
-        found.append(Notice(kind="partial", text=f"edits were not made: {shown}"))
+        paths = ", ".join(f"{path} ({why})" for path, why in unmade.items())
+        shown.append(Notice(kind="partial", text=f"edits were not made: {paths}"))
     if change is not None and change.problem:
-        found.append(Notice(kind="no_result", text=f"the change cannot be read from the host: {change.problem}"))
-    return tuple(found)
+        shown.append(Notice(kind="no_result", text=f"the change cannot be read from the host: {change.problem}"))
+    return tuple(shown)
 
 
 def unmade_paths(every: Iterable[Mapping[str, Any]], folder: str) -> dict[str, str]:

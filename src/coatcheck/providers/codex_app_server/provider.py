@@ -37,7 +37,7 @@ from ...provider import (
 )
 from . import approvals, checkouts, extract, wire
 from .capabilities import CAPABILITIES, PROGRAM_CAPABILITIES
-from .connection import HostConnection, call, change, checked, connect, found
+from .connection import HostConnection, call, change, checked, connect, require_thread
 from .endpoints import NAME, SETTINGS, Service
 from .event_log import EventLog, HostHistory, position_of, wait_for_start
 from .event_logs import EventLogs, threads_of
@@ -164,7 +164,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
     def _document(self, host: HostConnection, id: str) -> Generator[Any, Any, bytes]:
         last = {**LAST_TURN, "threadId": id, "itemsView": "full"}
         read, turns = yield from host.call_all([("thread/read", {"threadId": id}), ("thread/turns/list", last)])
-        return extract.document(found(read, id).result, found(turns, id).result)
+        return extract.document(require_thread(read, id).result, require_thread(turns, id).result)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the answers about a thread and its last turn, as one document."""
@@ -284,7 +284,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
 
     def _read(self, host: HostConnection, id: str) -> Generator[Any, Any, wire.Thread]:
         answer = yield from host.call("thread/read", {"threadId": id})
-        return found(answer, id).decode(wire.Started).thread
+        return require_thread(answer, id).decode(wire.Started).thread
 
     def _running_turn(self, host: HostConnection, id: str) -> Generator[Any, Any, str | None]:
         last = {**LAST_TURN, "threadId": id, "itemsView": "notLoaded"}

@@ -36,7 +36,19 @@ from ...provider import (
 )
 from .._sessions.session_provider import SessionProvider
 from . import extract, session_items, wire
-from .endpoints import HEADERS, LOGIN, NAME, OUTPUTS, PAGE_SIZE, POST_HEADERS, SESSIONS, SETTINGS, Service, session_path
+from .endpoints import (
+    HEADERS,
+    LOGIN,
+    NAME,
+    OUTPUTS,
+    PAGE_SIZE,
+    POST_HEADERS,
+    SESSIONS,
+    SETTINGS,
+    STREAM_HEADERS,
+    Service,
+    session_path,
+)
 from .new_session import message, name_of, new_session
 from .session_items import Saved
 
@@ -114,7 +126,9 @@ class OpenAIAgentsProvider(SessionProvider, frozen=True):
         yield from ()
         name_of(spec)
         if spec.environment:
-            raise errors.ConfigurationError(f"{NAME} has no environments to choose from", remedy="leave out --env")
+            raise errors.ConfigurationError(
+                f"{NAME} has no environments to choose from", remedy="leave out --environment"
+            )
         if not (spec.model or self.service.model or self.service.agent):
             raise errors.ConfigurationError(
                 "no model is set", remedy=f"pass --model, or set {NAME}.model or {NAME}.agent"
@@ -253,9 +267,8 @@ class OpenAIAgentsProvider(SessionProvider, frozen=True):
 
     def _live_events(self, ref: TaskRef) -> Request:
         """Return the request for the live events of a session, without the padding that hides their lengths."""
-        headers = (*HEADERS, ("accept", "text/event-stream"))
         query = (("include_obfuscation", "false"),)
-        return Request("GET", session_path(ref, "/events"), query=query, headers=headers, stream=True)
+        return Request("GET", session_path(ref, "/events"), query=query, headers=STREAM_HEADERS, stream=True)
 
     def _reader(self, ref: TaskRef, memory: str) -> session_items.ItemLog:
         """Return a reader of the items after *memory*."""

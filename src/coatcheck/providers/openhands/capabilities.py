@@ -28,6 +28,8 @@ VERBS: Mapping[Verb, Support] = dict.fromkeys(
 
 CAPABILITIES = Capabilities(
     vendor="openhands",
+    result="the difference of the checkout on the server, made by git",
+    cost="tokens and cost: a notice of the task",
     verbs=VERBS,
     reasons={
         Verb.APPROVE_PLAN: "OpenHands asks for permissions, not for the approval of a plan",

@@ -56,6 +56,9 @@ RESUME = "send it again in a minute"
 
 CAPABILITIES = Capabilities(
     vendor="openhands",
+    lost_answer="found by key",
+    result="the difference of the checkout on the server, made by git",
+    cost="tokens and cost: a notice of the task",
     verbs=dict.fromkeys(
         (
             Verb.CREATE_TASK,

@@ -182,9 +182,9 @@ class CloudConnection(EmulatedConnection):
 
 
 def document_of(thread: Thread) -> Document:
-    """Return a thread as the service sends it: it has environments, and neither a folder nor a checkout."""
+    """Return a thread as the service sends it: it has environments and no checkout."""
     environments = [dict(each) for each in thread.params.get("environments", ())]
-    return {**thread.document(), "cwd": "/workspace", "gitInfo": None, "path": None, "environments": environments}
+    return {**thread.document(), "gitInfo": None, "path": None, "environments": environments}
 
 
 def route_of(path: str) -> str:

@@ -22,6 +22,11 @@ class LiveChunks:
         self._chunks = iter(())
 
 
+# What a service sends while nothing happens, and how often (seconds).
+KEEP_ALIVE = b": keep-alive\n\n"
+QUIET_SECONDS = 15.0
+
+
 def sent(kind: str, data: Mapping[str, object], *, id: str | None = None) -> bytes:
     """Return a server-sent event with JSON as its data (WHATWG HTML, "Server-sent events")."""
     lines = [f"event: {kind}", f"data: {msgspec.json.encode(data).decode()}", *([f"id: {id}"] if id else [])]

@@ -218,7 +218,7 @@ def test_what_waits_for_a_person_is_shown_and_not_answered(variant: str) -> None
         client.send_message(task.ref, "yes")
 
     assert (TaskState.INPUT_REQUIRED, "waitingOnApproval") == (task.state, task.raw_state)
-    assert "only Codex's own pages" in str(task.progress)
+    assert "only on Codex's pages" in str(task.progress)
 
 
 def test_a_failed_turn_has_the_service_s_reason(variant: str) -> None:

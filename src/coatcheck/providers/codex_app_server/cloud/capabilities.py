@@ -45,6 +45,9 @@ CAPABILITIES = Capabilities(
     typical_seconds=300.0,
     has_resumable_stream=True,
     vendor="openai",
+    result="messages; the change is not returned",
+    cost="not observed",
+    no_change=NO_CHANGE,
     notes=(
         "Observed by third parties in October 2026, undocumented: the service may change or refuse it at any time.",
         "The change of a task is not returned: nobody has observed how it leaves the service.",

@@ -14,7 +14,7 @@ from .wire import EnvironmentConfig
 
 # What is known of a thread whose turns are not listed yet: its history may be empty right after its first turn began.
 UNLISTED = "no turn is listed yet"
-WAITS = "it waits for an answer that only Codex's own pages can give"
+WAITS = "it waits for an answer, which can be given only on Codex's pages"
 
 
 def task(read: wire.TaskDocument, *, raw: bytes = b"") -> Task:
@@ -37,7 +37,7 @@ def task(read: wire.TaskDocument, *, raw: bytes = b"") -> Task:
 
 
 def outcome(turn: wire.Turn) -> Outcome:
-    """Return what a turn has made: its messages. Its change is not returned by the service."""
+    """Return the outcome of a turn: its messages. The service does not return its change."""
     return Outcome(
         messages=threads.messages(turn.items or ()), patch_state=PatchState.UNAVAILABLE, error=threads.failure(turn)
     )

@@ -205,11 +205,11 @@ class CodexCloudProvider(msgspec.Struct, frozen=True):
                 f"{NAME} cannot find the environments of {repository}: they name repositories by GitHub's numbers",
                 remedy=f"list all of them: coatcheck environments --provider {NAME}",
             )
-        found: dict[str, Environment] = {}
+        known: dict[str, Environment] = {}
         for scope in SCOPES:
             environments = yield from collect_pages(_environment_pages(scope))
-            found |= {each.id: each for each in environments}
-        return tuple(found.values())
+            known |= {each.id: each for each in environments}
+        return tuple(known.values())
 
     def resolve_environment(self, name: str | None, *, repository: str | None = None) -> Exchange[Environment]:
         """Return the environment of this id or label. Raises `ConfigurationError` with the candidates."""
