@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from coatcheck import TaskRef, errors
+from coatcheck import TaskRef, TaskState, errors
 from coatcheck._protocol.effects import Clock, Request, Response
 from coatcheck.cloud.faults import Fault, Reset
 from coatcheck.providers.openhands import events, extract, wire
@@ -30,6 +30,21 @@ class NoSocket(Fault, frozen=True, kw_only=True):
         """Refuse."""
         del request, answer, clock
         return Response(404, body=b"no upgrade")
+
+
+class Stale(Fault, frozen=True, kw_only=True):
+    """Show a conversation as it was before it was started again: in the state *status*."""
+
+    status: str = "paused"
+
+    on: str = "get_task"
+    times: int | None = 1
+
+    def act(self, request: Request, answer: Callable[[], Response], clock: Clock) -> Response:
+        """Put the state in."""
+        del request, clock
+        document = msgspec.json.decode(answer().body)
+        return Response(200, body=msgspec.json.encode({**document, "execution_status": self.status}))
 
 
 def read(document: dict[str, Any]) -> Any:
@@ -74,6 +89,30 @@ def test_a_stream_of_another_run_is_followed(variant: str) -> None:
     types = [event.type for event in client.stream_task(ref, timeout=60.0)]
 
     assert 2 == types.count("task.succeeded")
+
+
+@pytest.mark.parametrize("status", ["paused", "finished", "error", "waiting_for_confirmation", "idle"])
+def test_a_run_that_is_not_shown_yet(status: str) -> None:
+    """A document that is older than the log is no result: the task runs."""
+    client, emulator = openhands(life=("idle", "running", "running", "running", "finished"))
+    ref = client.create_task(SPEC).ref
+    while client.get_task(ref).state is not TaskState.RUNNING:
+        pass
+    emulator.faults.append(Stale(status=status))
+
+    assert TaskState.RUNNING == client.get_task(ref).state
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_stream_of_a_run_that_is_not_shown_yet(variant: str) -> None:
+    """A document that is older than the log ends no stream."""
+    client, emulator = openhands(variant, life=("idle", "running", "running", "running", "finished"))
+    ref = client.create_task(SPEC).ref
+    while client.get_task(ref).state is not TaskState.RUNNING:
+        pass
+    emulator.faults.append(Stale())
+
+    assert "task.succeeded" == list(client.stream_task(ref))[-1].type
 
 
 def test_a_position_of_another_task_is_refused() -> None:

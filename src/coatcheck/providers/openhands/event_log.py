@@ -30,7 +30,7 @@ from ...provider import (
     open_channel,
 )
 from . import extract, wire
-from .events import Happening, Position, event_of, is_read, read_page
+from .events import Happening, Position, event_of, is_read, is_started, read_page
 from .requests import conversation_path, get, newest_events
 
 PAGE_SIZE = 100
@@ -121,15 +121,16 @@ class EventLog:
         return event.kind != "StreamingDeltaEvent" and event.id not in self._ids
 
     def _is_active(self) -> Generator[Request, Any, bool]:
-        """Whether the agent runs, or will read a message."""
+        """Whether the agent runs, or will read a message; the log is ahead of the conversation's document."""
         answer = yield get(conversation_path(self._ref.id))
         check(answer)
         status = extract.conversation(answer).execution_status
-        if status == "idle":
-            newest = yield newest_events(self._ref.id)
-            check(newest)
-            return not is_read(read_page(newest)[0])
-        return status in ACTIVE
+        if status == "running":
+            return True
+        answer = yield newest_events(self._ref.id)
+        check(answer)
+        newest, _ = read_page(answer)
+        return is_started(newest) or (status == "idle" and not is_read(newest))
 
 
 def position_of(after: str) -> str:

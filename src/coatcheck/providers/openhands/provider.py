@@ -304,11 +304,12 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
     # -- what belongs to a conversation ------------------------------------------------------------------------------
 
     def _details(self, document: wire.Conversation) -> Exchange[extract.Details]:
-        """Return what a conversation that has stopped waits for or has made; nothing is requested of one that runs."""
+        """Return what a conversation that has stopped waits for or has made; nothing is requested of one that runs.
+
+        The log is ahead of the document: a run that a message has just started is in the log first.
+        """
         status, ref = document.execution_status, self.service.ref(extract.id_of(document))
-        if status in ENDED:
-            return (yield from self._result(document, ref, is_error=status == "error"))
-        if status not in (WAITING, PAUSED, IDLE):
+        if status not in (*ENDED, WAITING, PAUSED, IDLE):
             return extract.NO_DETAILS
         newest = yield from self._newest(ref)
         if events.is_started(newest):
@@ -318,25 +319,17 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
             return extract.Details(permission=confirmations.permission(waiting))
         if status == IDLE:
             return extract.Details(is_unstarted=events.is_read(newest))
-        result = yield from self._result(document, ref)
-        return msgspec.structs.replace(result, is_interrupted=events.is_interrupted(newest))
+        return extract.Details(
+            change=(yield from checkouts.read_change(document, ref.id, upstream=self.upstream)),
+            message=(yield from self._reply(ref)),
+            error=_error_in(newest) if status == "error" else None,
+            is_interrupted=events.is_interrupted(newest),
+        )
 
-    def _result(
-        self, document: wire.Conversation, ref: TaskRef, *, is_error: bool = False
-    ) -> Exchange[extract.Details]:
-        change = yield from checkouts.read_change(document, ref.id, upstream=self.upstream)
+    def _reply(self, ref: TaskRef) -> Exchange[str | None]:
         answer = yield from self._read(conversation_path(ref.id, "/agent_final_response"))
-        reply = decode(answer, wire.FinalResponse).response
-        error = (yield from self._error(ref)) if is_error else None
-        return extract.Details(change=change, message=reply, error=error)
-
-    def _error(self, ref: TaskRef) -> Exchange[Failure | None]:
-        """Return why a conversation failed; after a restart of the server that is the error of the tool that ran."""
-        newest = [each.event for each in (yield from self._newest(ref))]
-        for kind in (events.CONVERSATION_ERROR, confirmations.AGENT_ERROR):
-            if (event := next((each for each in newest if each.kind == kind), None)) is not None:
-                return Failure(code=text_of(event.error_code), message=text_of(event.detail) or text_of(event.error))
-        return None
+        reply: str | None = decode(answer, wire.FinalResponse).response
+        return reply
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -373,6 +366,15 @@ class OpenHandsProvider(msgspec.Struct, frozen=True):
 
     def _set_tags(self, ref: TaskRef, tags: Mapping[str, Any]) -> Exchange[None]:
         check((yield patch(conversation_path(ref.id), {"tags": tags})))
+
+
+def _error_in(newest: Sequence[events.Happening]) -> Failure | None:
+    """Return why a conversation failed; after a restart of the server that is the error of the tool that ran."""
+    for kind in (events.CONVERSATION_ERROR, confirmations.AGENT_ERROR):
+        event = next((each.event for each in newest if each.event.kind == kind), None)
+        if event is not None:
+            return Failure(code=text_of(event.error_code), message=text_of(event.detail) or text_of(event.error))
+    return None
 
 
 def _check_launch(response: Response) -> None:
