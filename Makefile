@@ -37,7 +37,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHO
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check coverage crash peers bench docs lock clean
+.PHONY: help demo test generate check coverage crash peers bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ check: $(VENV)/.check ## lint, format, spelling, types, layers, generated files,
 	@set -e; for script in docs/project/tools/generate_*.py; do \
 		test ! -e "$$script" || $(BIN)/python "$$script" --check; done
 	@$(BIN)/sphinx-build -qW --keep-going -b html docs docs/_build/html
+
+generate: $(VENV)/.check ## write the generated files anew
+	@set -e; for script in docs/project/tools/generate_*.py; do $(BIN)/python "$$script"; done
 
 coverage: $(VENV)/.test ## the tests with branch coverage, which must not fall below the floor of pyproject.toml
 	@rm -f .coverage .coverage.*

@@ -100,7 +100,7 @@ def main() -> int:
         print(f"{CODEX} is not installed: run make peers")
         return 0
     with ScriptedModel() as model, tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        host = Host(Path(folder), model)
+        host = Host(Path(folder), model.url)
         host.start()
         try:
             return report(*compared(host))

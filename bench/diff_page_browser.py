@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, sync_playwright
@@ -21,7 +22,14 @@ const look = () => {
 };
 requestAnimationFrame(look);
 """
-STEP, PAUSE = 700, 40  # pixels, and milliseconds between two steps of the wheel
+# What there is after scrolling: long tasks, files, the height, the rows that are elements, and the parts that were not loaded.
+SCROLLED = """[window.tasks, document.querySelectorAll('details.file').length, document.body.scrollHeight,
+  document.querySelectorAll('.d tr').length, document.querySelectorAll('.lazy').length]"""
+IS_LOADING = """[...document.querySelectorAll(".lazy")].some((each) => {
+  const { top, bottom } = each.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+})"""
+STEP, PAUSE = 800, 40  # pixels, and milliseconds between two steps of the wheel
 MOST_STEPS, STEPS_AT_END = 4_000, 25
 
 
@@ -35,12 +43,15 @@ def first_visible(page: Page, url: str) -> float:
 
 
 def scroll(page: Page) -> None:
-    """Turn the wheel until the end of the page is reached, and stays the end for a while."""
+    """Turn the wheel until the end of the page is reached, and stays the end for a while; a step waits for its frame and for what it shows."""
     page.mouse.move(400, 400)
     at_end = 0
     for _ in range(MOST_STEPS):
         page.mouse.wheel(0, STEP)
+        page.evaluate("new Promise((end) => requestAnimationFrame(() => requestAnimationFrame(end)))")
         page.wait_for_timeout(PAUSE)
+        while page.evaluate(IS_LOADING):
+            page.wait_for_timeout(PAUSE)
         at_end = at_end + 1 if page.evaluate("scrollY + innerHeight >= document.body.scrollHeight - 2") else 0
         if at_end > STEPS_AT_END:
             return
@@ -61,12 +72,32 @@ def measure(browser: str, link: str, rounds: int, paths: list[str]) -> dict[str,
             for path in paths:
                 first[path].append(first_visible(page, origin + path))
         page.evaluate("window.tasks = []")
+        chromium.start_tracing(page=page, categories=["toplevel"])
         scroll(page)
-        tasks, files, rows = page.evaluate(
-            "[window.tasks, document.querySelectorAll('details.file').length, document.querySelectorAll('.d tr').length]"
-        )
+        tasks, files, height, rows, waiting = page.evaluate(SCROLLED)
+        busy = task_times(json.loads(chromium.stop_tracing()))
         chromium.close()
-    return {"first": first, "tasks": tasks, "files": files, "rows": rows}
+    return {
+        "first": first,
+        "tasks": tasks,
+        "busy": busy,
+        "files": files,
+        "height": height,
+        "rows": rows,
+        "waiting": waiting,
+    }
+
+
+def task_times(trace: dict[str, Any]) -> list[float]:
+    """Return the CPU time of each task of more than 20 ms on the main threads of pages (milliseconds)."""
+    events = trace["traceEvents"]
+    mains = {(each["pid"], each["tid"]) for each in events if (each.get("args") or {}).get("name") == "CrRendererMain"}
+    times = [
+        each.get("tdur", 0) / 1000
+        for each in events
+        if each.get("name") == "ThreadControllerImpl::RunTask" and (each["pid"], each["tid"]) in mains
+    ]
+    return [each for each in times if each > 20]
 
 
 print(json.dumps(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:])))

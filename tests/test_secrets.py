@@ -27,7 +27,7 @@ import coatcheck
 from coatcheck import AsyncClient, Client, errors
 from coatcheck._cli.json_output import dump, error_document
 from coatcheck._protocol.effects import Request, Response
-from coatcheck.providers.codex.credentials import read_auth_file
+from coatcheck.providers._chatgpt.credentials import read_auth_file
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.memory_journal import MemoryJournal
 

@@ -93,8 +93,12 @@ class CoatcheckError(Exception):
         return first[:1].lower() + first[1:]
 
     def to_dict(self) -> dict[str, object]:
-        """Return it as plain data: `type`, `message`, `remedy`, and `details`, the attributes that are not None."""
-        details = {name: _plain(value) for name, value in vars(self).items() if name != "remedy" and value is not None}
+        """Return it as plain data: `type`, `message`, `remedy`, and `details`, the public attributes that are not None."""
+        details = {
+            name: _plain(value)
+            for name, value in vars(self).items()
+            if name != "remedy" and value is not None and not name.startswith("_")  # notes are of tracebacks
+        }
         return {"type": type(self).__name__, "message": str(self), "remedy": self.remedy, "details": details}
 
 

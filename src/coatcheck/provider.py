@@ -12,6 +12,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import errors as errors
+    from ._installation import install_command as install_command
     from ._model.catalogue import Environment as Environment, Model as Model
     from ._model.events import (
         STATE_EVENTS as STATE_EVENTS,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         PullRequest as PullRequest,
     )
     from ._model.states import TaskState as TaskState
+    from ._model.task_page import TaskPage as TaskPage
     from ._model.tasks import Page as Page, Task as Task, TaskRef as TaskRef, TaskSpec as TaskSpec
     from ._model.usage import (
         Credits as Credits,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
         read_json as read_json,
         scrub as scrub,
         split_path as split_path,
+        text_body as text_body,
     )
     from ._protocol.diff_stats import count_diff as count_diff
     from ._protocol.effects import (
@@ -164,6 +167,15 @@ if TYPE_CHECKING:
     )
     from ._protocol.sse import EventStreamReader as EventStreamReader, ServerSentEvent as ServerSentEvent
     from ._protocol.urls import base_url as base_url, encoded as encoded, origin_of as origin_of
+    from ._protocol.webhooks import (
+        STANDARD_WEBHOOKS as STANDARD_WEBHOOKS,
+        STANDARD_WEBHOOKS_OR_TEXT as STANDARD_WEBHOOKS_OR_TEXT,
+        Webhooks as Webhooks,
+        WebhookSignature as WebhookSignature,
+        WebhookSubject as WebhookSubject,
+        bearer_token as bearer_token,
+        sha256_signature as sha256_signature,
+    )
     from ._values.rfc3339 import format_time as format_time
     from ._values.value import Value as Value
 
@@ -171,6 +183,7 @@ _HOMES = {
     "Artifact": "_model.outcome",
     "Attempt": "_model.outcome",
     "base_url": "_protocol.urls",
+    "bearer_token": "_protocol.webhooks",
     "BATCH_MODEL": "_protocol.batches",
     "BATCH_REASONS": "_protocol.batches",
     "batch_error": "_protocol.batches",
@@ -230,6 +243,7 @@ _HOMES = {
     "instant": "_protocol.lenient",
     "format_time": "_values.rfc3339",
     "GateOption": "_model.gates",
+    "install_command": "_installation",
     "Intent": "_protocol.intents",
     "is_loopback": "_protocol.hosts",
     "is_throttled": "_protocol.retry_after",
@@ -305,6 +319,7 @@ _HOMES = {
     "TaskTool": "_model.events",
     "TaskUsage": "_model.events",
     "text": "_protocol.lenient",
+    "text_body": "_protocol.decode",
     "Tokens": "_protocol.login_contract",
     "UnknownEvent": "_model.events",
     "UNREADABLE": "_protocol.decode",
@@ -313,6 +328,13 @@ _HOMES = {
     "Value": "_values.value",
     "Verb": "_protocol.provider",
     "Whoami": "_protocol.login_contract",
+    "sha256_signature": "_protocol.webhooks",
+    "STANDARD_WEBHOOKS": "_protocol.webhooks",
+    "STANDARD_WEBHOOKS_OR_TEXT": "_protocol.webhooks",
+    "TaskPage": "_model.task_page",
+    "Webhooks": "_protocol.webhooks",
+    "WebhookSignature": "_protocol.webhooks",
+    "WebhookSubject": "_protocol.webhooks",
     "whole": "_protocol.lenient",
 }
 

@@ -2,8 +2,8 @@
 
 Guarantees:
 
-- a tool answers with plain values, and fails with one sentence that has the remedy;
-- a submission that is repeated with the same key, by a model that lost the answer, sends nothing;
+- the tools, their answers and their settings are those of `coatcheck mcp` in the same folder;
+- a submission that is repeated by a model that has lost the answer sends nothing, also in another process;
 - nothing here applies, approves, cancels or deletes anything.
 
 The hooks are those of https://llm.datasette.io/en/stable/plugins/plugin-hooks.html.
@@ -11,31 +11,27 @@ The hooks are those of https://llm.datasette.io/en/stable/plugins/plugin-hooks.h
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import llm
 
-from coatcheck import Client, TaskRef, TaskSpec, errors
+from coatcheck._mcp.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
-    from coatcheck import Outcome, Task
+    from coatcheck import Outcome
 
 # A chain of `llm` ends after five rounds of tools, so that a wait takes as long as it may (seconds).
 DEFAULT_WAIT = 600.0
-# The longest text of one answer, in characters.
-MAX_TEXT = 20_000
-
-OpenClient = Callable[[str], Client]
 
 
 class Coatcheck(llm.Toolbox):  # type: ignore[misc]  # llm has no types for it
     """Hand coding tasks to cloud agents and read what they changed."""
 
-    def __init__(self, provider: str = "codex") -> None:
+    def __init__(self, provider: str | None = None) -> None:
+        """*provider* is the service; None is the configured one."""
         self._provider = provider
-        self._submitted: dict[str, str] = {}
 
     def submit_task(
         self,
@@ -43,84 +39,53 @@ class Coatcheck(llm.Toolbox):  # type: ignore[misc]  # llm has no types for it
         repository: str | None = None,
         environment: str | None = None,
         branch: str | None = None,
-        attempts: int = 1,
+        attempts: int | None = None,
         key: str | None = None,
     ) -> Mapping[str, Any]:
         """Submit a coding task to an agent that works elsewhere, and return its ref at once.
 
         The agent sees the repository (owner/repo) and the prompt, and nothing of this conversation. Call wait_for_task
-        with the ref afterwards. A call with the same key, or the same arguments, returns the same task.
+        with the ref afterwards. A repeated call (the same key, or the same prompt and place within ten minutes) returns
+        the same ref and sends nothing.
         """
-        spec = TaskSpec(prompt=prompt, repository=repository, environment=environment, branch=branch, attempts=attempts)
-        name = key or hashlib.sha256(repr(spec).encode()).hexdigest()
-        if name not in self._submitted:
-            with Client(self._provider) as client:
-                self._submitted[name] = str(client.create_task(spec).ref)
-        return {"ref": self._submitted[name], "next": "wait_for_task"}
+        with self._calls() as calls:
+            return calls.call(
+                "submit_task",
+                prompt=prompt,
+                repository=repository,
+                environment=environment,
+                branch=branch,
+                attempts=attempts,
+                key=key,
+            )
 
     def wait_for_task(self, ref: str, max_seconds: float = DEFAULT_WAIT) -> Mapping[str, Any]:
         """Wait until a task has ended or needs a person, at most max_seconds, and return its state."""
-        with self._client(ref) as client:
-            try:
-                task = client.poll_task(ref, timeout=max_seconds)
-            except errors.WaitTimeoutError:
-                return {
-                    **described(client.get_task(ref)),
-                    "next": "the task is still running: call wait_for_task again",
-                }
-        return described(task)
+        with self._calls() as calls:
+            return calls.wait(ref, max_seconds)
 
     def get_task(self, ref: str) -> Mapping[str, Any]:
         """Return the state of a task now."""
-        with self._client(ref) as client:
-            return described(client.get_task(ref))
+        with self._calls() as calls:
+            return calls.call("get_task", ref=ref)
 
     def get_result(
-        self, ref: str, what: Literal["message", "files", "diff"] = "message", offset: int = 0
+        self, ref: str, what: Literal["message", "files", "diff", "log"] = "message", offset: int = 0
     ) -> Mapping[str, Any]:
-        """Return the message of a task's agent, the files that it changed, or its change as a git diff.
+        """Return the message of a task's agent, the files that it changed, its change as a git diff, or the log.
 
         A long text is returned in parts: continue at next_offset.
         """
-        with self._client(ref) as client:
-            outcome = client.get_task(ref).outcome
-        text = text_of(outcome, what) if outcome else ""
-        end = offset + MAX_TEXT
-        part = {"from_agent": text[offset:end], "total": len(text)}
-        return {**part, "next_offset": end} if end < len(text) else part
+        with self._calls() as calls:
+            return calls.call("get_result", ref=ref, what=what, offset=offset)
 
-    def list_tasks(self, limit: int = 10) -> list[Mapping[str, Any]]:
+    def list_tasks(self, limit: int = 10) -> Mapping[str, Any]:
         """Return the latest tasks of the service."""
-        with Client(self._provider) as client:
-            return [described(task) for task in client.list_tasks(limit=limit)]
+        with self._calls() as calls:
+            return calls.call("list_tasks", limit=limit)
 
-    def _client(self, ref: str) -> Client:
-        return Client(TaskRef.parse(ref, provider=self._provider).provider)
-
-
-def described(task: Task) -> Mapping[str, Any]:
-    """Return a task as the tools return it."""
-    sizes = {"files": task.stats.files, "added": task.stats.added, "removed": task.stats.removed} if task.stats else {}
-    return {
-        "ref": str(task.ref),
-        "state": task.state.value,
-        "is_terminal": task.state.is_terminal,
-        "url": task.url,
-        **sizes,
-        "from_agent": {"title": task.title, "error": str(task.error) if task.error else None},
-    }
-
-
-def text_of(outcome: Outcome, what: str) -> str:
-    """Return a part of a result."""
-    match what:
-        case "diff":
-            return diff_of(outcome)
-        case "files":
-            return "\n".join(file.path for file in outcome.patch.files) if outcome.patch else ""
-        case "message":
-            return outcome.text or ""
-    raise ValueError(f"there is no {what!r}; use message, files or diff")
+    def _calls(self) -> ToolCalls:
+        return ToolCalls(os.getcwd(), os.environ, provider=self._provider)
 
 
 def diff_of(outcome: Outcome) -> str:
@@ -130,8 +95,8 @@ def diff_of(outcome: Outcome) -> str:
 
 def load_fragment(ref: str) -> llm.Fragment:
     """Return the message and the diff of a task."""
-    with Client(TaskRef.parse(ref).provider) as client:
-        task = client.get_task(ref)
+    with ToolCalls(os.getcwd(), os.environ) as calls:
+        task = calls.task(ref)
     outcome = task.outcome
     parts = [outcome.text, diff_of(outcome)] if outcome else []
     text = "\n\n".join(part for part in parts if part)

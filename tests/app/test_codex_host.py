@@ -88,6 +88,16 @@ def next_secret(environ: Mapping[str, str]) -> str:
     return token
 
 
+def test_a_host_s_address_and_token_are_not_those_of_codex_cloud(environ: Mapping[str, str]) -> None:
+    """Where the setting asks for Codex Cloud, the host that runs here gives neither its address nor its token."""
+    record, _ = start_host(environ, clock=CLOCK, port=0)
+    in_cloud = {**environ, "COATCHECK_CODEX_APP_SERVER_BACKEND": "cloud", "CODEX_ACCESS_TOKEN": "of-the-cloud"}
+    session = Session(Options(provider=PROVIDER, environ=in_cloud))
+
+    assert "of-the-cloud" == next_secret(in_cloud)
+    assert "https://codex-cloud-backend.chatgpt.com" == session.provider.origins["api"] != record.url
+
+
 def test_a_host_that_was_killed_is_not_found(environ: Mapping[str, str]) -> None:
     """A record whose process has ended, or that is of another boot or process, stands for no host."""
     record, _ = start_host(environ, clock=CLOCK)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import ast
 import io
 import os
+import re
 from pathlib import Path
 
 import click
@@ -88,6 +90,21 @@ def test_an_option_takes_a_value_in_all_commands_of_a_group() -> None:
         options = {(name, name in options_with_value(each)) for each in commands for param in each.params
                    for name in param.opts if name in valued}  # fmt: skip
         wrong += [name for name, is_valued in options if not is_valued and name.startswith("-")]
+
+    assert [] == wrong
+
+
+def test_remedies_name_options_that_exist() -> None:
+    """An option that a remedy names is one of some command; those of other programs follow their names."""
+    params = [param for each in all_commands(app.app, ROOT) for param in each.params]
+    known = {"--help", *(option for param in params for option in (*param.opts, *param.secondary_opts))}
+    wrong = []
+    for path in sorted(Path(coatcheck.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "remedy":
+                texts = [each.value for each in ast.walk(node.value) if isinstance(each, ast.Constant)]
+                named = re.findall(r"(?<![\w-])--[a-z][a-z-]+", "".join(map(str, texts)))
+                wrong += [(path.name, node.value.lineno, option) for option in named if option not in known]
 
     assert [] == wrong
 

@@ -23,7 +23,7 @@ SUBMIT = ("submit", "--environment", "owner/repo")
     [
         ("the prompt is blank; describe what the agent should do", [*SUBMIT, "  "]),
         ("there is no environment 'nowhere'; there are: owner/repo (e0000000000000000000000000000001)", ["submit", "-e", "nowhere", "x"]),
-        ("9 attempts are out of range: codex takes 1 to 4", [*SUBMIT, "--attempts", "9", "x"]),
+        ("9 attempts are out of range: codex takes 1 to 4; submit several tasks, whose results compete: coatcheck run --on codex:9", [*SUBMIT, "--attempts", "9", "x"]),
         ("0 attempts are out of range: codex takes 1 to 4", [*SUBMIT, "--attempts", "0", "x"]),
         ("there is no provider 'nobody'; known providers: " + ", ".join(registry.names()), ["list", "--provider", "nobody"]),
         ("there is no provider 'codx'; did you mean codex? known providers: " + ", ".join(registry.names()), ["list", "--provider", "codx"]),

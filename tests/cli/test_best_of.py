@@ -251,6 +251,17 @@ def test_bad_input_submits_nothing(cli: ManyServices, arguments: list[str], mess
     assert (2, True, []) == (done.code, message in done.line, cli.posts())
 
 
+def test_a_service_that_returns_no_change_gets_no_task(cli: ManyServices) -> None:
+    """Codex Cloud's threads cannot compete: alone they are an error, beside others they get nothing and the reason is shown."""
+    cli.environ["COATCHECK_CODEX_APP_SERVER_BACKEND"] = "cloud"
+    alone = cli("run", "--on", "codex_app_server", "--environment", "e", "Add a line")
+    beside = cli("submit", "--on", "codex_app_server", "--on", "codex", "Add a line")
+    message = "codex_app_server returns no change that can compete with others"
+
+    assert (2, True) == (alone.code, message in alone.line)
+    assert (["codex"], True) == (cli.posts(), message in beside.err)
+
+
 def test_a_name_is_taken_once(cli: ManyServices) -> None:
     """A chosen name that a review has is an error; a generated one gets a number."""
     names = [cli("submit", "--on", "codex", "--json", "Add a line").json["review"] for _ in range(2)]

@@ -76,10 +76,10 @@ def test_reviews_are_completed(cli: Cli) -> None:
     """The names of reviews are completed beside refs, and services where a command takes several."""
     cli("submit", "--on", "codex", "-e", "owner/repo", "Add dark mode")
 
-    assert (["add-dark-mode", "file"], ["jules"], ["openai_agents", "openai_batch"]) == (
+    assert (["add-dark-mode", "file"], ["jules"], ["openai_batch"]) == (
         completed(cli, "coatcheck review add"),
         completed(cli, "coatcheck run --on ju"),
-        completed(cli, "coatcheck submit --on codex --on op"),
+        completed(cli, "coatcheck submit --on codex --on openai_b"),
     )
 
 

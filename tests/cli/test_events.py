@@ -12,12 +12,14 @@ from tests.cli.cli_support import Cli
 
 from coatcheck._app.stored_events import StoredEvents
 from coatcheck._engine.event_diff import SeenState
-from coatcheck._model.events import TaskLog, TaskSucceeded
+from coatcheck._model.events import TaskLog, TaskMessage, TaskSucceeded
 from coatcheck._model.fleet_events import FleetDone
+from coatcheck._model.outcome import Message, Outcome
 from coatcheck._model.states import TaskState
-from coatcheck._model.tasks import TaskRef
+from coatcheck._model.tasks import Task, TaskRef
 from coatcheck._runtime.config import Config, state_dir
 from coatcheck._store.events import EventLog
+from coatcheck._store.history import History
 from coatcheck._store.location import open_database
 from coatcheck.testing import FakeClock
 
@@ -200,3 +202,66 @@ def test_without_events_a_line_says_so(cli: Cli) -> None:
     done = cli("events")
 
     assert (0, "", "No events are stored.\n") == (done.code, done.out, done.err)
+
+
+def message(text: str, *, position: str = "", attempt: int | None = None) -> TaskMessage:
+    """The event of a message."""
+    id = SeenState(memory=position).to_cursor()
+    return TaskMessage(ref=ONE, text=text, id=id, attempt=attempt, message=Message(text=text))
+
+
+def test_two_watches_at_once_store_each_event_once(cli: Cli) -> None:
+    """Whichever is first; each reads what the other has stored meanwhile."""
+    config = Config(environ=cli.environ)
+    with (
+        closing(StoredEvents(config, clock=FakeClock())) as one,
+        closing(StoredEvents(config, clock=FakeClock())) as two,
+    ):
+        for position in ("1", "2", "3"):
+            for each in (one, two) if position == "2" else (two, one):
+                each.record(message(position, position=position))
+        stored = [each.event.text for each in one.read(after=0, subject=ONE, limit=9)]
+
+    assert ["1", "2", "3"] == stored
+
+
+def test_a_message_that_a_poll_has_stored_is_not_stored_from_the_stream(cli: Cli) -> None:
+    """Neither whole nor paragraph by paragraph; other messages, and a repetition of the agent's, are."""
+    store(cli, message("zero", position="1"), message("one\n\ntwo"))
+    streamed = ["one", "two", "one", "three"]
+    with closing(StoredEvents(Config(environ=cli.environ), clock=FakeClock())) as events:
+        for number, text in enumerate(streamed, 2):
+            events.record(message(text, position=str(number)))
+        stored = [each.event.text for each in events.read(after=0, subject=ONE, limit=9)]
+
+    assert ["zero", "one\n\ntwo", "one", "three"] == stored
+
+
+@pytest.mark.parametrize(
+    ("streamed", "result", "expected"),
+    [
+        ([], ["one"], ["one"]),
+        ([(1, "one")], ["one"], []),
+        ([(1, "one"), (1, "two")], ["one\n\ntwo"], []),
+        ([(1, "zero"), (1, "one")], ["one\n\ntwo"], ["two"]),
+        ([(1, "one"), (2, "other"), (1, "two")], ["one\n\ntwo"], []),
+        ([(1, "one")], ["one", "one"], ["one"]),
+        ([(1, "one"), (1, "one")], ["one", "one"], []),
+        ([(None, "one")], ["zero", "one"], ["zero"]),
+    ],
+)
+def test_a_message_of_the_stream_is_not_stored_from_a_poll(
+    cli: Cli, streamed: list[tuple[int | None, str]], result: list[str], expected: list[str]
+) -> None:
+    """The event of a poll has only what the stream of an attempt has not brought; a second poll stores nothing."""
+    events = [message(text, position=str(n), attempt=attempt) for n, (attempt, text) in enumerate(streamed, 1)]
+    outcome = Outcome(messages=tuple(Message(text=text) for text in result))
+    store(cli, *events)
+    with closing(History(state_dir(cli.environ), clock=cli.clock)) as history:
+        for _ in range(2):
+            history.record(Task(ref=ONE, state=TaskState.SUCCEEDED, outcome=outcome))
+    with closing(open_database(state_dir(cli.environ))) as database:
+        read = EventLog(database, time=cli.clock.time).read(family="task.message")
+        stored = [each.event.text for each in read][len(streamed) :]
+
+    assert expected == stored

@@ -18,6 +18,7 @@ from coatcheck import errors
 from coatcheck._cli.console import Console, parts_of
 from coatcheck._cli.context import CommandContext
 from coatcheck._cli.fleet_progress import FleetProgress
+from coatcheck._installation import upgrade_command
 from coatcheck._model.fleets import FleetAccount, FleetRecord, FleetState, FleetStatus
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.testing import ScriptedCloud, serving
@@ -56,7 +57,7 @@ def test_a_plan_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     shown = cli("fleet", "plan", "typing.toml")
 
     assert (0, before) == (shown.code, sorted(tmp_path.iterdir()))
-    assert "typing: 2 items (2 new)\n  codex: 2 new tasks\n" in shown.out
+    assert "typing: 2 items (2 new)\n  codex: 2 new tasks\n  cost: unknown; services" in shown.out
 
 
 def test_a_run_asks_first(cli: Cli, tmp_path: Path) -> None:
@@ -117,6 +118,14 @@ def test_names_and_keys_are_completed(waiting: Cli) -> None:
     assert [["approve"], ["typing"], ["p0", "p1"], ["p1"], ["reject"]] == [
         completed(waiting, f"coatcheck {line}") for line in lines
     ]
+
+
+def test_what_was_decided_is_printed_as_it_is_now(waiting: Cli) -> None:
+    """`approve` and `reject` return items in the state that they have afterwards."""
+    rejected = waiting("fleet", "reject", "typing", "p1", "--json").json["items"]
+    approved = waiting("fleet", "approve", "typing", "--json").json["items"]
+
+    assert [("p1", "rejected"), ("p0", "approved")] == [(each["key"], each["state"]) for each in rejected + approved]
 
 
 def test_fields_of_items(waiting: Cli) -> None:
@@ -338,7 +347,7 @@ def test_a_store_of_a_newer_version_is_refused(waiting: Cli, tmp_path: Path) -> 
     done = [waiting("fleet", *action) for action in actions]
 
     assert [15] * 4 == [each.code for each in done]
-    assert all("changed by a newer coatcheck" in each.line and "pip install --upgrade" in each.line for each in done)
+    assert all("changed by a newer coatcheck" in each.line and upgrade_command() in each.line for each in done)
 
 
 def test_a_dry_run_shows_the_merge_order_and_delivers_nothing(waiting: Cli) -> None:

@@ -9,9 +9,10 @@ import pytest
 from tests.cli.cli_support import Cli
 from tests.webhooks.test_attempts import receiver
 
+from coatcheck._protocol import standard_webhooks as standard
 from coatcheck._runtime.config import state_dir
 from coatcheck._store.location import open_database
-from coatcheck._webhooks import standard
+from coatcheck._webhooks.senders import all_senders
 
 LOOPBACK = ("--allow-hook", "http://127.0.0.1:*")
 
@@ -92,7 +93,7 @@ def test_the_log_of_a_sender_is_not_an_error(cli: Cli) -> None:
         ),
         (
             ("secret", "gitlab"),
-            "there is no webhook sender 'gitlab'; known senders: openai, anthropic, github, cursor, coatcheck",
+            f"there is no webhook sender 'gitlab'; known senders: {', '.join(all_senders())}",
         ),
         (("secret", "github", "--remove"), "github has no secret; see: coatcheck hooks list"),
     ],

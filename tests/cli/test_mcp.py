@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.cli.cli_support import Cli
 
+from coatcheck._installation import install_command
+
 CODEX = """\
 # mine
 model = "gpt-5"
@@ -139,4 +141,4 @@ def test_a_missing_sdk_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
     done = cli("mcp")
 
     assert 2 == done.code
-    assert "pip install 'coatcheck[mcp]'" in done.line
+    assert install_command("mcp") in done.line

@@ -251,6 +251,13 @@ def test_a_task_that_cannot_be_read_is_a_candidate(checkout: Path) -> None:
     assert (0, {"../right.patch": "passed", "codex:task_e_404": "no patch"}, 1) == (done.code, cards, alone.code)
 
 
+def test_a_name_that_no_review_has_is_named_as_such(checkout: Path) -> None:
+    """A word that is neither a review nor the beginning of a task's id leads to the list of reviews."""
+    done = Cli(checkout, ScriptedCloud())("review", "ad-dark-mode", "--check", "world")
+
+    assert "or, if ad-dark-mode is a review: there is none of this name, see coatcheck review --list" in done.line
+
+
 def test_a_task_that_runs_is_a_candidate(checkout: Path) -> None:
     """A task that has not ended is in the table with that reason."""
     script = AttemptScript(timeline=["in_progress"] * 9, result=CloudResult(diff=None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,26 @@ from coatcheck import errors
 from coatcheck._cli import scaffolding
 
 BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parents[2]
 # The shortest name and the longest: lines must fit with both.
 NAMES = ("a", "abc_defghijkl_mnopq_rs_t")
+# Scripts that write the tables of providers, and those tables.
+SCRIPTS = (("generate_provider_index",), ("generate_provider_tables", "generate_capabilities"))
+TABLES = {
+    "README.md",
+    "docs/guides/webhooks.md",
+    "docs/reference/api.md",
+    "docs/reference/capabilities.md",
+    "docs/reference/settings.md",
+    "src/coatcheck/_model/provider_index.py",
+    "src/coatcheck/testing/emulators/__init__.py",
+}
+OWN = (
+    "docs/reference/providers/new-one.md",
+    "src/coatcheck/providers/new_one/",
+    "src/coatcheck/testing/emulators/new_one.py",
+    "tests/providers/new_one/",
+)
 
 
 def run(*command: str, folder: Path) -> str:
@@ -25,28 +44,79 @@ def run(*command: str, folder: Path) -> str:
     return ran.stdout
 
 
-@pytest.fixture(params=NAMES)
-def package(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A new provider."""
-    scaffolding.write(request.param, str(tmp_path / "new"))
-    return tmp_path / "new"
+JSON_RPC = pytest.mark.parametrize("is_json_rpc", [False, True], ids=["http", "json-rpc"])
 
 
-def test_a_new_provider_passes_its_tests(package: Path) -> None:
+@JSON_RPC
+def test_a_new_provider_passes_its_tests(is_json_rpc: bool, tmp_path: Path) -> None:
     """A new provider passes its tests unchanged, and contains no name of the template."""
+    package = tmp_path / "new"
+    scaffolding.write(NAMES[1], str(package), is_json_rpc=is_json_rpc)
+
     assert " passed" in run(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", folder=package
     )
 
 
-def test_a_new_provider_is_tidy(package: Path) -> None:
+@JSON_RPC
+@pytest.mark.parametrize("name", NAMES)
+def test_a_new_provider_is_tidy(name: str, is_json_rpc: bool, tmp_path: Path) -> None:
     """A new provider passes the linter and the formatter."""
-    ruff = BIN / "ruff"
+    package, ruff = tmp_path / "new", BIN / "ruff"
+    scaffolding.write(name, str(package), is_json_rpc=is_json_rpc)
     if not ruff.exists():
         pytest.skip("ruff is in requirements/check.txt")
     run(str(ruff), "check", "--no-cache", ".", folder=package)
 
     assert "already formatted" in run(str(ruff), "format", "--check", "--no-cache", ".", folder=package)
+
+
+def checkout_at(folder: Path) -> Path:
+    """Return a copy of what a checkout needs for one provider and its tests, with the compiled modules."""
+    for part in ("src/coatcheck", "docs"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("_build"))
+    for part in ("README.md", "pyproject.toml", "tests/providers/service.py"):
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / part, folder / part)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the files in *folder*, without compiled modules."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_a_built_in_provider_changes_only_generated_tables(tmp_path: Path) -> None:
+    """A built-in provider is found, documented and passes its tests, and no file changes but the generated ones."""
+    folder = checkout_at(tmp_path / "checkout")
+    before = contents(folder)
+    scaffolding.write_built_in("new_one", str(folder))
+    tools = folder / "docs/project/tools"
+    for scripts in SCRIPTS:  # the first writes what the others import
+        start = f"import sys; sys.path.insert(0, {str(tools)!r}); import {', '.join(scripts)}"
+        run(sys.executable, "-c", "; ".join((start, *(f"{script}.main()" for script in scripts))), folder=folder)
+    after = contents(folder)
+    tests = run(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "tests/providers/new_one", folder=folder)
+
+    assert set() == before.keys() - after.keys()
+    assert TABLES == {path for path, content in before.items() if after[path] != content}
+    assert [] == [path for path in after.keys() - before.keys() if not path.startswith(OWN)]
+    assert " passed" in tests
+
+
+def test_a_built_in_provider_needs_a_checkout(tmp_path: Path) -> None:
+    """Outside of a checkout nothing is written, and in one no file is replaced."""
+    with pytest.raises(errors.ConfigurationError, match="is not a checkout of coatcheck"):
+        scaffolding.write_built_in("new_one", str(tmp_path))
+    page = tmp_path / "docs/reference/providers/new-one.md"
+    for path in (page, tmp_path / "src/coatcheck/providers/x"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("precious")
+    with pytest.raises(errors.ConfigurationError, match=r"new-one.md exists already"):
+        scaffolding.write_built_in("new_one", str(tmp_path))
+
+    assert {"docs/reference/providers/new-one.md", "src/coatcheck/providers/x"} == contents(tmp_path).keys()
 
 
 def test_a_new_provider_is_found_by_its_entry_point(tmp_path: Path) -> None:
@@ -59,12 +129,16 @@ def test_a_new_provider_is_found_by_its_entry_point(tmp_path: Path) -> None:
     (info / "entry_points.txt").write_text("[coatcheck.providers]\nacme = coatcheck_acme:acme\n")
     shown = run(str(BIN / "coatcheck"), "providers", "show", "acme", folder=package)
 
-    assert "delete   no: Acme keeps every job" in shown
+    assert "no: Acme keeps every job" in shown
 
 
 def test_the_templates_import_only_what_is_public() -> None:
     """The templates import public names only."""
-    text = "".join(path.read_text("utf-8") for path in Path(scaffolding.TEMPLATES).rglob("*.py.txt"))
+    text = "".join(
+        path.read_text("utf-8")
+        for path in Path(scaffolding.TEMPLATES).rglob("*.py.txt")
+        if "checkout" not in path.parts
+    )
 
     assert {"coatcheck", "coatcheck.provider", "coatcheck.testing"} == {
         line.split()[1] for line in text.splitlines() if line.startswith("from coatcheck") and "_acme" not in line

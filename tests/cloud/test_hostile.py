@@ -623,6 +623,13 @@ def test_a_git_command_that_fails_half_way_is_an_error(repository: Path) -> None
         Git(os.environ).read_capped("-C", repository, "diff", "nothing", "--", limit=1000)
 
 
+def test_a_command_that_is_read_in_parts_ends_with_its_attempt() -> None:
+    """At the deadline of the attempt the attempt is out of time; it is no failure of git."""
+    git = Git(os.environ, scope=CancelScope(0.5))
+    with pytest.raises(TimedOut):
+        git.read_capped("-c", "alias.wait=!sleep 30", "wait", limit=1000)
+
+
 # -- clean-up and slots -----------------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.webhooks.test_attempts import receiver
 
 from coatcheck import Client
-from coatcheck._webhooks import standard
+from coatcheck._protocol import standard_webhooks as standard
 from coatcheck._webhooks.outbox import Outbox
 from coatcheck._webhooks.server import outbox_of
 from coatcheck.cloud.demo.site import agent_command, make_site

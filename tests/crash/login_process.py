@@ -23,7 +23,7 @@ from coatcheck._protocol.effects import Exclusive, Request
 from coatcheck._runtime.driver import Driver, perform
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck._runtime.transport import ReqwestTransport, TransportOptions
-from coatcheck.providers.codex.credentials import LOGIN
+from coatcheck.providers._chatgpt.credentials import LOGIN
 
 
 class FastClock(SystemClock):

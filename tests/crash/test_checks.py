@@ -33,6 +33,36 @@ patch = Patch(b"--- a/main.txt\\n+++ b/main.txt\\n@@ -1,2 +1,2 @@\\n-one\\n+ONE\
 verifier.verify([Candidate(name="one", patch=patch)], base="main")
 """
 
+# Starts one check after the other in a process that is killed within 40 ms, and prints how many were left.
+KILL = """
+import contextlib, os, random, signal, sys, time
+from pathlib import Path
+from coatcheck._review.checks import Limits, Verification
+from coatcheck._review.sandbox import SandboxedCommand
+from coatcheck._review.sandbox_choice import choose_sandbox
+from coatcheck._workspaces.cancellation import CancelScope
+from tests.crash.test_checks import running
+folder, mark, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+sandbox = choose_sandbox(Verification(), folder=folder, environ=dict(os.environ))
+command = SandboxedCommand(words=("sleep", mark), source=folder, repository=folder, limits=Limits(), timeout=600)
+left = 0
+for _ in range(rounds):
+    if (child := os.fork()) == 0:
+        sandbox.run(command, folder=folder, scope=CancelScope())
+    time.sleep(random.uniform(0, 0.04))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    for _ in range(500):
+        if not (found := running(f"sleep\\0{mark}\\0")):
+            break
+        time.sleep(0.01)
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    left += bool(found)
+print(left)
+"""
+
 
 def running(mark: str) -> list[int]:
     """Return the processes whose command line contains *mark*."""
@@ -76,6 +106,17 @@ def test_a_killed_verification_leaves_nothing(repository: Repository, review: Re
     review.verify(repository.candidate({"main.txt": "x\n"}), checks=checks("true"), sandbox="auto")
 
     assert os.listdir(review.folder / "runs") == []
+
+
+def test_a_verification_killed_while_a_check_starts_leaves_nothing(tmp_path: Path) -> None:
+    """A check ends with its run whenever the run is killed, also between two system calls of bubblewrap's start."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", KILL, folder, str(os.getpid()), "40"], stdout=subprocess.PIPE, text=True, check=True
+    )
+
+    assert done.stdout == "0\n"
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ from queue import SimpleQueue
 import pytest
 from tests.webhooks.test_attempts import receiver
 
+from coatcheck._protocol import standard_webhooks as standard
 from coatcheck._store.events import EventLog
 from coatcheck._store.hooks import CLAIM_SECONDS, Hook, HookStore
 from coatcheck._store.location import open_database
 from coatcheck._store.received import ReceivedStore
-from coatcheck._webhooks import standard
 from coatcheck._webhooks.outbox import Outbox
 from coatcheck._webhooks.secrets_file import SecretsFile
 from coatcheck.testing import FakeClock

@@ -20,7 +20,7 @@ from coatcheck._runtime.async_driver import AsyncDriver, aperform
 from coatcheck._runtime.driver import Driver, perform
 from coatcheck.cloud.issued_tokens import Account, TokenBook, TokenSet
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
-from coatcheck.providers.codex.credentials import LOGIN, read_auth_file, write_auth_file
+from coatcheck.providers._chatgpt.credentials import LOGIN, read_auth_file, write_auth_file
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 from coatcheck.testing.fake_clock import FakeClock
 

@@ -13,7 +13,7 @@ from coatcheck._credentials.device_code import DeviceCode, poll_device, require_
 from coatcheck._credentials.oauth_requests import Endpoints
 from coatcheck._protocol.effects import Exchange, Request, Response
 from coatcheck._protocol.login_contract import DEVICE_GRANT, DeviceRoutes, Tokens
-from coatcheck.providers.codex.credentials import OAUTH
+from coatcheck.providers._chatgpt.credentials import OAUTH
 
 AT = Endpoints.of(OAUTH, None, environ={}, issuer=None)
 # A service that speaks as RFC 8628 has it, and gives the tokens at once.

@@ -20,7 +20,7 @@ from coatcheck._credentials.refresh import GROWTH
 from coatcheck._credentials.refresh_policy import fingerprint
 from coatcheck._protocol.login_contract import Tokens
 from coatcheck.cloud.issued_tokens import digest_of
-from coatcheck.providers.codex.credentials import keyring_entry, write_auth_file
+from coatcheck.providers._chatgpt.credentials import keyring_entry, write_auth_file
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shared login is only read there")
 

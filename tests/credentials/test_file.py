@@ -16,7 +16,7 @@ from coatcheck._credentials.login_status import status_of
 from coatcheck._credentials.refresh_policy import moment
 from coatcheck._protocol.decode import scrub
 from coatcheck._protocol.login_contract import Tokens
-from coatcheck.providers.codex.credentials import (
+from coatcheck.providers._chatgpt.credentials import (
     LAST_SECOND,
     expiry_of,
     keyring_entry,

@@ -20,7 +20,7 @@ from coatcheck._protocol.login_contract import Login, Secret
 from coatcheck._runtime.async_driver import AsyncDriver, aperform
 from coatcheck._runtime.driver import Driver, perform
 from coatcheck._runtime.system_clock import SystemClock
-from coatcheck.providers.codex.credentials import keyring_entry
+from coatcheck.providers._chatgpt.credentials import keyring_entry
 from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, EmulatorTransport
 
 COUNT = 64

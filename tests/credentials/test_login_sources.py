@@ -11,7 +11,7 @@ from coatcheck import errors
 from coatcheck._credentials.login_sources import LoginCredentials, LoginSelection, Source
 from coatcheck._protocol.effects import Request, Response
 from coatcheck._protocol.login_contract import Login, Secret
-from coatcheck.providers.codex.credentials import LOCAL_LOGIN
+from coatcheck.providers._chatgpt.credentials import LOCAL_LOGIN
 from coatcheck.testing.fake_clock import FakeClock
 
 EXPLICIT = Secret(token="explicit", account_id="acc-9")

@@ -12,9 +12,10 @@ from coatcheck import errors
 from coatcheck._credentials.login_store import FileStore, KeyringStore
 from coatcheck._credentials.refresh import fingerprint_of
 from coatcheck._credentials.refresh_log import PREFIX, RETENTION, SPENT, RefreshLog, RefreshRecord
+from coatcheck._installation import install_command
 from coatcheck._protocol.login_contract import Keyring
 from coatcheck.cloud.faults import Reset
-from coatcheck.providers.codex.credentials import keyring_entry, write_auth_file
+from coatcheck.providers._chatgpt.credentials import keyring_entry, write_auth_file
 
 # -- files -------------------------------------------------------------------------------------------------------------
 
@@ -194,7 +195,7 @@ def test_without_the_extra_the_remedy_is_to_install_it(
     with pytest.raises(errors.ConfigurationError, match="one more package") as caught:
         logins.secret(logins.login("keyring"))
 
-    assert "coatcheck[keyring]" in (caught.value.remedy or "")
+    assert f"install it with: {install_command('keyring')}" == caught.value.remedy
 
 
 def test_a_locked_keyring_is_one_clear_error(

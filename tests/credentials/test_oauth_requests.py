@@ -22,7 +22,7 @@ from coatcheck._credentials.oauth_requests import (
 )
 from coatcheck._protocol.effects import Response
 from coatcheck._protocol.login_contract import Tokens
-from coatcheck.providers.codex.credentials import OAUTH
+from coatcheck.providers._chatgpt.credentials import OAUTH
 
 AT = Endpoints.of(OAUTH, None, environ={}, issuer=None)
 

@@ -13,6 +13,10 @@ import msgspec
 import pytest
 
 from coatcheck import AsyncClient, Client
+from coatcheck._protocol.provider import task_pages_of
+from coatcheck._protocol.registry import BUILT_IN
+from coatcheck._runtime.config import Config
+from coatcheck._runtime.provider_lookup import provider_of
 from coatcheck.providers.generic_http import description
 
 GUIDES = Path(__file__).parents[2] / "docs/guides"
@@ -43,6 +47,24 @@ def test_every_description_of_the_guide_is_one(toml: str) -> None:
     services = tomllib.loads(toml)["services"]
 
     assert all(description.read(name, table, origin="guide") for name, table in services.items())
+
+
+def test_every_extra_is_documented() -> None:
+    """The table of extras has each one that the project declares, and no other."""
+    root = GUIDES.parents[1]
+    declared = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    section = (root / "docs/start/install.md").read_text("utf-8").partition("| Extra |")[2].partition("\n## ")[0]
+
+    assert sorted(declared) == re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+
+
+def test_every_site_whose_urls_are_accepted_is_documented() -> None:
+    """The list of accepted URLs has the site of each task page that a built-in provider declares, and no other site."""
+    config = Config(environ={f"COATCHECK_{name.upper()}_BASE_URL": "http://127.0.0.1:9" for name in BUILT_IN})
+    pages = [page for name in BUILT_IN for page in task_pages_of(provider_of(name, config))]
+    section = (GUIDES.parent / "reference/refs.md").read_text("utf-8").partition("## Which URLs are accepted")[2]
+
+    assert {page.site for page in pages} == set(re.findall(r"`(https://[^`/]+)`[,:]", section))
 
 
 def test_the_guide_has_every_key() -> None:

@@ -20,7 +20,9 @@ CONTRAST = 4.5
 
 
 def prose_of(page: Path) -> str:
-    """Return the text of a page without its code blocks."""
+    """Return the text of a page without its code blocks; of a page that includes another, that of the other."""
+    if included := re.match(r"```\{include\} (\S+)", page.read_text("utf-8")):
+        return prose_of(page.parent / included[1])
     return re.sub(r"^(```+).*?^\1$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 

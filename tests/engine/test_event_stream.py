@@ -181,16 +181,34 @@ def test_a_wait_resumes_the_stream_by_its_cursor(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_messages_of_the_result_are_not_repeated_after_a_whole_stream(variant: str) -> None:
-    """They were events already; where the stream did not come to the end, they are emitted."""
-    counts = []
-    for answers in ([streamed(sse(ONE, END)), streamed()], [streamed(sse(ONE)), streamed()]):
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [("one", ["one"]), ("one\n\ntwo", ["one", "one\n\ntwo"]), ("two", ["one", "two"]), ("", ["one"])],
+)
+def test_messages_of_the_result_are_not_repeated(variant: str, result: str, expected: list[str]) -> None:
+    """After a stream that did not come to the end only those are emitted that it has not reported."""
+    for answers, messages in (
+        ([streamed(sse(ONE, END)), streamed()], ["one"]),
+        ([streamed(sse(ONE)), streamed()], expected),
+        ([streamed(sse(ONE), CUT), reply({}, 404)], expected),
+    ):
         service = Service(*answers, states=("working", "done"))
-        service.tasks["t1"] = msgspec.structs.replace(service.tasks["t1"], text="one")
+        service.tasks["t1"] = msgspec.structs.replace(service.tasks["t1"], text=result)
         service.lives["t1"] = iter(["working", *["done"] * 9])
-        counts.append(texts(watch(variant, service)).count("one"))
+        emitted = [each for each in texts(watch(variant, service)) if each not in ("running", "succeeded")]
+        assert messages == emitted
 
-    assert [1, 2] == counts
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_stream_without_ids_that_begins_again_repeats_no_message(variant: str) -> None:
+    """What an earlier connection has brought is passed over in its order; a message that an agent repeats is not."""
+    first, again = (
+        b"".join(sse((0, "task.message", text)).replace(b"id: 0\n", b"id\n") for text in texts)
+        for texts in (["one", "one"], ["one", "one", "two", "one"])
+    )
+    service = Service(streamed(first, CUT), streamed(again, sse((0, *END[1:])).replace(b"id: 0\n", b"id\n")))
+
+    assert ["one", "one", "two", "one"] == [each for each in texts(watch(variant, service)) if each in ("one", "two")]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -11,6 +11,7 @@ from tests.cli.cli_support import Cli
 from tests.fleet.fixtures import ENVIRONMENT
 from tests.store.postgres_server import new_schema
 
+from coatcheck._installation import install_command
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck.testing import ScriptedCloud, serving
 
@@ -68,7 +69,7 @@ def test_what_was_not_prepared_is_named(cli: Cli, tmp_path: Path, monkeypatch: p
         "the fleet typing is not in the store; plan it there first: coatcheck fleet init FILE",
         "create them with: coatcheck fleet init",
         "was stored from another version of its file; give its workers the file that it was run with",
-        "pip install 'coatcheck[workers]'",
+        install_command("workers"),
     ]
 
     assert [(True, 1)] * 4 == [(part in line, line.count("\n")) for part, line in zip(expected, lines, strict=True)]

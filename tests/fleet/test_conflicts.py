@@ -51,19 +51,21 @@ class ConflictFixture(FleetFixture):
         *,
         text: str | None = None,
         diffs: Mapping[str, str] = {},
+        is_first: bool = True,
+        called: str = "acme/api",
         **sections: Any,
     ) -> None:
-        make_repository(folder / "repositories")
+        if is_first:
+            make_repository(folder / "repositories")
         self.repository = folder / "repositories/acme/api.git"
-        self.repositories = Repositories(
-            folder / "private", places={"acme/api": f"file://{self.repository}"}, checkouts={}, home=folder
-        )
+        places = dict.fromkeys(("acme/api", called), f"file://{self.repository}")
+        self.repositories = Repositories(folder / "private", places=places, checkouts={}, home=folder)
         self.targets = {"branch": Branches(self.repositories)}
         self.queue = MergeQueue(self.repositories)
         if text is not None:
             self.move(text)
-        self.started = self.resolve("acme/api", "main")
-        items = [{"package": package, "repository": "acme/api"} for package in packages]
+        self.started = self.resolve(called, "main")
+        items = [{"package": package, "repository": called} for package in packages]
         self.diffs = diffs
         super().__init__(folder, spec_of(items=items, deliver={"to": "branch"}, **sections), result_of=self.result)
 
@@ -210,6 +212,51 @@ def test_a_branch_starts_at_the_present_commit_where_the_base_has_changed_its_fi
 
     assert [tip, base] == [each.base for each in fitted]
     assert b"-19\n+last\n" in bytes(fitted[0].patch)
+
+
+@pytest.mark.parametrize(
+    ("sections", "is_sent_back"),
+    [
+        ({}, True),
+        ({"task": {"prompt": "Lint {package}."}, "called": "ours"}, True),
+        ({"task": {"prompt": "Lint {package}.", "base": "next"}}, False),
+    ],
+    ids=["same names", "default branch and other name", "other branch"],
+)
+def test_a_delivery_of_another_fleet_counts_as_merged(
+    tmp_path: Path, sections: dict[str, Any], is_sent_back: bool
+) -> None:
+    """A change that conflicts with one that another fleet has delivered to the same branch is sent back."""
+    first = ConflictFixture(tmp_path)
+    arguments = ("commit-tree", "main^{tree}", "-p", "main", "-m", "next")
+    commit = git(*arguments, folder=first.repository, settings=IDENTITY).decode().strip()
+    git("update-ref", "refs/heads/next", commit, folder=first.repository)
+    second = run_another(tmp_path, first, **sections)
+
+    assert is_sent_back is ("<<<<<<< changes before it\ntwo" in second.messages[-1])
+    assert ["delivered"] == [item.state for item in second.control.items("lint")]
+
+
+def run_another(folder: Path, first: ConflictFixture, **sections: Any) -> ConflictFixture:
+    """Run *first*, then another fleet whose change conflicts with it, and return that."""
+    first.run()
+    if sections.pop("is_closed", False):
+        (ref,) = git("for-each-ref", "--format=%(refname)", "refs/heads/coatcheck", folder=first.repository).split()
+        git("update-ref", "-d", ref.decode(), folder=first.repository)
+    first.diffs = {"p0": DIFF.replace("two", "three")}
+    second = ConflictFixture(folder, **{"is_first": False, "name": "lint", **sections})
+    second.cloud = first.cloud
+    second.run()
+    first.queue.close()
+    second.queue.close()
+    return second
+
+
+def test_a_delivery_whose_branch_is_gone_does_not_count(tmp_path: Path) -> None:
+    """What another fleet has delivered was merged or closed where its branch was deleted."""
+    second = run_another(tmp_path, ConflictFixture(tmp_path), is_closed=True)
+
+    assert 2 == len(second.messages)
 
 
 class QueueMeanwhile(MergeQueue):

@@ -8,6 +8,7 @@ import pytest
 
 from coatcheck import errors
 from coatcheck._fleet.file import read_file, schema
+from coatcheck._fleet.planning import plan_items
 from coatcheck._fleet.spec import FleetSpec, build_spec
 
 FILE = """
@@ -111,6 +112,18 @@ def test_items_come_from_a_file(tmp_path: Path, name: str, text: str) -> None:
     assert ["Fix core, http."] == [item.prompt for item in spec.items]
 
 
+def test_a_blank_prompt_costs_its_own_item(tmp_path: Path) -> None:
+    """An item whose prompt is blank is a problem of the plan, and the others are planned."""
+    spec = read(
+        tmp_path,
+        'name = "x"\n[task]\nprompt = " {text}"\n[items]\nid = [1, 2]\ntext = ["fix", " "]\n'
+        '[[candidates]]\nprovider = "codex"',
+    )
+    items, problems = plan_items(spec, known={}, resolve=lambda *_: None)
+
+    assert (["1 fix", "2 fix"], ["1  ", "2  "]) == ([item.key for item in items], [*problems])
+
+
 HEAD = 'name = "x"\n[[candidates]]\nprovider = "codex"\n'
 TASK = '[task]\nprompt = "Fix it."\n'
 ITEMS = '[items]\nrepository = "acme/api"\n'
@@ -134,6 +147,8 @@ ITEMS = '[items]\nrepository = "acme/api"\n'
         ('name = "a b"\n' + HEAD[11:] + TASK + ITEMS, "name is not usable", "letters"),
         (HEAD + TASK + ITEMS + "[budget]\ntasks = 0", "budget.tasks", None),
         (HEAD + TASK + ITEMS + "[budget]\nspend = 0", "budget.spend: expected `float` > 0.0", None),
+        (HEAD + TASK + ITEMS + "[budget]\nspend = inf", "budget.spend: expected `float` <", None),
+        (HEAD + TASK + ITEMS + 'exclude = [{ repositry = "x" }]', "which no item has", "did you mean repository"),
         (HEAD + TASK + ITEMS + "[budget]\nspent = 9.5", "there is no key budget.spent", "spend"),
         (HEAD + TASK + ITEMS + "[budget]\nconcurrent = { codx = 1 }", "budget.concurrent names codx", "codex"),
         (HEAD + TASK + ITEMS + '[budget]\ndeadline = "soon"', "budget.deadline should be a duration", None),

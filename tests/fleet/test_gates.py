@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.fleet.fixtures import FleetFixture, spec_of
 
+from coatcheck._fleet import item_gates
 from coatcheck._model.fleets import FleetOutcome, FleetState, ItemState
 from coatcheck._review.gate_policies import GatePolicy
 from coatcheck._store.gates import GateStore
@@ -164,3 +165,50 @@ def test_a_policy_begins_waves(tmp_path: Path) -> None:
     decided = {gate.decision and gate.decision.by for gate in gates_of(fleet).list(state=None)}
 
     assert (FleetOutcome.DELIVERED, {"policy:go"}, 3) == (status.outcome, decided, len(fleet.cloud.tasks))
+
+
+def count_transactions(fleet: FleetFixture, monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Return a list to which each transaction of the fleet's database that writes adds an item."""
+    writing, transactions = fleet.database.writing, list[None]()
+
+    def counted(**options: Any) -> Any:
+        transactions.append(None)
+        return writing(**options)
+
+    monkeypatch.setattr(fleet.database, "writing", counted)
+    return transactions
+
+
+def test_a_cancelled_fleet_closes_its_gates_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many items are cancelled and their gates are closed in few transactions."""
+    fleet = FleetFixture(tmp_path, spec_of(20, approve={"otherwise": "person"}))
+    fleet.run()
+    transactions = count_transactions(fleet, monkeypatch)
+    fleet.control.cancel("typing", by="ann", why="enough")
+    found = {gate.state for gate in gates_of(fleet).list(state=None)}
+    items = {(item.state.value, item.why) for item in fleet.control.items("typing")}
+
+    assert ({"withdrawn"}, {("cancelled", "enough")}, True) == (found, items, len(transactions) < 5)
+
+
+def test_decisions_of_another_process_are_carried_out_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many decided gates change their items in few transactions, each once, and an item that changed meanwhile stays."""
+    fleet = FleetFixture(tmp_path, spec_of(7, approve={"otherwise": "person"}))
+    fleet.run()
+    gates, control = gates_of(fleet), fleet.control
+    for number, gate in enumerate(sorted(gates.list(), key=lambda gate: gate.subject)):
+        option = "approve" if number % 2 else "reject"
+        gates.decide(gate.id, option, by="ada", via="web", why=f"{number}")
+    control.store.change_item(control.items("typing")[0].id, ItemState.WAITING, ItemState.CANCELLED)
+    monkeypatch.setattr(item_gates, "BATCH", 3)
+    transactions = count_transactions(fleet, monkeypatch)
+    for _ in range(2):
+        control.gates.carry_out(control.store, fleet.fleet.id, "typing")
+    items = control.items("typing")
+    expected = ["cancelled", "approved", "rejected", "approved", "rejected", "approved", "rejected"]
+
+    assert (expected, ["1", "2"], 3) == (
+        [item.state for item in items],
+        [item.why for item in items[1:3]],
+        len(transactions),
+    )

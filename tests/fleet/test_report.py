@@ -13,7 +13,9 @@ import pytest
 from tests.fleet.fixtures import CountedDeliveries, FleetFixture, spec_of
 
 from coatcheck import FleetReport, TaskRef, errors
+from coatcheck._fleet.quantities import dollars
 from coatcheck._fleet.report_building import MAX_POINTS, FleetRows, fleet_report, rate_of, report_of
+from coatcheck._fleet.report_words import facts
 from coatcheck._model.fleets import (
     CandidateState,
     FleetAccount,
@@ -76,6 +78,8 @@ def test_a_delivered_fleet_has_every_item_its_choice_and_its_place(tmp_path: Pat
     fleet = FleetFixture(tmp_path, spec_of(3))
     fleet.run()
     report = report_after_run(fleet)
+    costs = [value for name, value in facts(report) if name == "Cost"]
+    assert (["unknown: no service has reported what a task cost"], 3) == (costs, report.status.unknown_costs)
 
     (service,) = report.services
     places = [each.delivery.url for each in report.items if each.delivery]
@@ -293,3 +297,10 @@ def test_a_decision_is_in_the_report_with_who_made_it(tmp_path: Path) -> None:
     assert [("approved by ben: read it",), ("rejected by ana: too large",)] == sorted(
         each.decisions for each in report_after_run(fleet).items
     )
+
+
+def test_a_known_cost_is_never_shown_as_nothing() -> None:
+    """An amount that would be rounded to nothing is less than a cent."""
+    expected = ["$0.00", "less than $0.01", "$0.01", "$1.50"]
+
+    assert expected == [dollars(amount) for amount in (0.0, 0.004, 0.006, 1.5)]

@@ -15,6 +15,7 @@ from tests.mcp.mcp_support import Served
 from tests.web.web_support import TOKEN, Pages, send
 
 from coatcheck._cli.mcp_endpoint import PATH, McpEndpoint
+from coatcheck._installation import install_command
 from coatcheck._server.http_protocol import limits_here
 from coatcheck._server.listener import serving_app
 from coatcheck._web.app import WebApp
@@ -79,4 +80,4 @@ def test_without_the_sdk_the_address_names_what_to_install(tmp_path: Path, monke
     app = WebApp(Pages(tmp_path).site, token=TOKEN, extra=[Route(PATH, endpoint=endpoint)])
     answer = send(app.asgi, "POST", PATH, BEARER, b"{}")
 
-    assert (501, True) == (answer.status, "pip install 'coatcheck[mcp]'" in answer.text)
+    assert (501, True) == (answer.status, install_command("mcp") in answer.text)

@@ -6,11 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
+from tests.mcp.mcp_support import Served
 
-from coatcheck._mcp.stdio import without_half_surrogates
+from coatcheck._app.task_session import TaskSession
+from coatcheck._mcp.server import build_server
+from coatcheck._mcp.stdio import error_about, serve_lines, without_half_surrogates
 from coatcheck._runtime.config import state_dir
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck._store.journal import SubmissionJournal
@@ -77,6 +83,58 @@ def test_a_client_that_disappears_loses_nothing(tmp_path: Path) -> None:
 def test_half_of_a_surrogate_pair_arrives_as_the_replacement_character(text: str, expected: str) -> None:
     """Pairs, other escapes, and a backslash before the letters stay as they are."""
     assert expected == json.loads(without_half_surrogates(text))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("not JSON\n", (-32700, None)),
+        ('{"jsonrpc": "2.0", "id": 1, "method": "ping"', (-32700, None)),
+        ("\ufffd\n", (-32700, None)),
+        ("[" * 100_000, (-32700, None)),
+        ("42\n", (-32600, None)),
+        ('[{"jsonrpc": "2.0", "id": 1, "method": "ping"}]', (-32600, None)),
+        ('{"jsonrpc": "1.0", "id": 6, "method": "ping"}', (-32600, 6)),
+        ('{"jsonrpc": "2.0", "id": "a", "method": 7}', (-32600, "a")),
+        ('{"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": [1]}', (-32600, 2)),
+        ('{"jsonrpc": "2.0", "id": null, "method": "ping"}', (-32600, None)),
+        ('{"jsonrpc": "2.0", "id": true, "method": "ping"}', (-32600, None)),
+        ("{}", (-32600, None)),
+        ('{"jsonrpc": "2.0", "id": 9, "error": 5}', None),
+        ('{"jsonrpc": "2.0", "result": {}}', None),
+        ('{"jsonrpc": "2.0", "method": "notifications/x", "params": {"id": 1}}', None),
+        ('{"jsonrpc": "2.0", "method": "notifications/x", "params": 1}', None),
+        ('{"jsonrpc": "2.0", "id": 1, "method": "ping"}', None),
+        (" \n", None),
+    ],
+)
+def test_a_line_that_is_no_message_is_answered(line: str, expected: tuple[int, object] | None) -> None:
+    """The error is that of JSON-RPC 2.0, with the id where it can be read; a notification or a response gets none."""
+    error = error_about(line)
+
+    assert expected == (error and (error.error.code, error.id))
+
+
+def test_errors_about_lines_come_between_the_responses(served: Served) -> None:
+    """Each line is answered, and the request after those that cannot be read."""
+    request = {"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": META}}
+    requests, responses = ([os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True)] for _ in "12")
+
+    async def main(session: TaskSession) -> None:
+        await serve_lines(build_server(session, served.options), requests[0], anyio.wrap_file(responses[1]))
+
+    with closing(served.session()) as session, requests[0], responses[0], responses[1]:
+        server = threading.Thread(target=anyio.run, args=(main, session))
+        server.start()
+        with requests[1] as input:
+            input.write(f"not JSON\n42\n{json.dumps(request)}\n")
+            input.flush()
+            answers = [json.loads(responses[0].readline()) for _ in range(3)]
+        server.join()
+
+    assert [(None, -32700), (None, -32600), (1, None)] == [
+        (each["id"], each.get("error", {}).get("code")) for each in answers
+    ]
 
 
 def call(number: int, name: str, arguments: dict[str, object]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from mcp.shared.exceptions import MCPError
 from tests.checkouts import RepositoryCopies, make_checkout
 from tests.mcp.mcp_support import MODERN, Served, json_of, text_of
 
-from coatcheck import TaskRef, TaskSpec, errors
+from coatcheck import Task, TaskRef, TaskSpec, TaskState, errors
 from coatcheck._mcp import tools
-from coatcheck._mcp.answers import NOTICE
+from coatcheck._mcp.answers import NOTICE, listed, valid_text
 from coatcheck._protocol.intents import Intent, intent_of
 from coatcheck._store.journal import SubmissionJournal
 from coatcheck._store.submission_keys import KeyedSubmissionJournal, SubmissionKey
@@ -48,6 +49,13 @@ def test_toolsets_choose_the_tools_and_reading_leaves_the_readers(tmp_path: Path
         [name for name in tool_names(everything) if name != "decide"],
         tool_names(reading),
     )
+
+
+def test_a_lone_surrogate_is_the_replacement_character() -> None:
+    """Only what UTF-8 cannot hold is replaced: two halves that belong together are one character."""
+    texts = ["a\ud800b", "\udc00", "\ud83d\ude00", "é", "plain"]
+
+    assert ["a\ufffdb", "\ufffd", "\U0001f600", "é", "plain"] == [valid_text(text) for text in texts]
 
 
 def test_hints_and_schemas_fit_the_tools(served: Served) -> None:
@@ -274,6 +282,31 @@ def test_several_tasks_are_waited_for_together(tmp_path: Path) -> None:
     assert (True, refs) == (waited["is_terminal"], [each["ref"] for each in waited["tasks"]])
 
 
+def test_an_unknown_task_among_several_hides_no_other(tmp_path: Path) -> None:
+    """Each has its result or its error, each once; a service that is not available is worth another call."""
+    served = Served(tmp_path)
+    ref = served.submit()
+    unknown = ["codex:task_nope", "codex:a b", "nosuch:1", "codex:task_nope"]
+    waited = served.answer("wait_for_task", refs=["codex:task_nope", ref, *unknown, ref])
+    alone = served.answer("wait_for_task", refs=["codex:task_nope"])
+    served.cloud.faults.append(Refuse(on="get_task", times=None))
+    later = served.answer("wait_for_task", refs=["codex:task_other"], max_seconds=0)
+
+    assert ([ref], unknown[:3]) == (
+        [each["ref"] for each in waited["tasks"]],
+        [each["ref"] for each in waited["errors"]],
+    )
+    assert ["no such object", "is not a task reference", "nosuch"] == [
+        word
+        for word, each in zip(["no such object", "is not a task reference", "nosuch"], waited["errors"], strict=True)
+        if word in each["error"]
+    ]
+    assert (True, "1 of 4 tasks have ended; 3 could not be read") == (waited["is_terminal"], waited["summary"])
+    assert [(True, False), (False, True)] == [
+        (each["is_terminal"], each["errors"][0].get("is_retryable", False)) for each in (alone, later)
+    ]
+
+
 # --- what bad input gets ----------------------------------------------------------------------------------------------
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
@@ -474,3 +507,13 @@ def test_the_store_that_cannot_be_used_fails_a_submission_and_no_reader(served: 
     assert (1, ref) == (served.sent, read["ref"])
     assert str(served.folder / "file") in refused
     assert errors.StoreError
+
+
+def test_times_are_in_utc_with_a_z() -> None:
+    """A list has times as all other documents have them (RFC 3339, 5.6)."""
+    zone = timezone(timedelta(hours=2))
+    task = Task(
+        ref=TaskRef("codex", "t"), state=TaskState.RUNNING, updated_at=datetime(2026, 11, 28, 20, 1, 2, 5, zone)
+    )
+
+    assert listed(task).updated_at == "2026-11-28T18:01:02.000005Z"

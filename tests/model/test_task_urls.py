@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from coatcheck import TaskRef, errors
+from coatcheck.provider import TaskPage
 
 PAGE = "https://chatgpt.com/codex/tasks/task_e_1"
 
@@ -19,6 +20,9 @@ PAGE = "https://chatgpt.com/codex/tasks/task_e_1"
         ("https://github.com/Owner/repo/actions/runs/5", "github_actions:Owner~repo~5"),
         ("https://github.com/owner/repo/actions/runs/5/job/6?pr=1", "github_actions:owner~repo~5"),
         ("https://github.com/owner/repo/copilot/tasks/a-b", "copilot:a-b"),
+        ("https://cursor.com/agents?id=bc-1", "cursor:bc-1"),
+        ("https://cursor.com/agents/?tab=diff&id=bc-1#L1", "cursor:bc-1"),
+        ("https://cursor.com/agents/bc-1?tab=diff", "cursor:bc-1"),
         ("https://agents.example/own/tasks/x", "own:x"),
     ],
 )
@@ -53,6 +57,12 @@ def test_the_provider_of_a_page(url: str, expected: str) -> None:
         "https://chatgpt.com",
         "https:///codex/tasks/task_e_1",
         "https://github.com/owner/repo/pull/5",
+        "https://cursor.com/agents",
+        "https://cursor.com/agents?id=bc-1&id=bc-2",
+        "https://cursor.com/agents?id=",
+        "https://cursor.com/docs?id=bc-1",
+        "https://cursor.com.evil.example/agents?id=bc-1",
+        "https://evil.example/agents?id=bc-1#https://cursor.com/agents?id=bc-1",
         "https://127.0.0.1.evil.example:80/codex/tasks/task_e_1",
         "http://127.0.0.1:1/codex/tasks/task_e_1",
         "https://own.example:444/tasks/x",
@@ -64,3 +74,19 @@ def test_a_foreign_address_is_refused(url: str) -> None:
         TaskRef.parse(url, provider="codex", origins=["https://own.example"])
 
     assert "https://chatgpt.com" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://acme.example/jobs?run=7", "own:7"),
+        ("https://acme.example/jobs?run=a%7Eb", "own:a~b"),
+        ("http://127.0.0.1:9/jobs?run=7", "own:7"),
+        ("https://chatgpt.com/codex/tasks/task_e_1", "codex:task_e_1"),
+    ],
+)
+def test_the_pages_that_a_provider_declares(url: str, expected: str) -> None:
+    """A page that the configured provider declares is found at its site, and at the provider's own addresses."""
+    origins = ["http://127.0.0.1:9", TaskPage("https://acme.example", "/jobs", query="run")]
+
+    assert expected == str(TaskRef.parse(url, provider="own", origins=origins))

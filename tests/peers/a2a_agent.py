@@ -9,13 +9,19 @@ import asyncio
 import socket
 import sys
 
+import httpx
 import uvicorn
 from a2a.helpers import new_text_message
 from a2a.server.agent_execution import AgentExecutor, RequestContext
 from a2a.server.events import EventQueue
 from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
-from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
+from a2a.server.tasks import (
+    BasePushNotificationSender,
+    InMemoryPushNotificationConfigStore,
+    InMemoryTaskStore,
+    TaskUpdater,
+)
 from a2a.types import a2a_pb2 as a2a
 from starlette.applications import Starlette
 
@@ -77,7 +83,7 @@ def card_of(url: str, bindings: list[str]) -> a2a.AgentCard:
         supported_interfaces=[
             a2a.AgentInterface(url=urls[each], protocol_binding=each, protocol_version="1.0") for each in bindings
         ],
-        capabilities=a2a.AgentCapabilities(streaming=True),
+        capabilities=a2a.AgentCapabilities(streaming=True, push_notifications=True),
         default_input_modes=["text/plain"],
         default_output_modes=["text/plain", "text/x-diff"],
         skills=[a2a.AgentSkill(id="code", name="Code", description="It changes code.", tags=["code"])],
@@ -89,7 +95,14 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     card = card_of(url, sys.argv[1:])
-    handler = DefaultRequestHandler(agent_executor=Agent(), task_store=InMemoryTaskStore(), agent_card=card)
+    configs = InMemoryPushNotificationConfigStore()
+    handler = DefaultRequestHandler(
+        agent_executor=Agent(),
+        task_store=InMemoryTaskStore(),
+        agent_card=card,
+        push_config_store=configs,
+        push_sender=BasePushNotificationSender(httpx.AsyncClient(), configs),
+    )
     routes = [
         *create_agent_card_routes(card),
         *create_jsonrpc_routes(handler, "/rpc"),

@@ -41,7 +41,7 @@ class Scripted(llm.Model):
 
 
 outputs = []
-toolbox = Coatcheck(sys.argv[1])
+toolbox = Coatcheck()
 answer = Scripted().conversation().chain("Go", tools=[toolbox], chain_limit=10).text()
 again = toolbox.submit_task("Say hello", environment="owner/repo")
 fragment = load_fragment(outputs[0]["ref"])

@@ -1,4 +1,4 @@
-"""Models on loopback: a server of Anthropic's Messages and of OpenAI's Responses that answers by a script.
+"""Models on loopback: Anthropic's Messages, and OpenAI's Responses and Chat Completions, answered by a script.
 
 Each answer is a list of steps: a text, or a tool call ``(name, input)``. ``{cwd}`` in an input is the folder in which the
 agent says that it works. Requests that have no tools (titles, summaries) are answered with a word.
@@ -81,6 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(messages_events(self.server.next_step(body, raw), next(self.server.ids)))
         elif "/responses" in self.path:
             self._stream(responses_events(self.server.next_step(body, raw), next(self.server.ids)))
+        elif "/chat/completions" in self.path:
+            self._send("text/event-stream", chat_stream(self.server.next_step(body, raw), next(self.server.ids)))
         else:
             self._send("application/json", b"{}")
 
@@ -151,6 +153,23 @@ def responses_events(step: Step, number: int) -> list[dict[str, Any]]:
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": {**response, "usage": usage}},
     ]
+
+
+def chat_stream(step: Step, number: int) -> bytes:
+    """Return the stream of OpenAI's Chat Completions for a step."""
+    message: dict[str, Any] = {"role": "assistant", "content": step if isinstance(step, str) else ""}
+    if not isinstance(step, str):
+        call = {"name": step[0], "arguments": json.dumps(step[1])}
+        message["tool_calls"] = [{"index": 0, "id": f"call_{number}", "type": "function", "function": call}]
+    reason = "stop" if isinstance(step, str) else "tool_calls"
+    usage = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105}
+    common = {"id": f"chat_{number}", "object": "chat.completion.chunk", "created": 1, "model": "fake"}
+    chunks = [
+        {**common, "choices": [{"index": 0, "delta": message, "finish_reason": None}]},
+        {**common, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]},
+        {**common, "choices": [], "usage": usage},
+    ]
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode() + b"data: [DONE]\n\n"
 
 
 def serving_model(*steps: Step) -> AbstractContextManager[ModelServer]:

@@ -1,4 +1,4 @@
-"""A model on this machine that follows a script: the Responses API as far as Codex uses it.
+"""A model on this machine that follows a script: the Responses API as far as Codex uses it, Chat Completions for OpenHands.
 
 What the model does is in the prompt: after a line ``SCRIPT`` each part, separated by lines of three dashes, is a command
 of the shell; ``say TEXT`` ends the turn with a message. A command that contains WAIT is held until `hold` is set.
@@ -44,6 +44,31 @@ class ScriptedModel(ModelServer):
             self.is_held.set()
             self.hold.wait(240)
         return step
+
+
+class ScriptedChat(ScriptedModel):
+    """The endpoint for an agent of OpenHands; a request without tools is one for a title."""
+
+    def next_step(self, body: dict[str, Any], _raw: str) -> Step:
+        """Return the next step of the script, once it is not held any more."""
+        if not body.get("tools"):
+            return "A title"
+        self.requests.append(body)
+        step = step_of([_as_item(message) for message in body["messages"]])
+        if isinstance(step, str):
+            return "finish", {"message": step}
+        if "WAIT" in step[1]["cmd"]:
+            self.is_held.set()
+            self.hold.wait(240)
+        return "terminal", {"command": step[1]["cmd"]}
+
+
+def _as_item(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message of Chat Completions as an item of Responses."""
+    if message["role"] == "tool":
+        return {"type": "function_call_output"}
+    content = message.get("content")
+    return {"role": message["role"], "content": [{"text": content}] if isinstance(content, str) else content or []}
 
 
 def step_of(conversation: list[dict[str, Any]]) -> Step:

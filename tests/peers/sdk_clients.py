@@ -185,8 +185,9 @@ def sessions(base: str) -> object:
         budget={"type": "limit", "max_list_cost": {"amount": "500", "currency": "USD"}},
         initial_events=[prompt],
     )
-    while (now := client.beta.sessions.retrieve(made.id)).status == "running":
-        time.sleep(0.01)
+    with client.beta.sessions.events.stream(made.id) as stream:
+        live = [event.type for event in stream]
+    now = client.beta.sessions.retrieve(made.id)
     BetaManagedAgentsSession.model_validate(now.model_dump(), strict=True)
     last = next(iter(client.beta.sessions.events.list(made.id, order="desc", types=["session.status_idle"], limit=1)))
     files = {
@@ -199,6 +200,7 @@ def sessions(base: str) -> object:
         "status": now.status,
         "reason": last.stop_reason.type,
         "kinds": kinds,
+        "live": live,
         "files": files,
         "sent": [event.type for event in sent],
         "listed": [each.id for each in client.beta.sessions.list(statuses=["idle"])],
@@ -231,8 +233,9 @@ def agents(base: str) -> object:
         metadata={"k": "1"},
         spend_control={"limit": 500},
     )
-    while (now := sessions.retrieve(made.id)).status == "in_progress":
-        time.sleep(0.01)
+    with sessions.events.stream(made.id) as stream:
+        live = [event.type for event in stream]
+    now = sessions.retrieve(made.id)
     turn = next(iter(sessions.turns.list(made.id)))
     artifacts = list(sessions.artifacts.list(made.id))
     Turn.model_validate(turn.model_dump(), strict=True)
@@ -242,6 +245,7 @@ def agents(base: str) -> object:
         "id": made.id,
         "status": now.status,
         "turn": turn.status,
+        "live": live,
         "items": [item.type for item in sessions.items.list(made.id, order="asc")],
         "files": sorted(artifact.path for artifact in artifacts),
         "found": [each.id for each in sessions.list(metadata={"k": "1"})],

@@ -119,6 +119,14 @@ install_cursor_sdk() {
     "$peers/cursor/bin/python" -m pip install --quiet cursor-sdk==1.1.0
 }
 
+# OpenAI's Python SDK of the app-server, without the Codex CLI that it brings: a test gives it a program.
+install_codex_sdk() {
+    [ -x "$peers/codex-sdk/bin/python" ] && "$peers/codex-sdk/bin/python" -c 'import openai_codex' 2>/dev/null && return
+    "$venv/bin/python" -m venv "$peers/codex-sdk"
+    "$peers/codex-sdk/bin/python" -m pip install --quiet pydantic==2.13.4 packaging==26.4
+    "$peers/codex-sdk/bin/python" -m pip install --quiet --no-deps openai-codex==0.163.0
+}
+
 # The reference libraries of Standard Webhooks, and GitHub's with its relay; openai and anthropic have verifiers of their own.
 install_webhook_clients() {
     "$peers/python/bin/python" -c 'import standardwebhooks, svix' 2>/dev/null ||
@@ -181,6 +189,26 @@ install_a2a() {
     [ -x "$peers/a2a/bin/uvicorn" ] && return
     "$venv/bin/python" -m venv "$peers/a2a"
     "$peers/a2a/bin/python" -m pip install --quiet 'a2a-sdk[http-server]==1.3.0' uvicorn==0.54.0
+}
+
+# python_from MINOR: print a Python 3 of at least that minor version, of the environment, the path or pyenv.
+python_from() {
+    local python
+    for python in "$venv/bin/python" python3 python3.12 python3.13 python3.14 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python; do
+        "$python" -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, $1))" 2>/dev/null &&
+            { command -v "$python"; return; }
+    done
+    return 1
+}
+
+# The agent-server of OpenHands, in a virtual environment of its own. It needs Python 3.12.
+install_openhands() {
+    local python version=1.58.2
+    [ -x "$peers/openhands/bin/agent-server" ] && return
+    python=$(python_from 12) || { echo "no Python 3.12: the agent-server of OpenHands is skipped" >&2; return; }
+    "$python" -m venv "$peers/openhands"
+    "$peers/openhands/bin/python" -m pip install --quiet "openhands-agent-server==$version" "openhands-sdk==$version" \
+        "openhands-tools==$version"
 }
 
 # AWS's runner of durable executions with its SDK and its runtime client, in a virtual environment of their own; and
@@ -249,6 +277,7 @@ install_actionlint
 install_zizmor
 install_sdk_clients
 install_cursor_sdk
+install_codex_sdk
 install_webhook_clients
 install_mcp_clients
 install_stream_clients
@@ -258,6 +287,7 @@ install_check_jsonschema
 install_agent_frameworks
 install_acp_agents
 install_a2a
+install_openhands
 install_durable_runner
 install_gh
 install_github_description

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from subprocess import PIPE
 from typing import Any
 
@@ -16,6 +17,10 @@ from tests.providers.a2a.agent_support import provider
 from coatcheck import Client, TaskFailed, TaskMessage, TaskState, errors
 from coatcheck._protocol.intents import Intent
 from coatcheck._runtime.system_clock import SystemClock
+from coatcheck._server.http_protocol import limits_here
+from coatcheck._server.listener import serving_app
+from coatcheck._webhooks.receiver import Receiver
+from coatcheck._webhooks.senders import Delivery
 from coatcheck.testing import A2AEmulator, MemoryJournal, serving
 
 pytestmark = pytest.mark.peer
@@ -29,15 +34,30 @@ DEAD = 2**31 - 1
 BINDINGS = ["HTTP+JSON", "JSONRPC"]
 
 
+class Inbox:
+    """An inbox in memory, with a secret for A2A."""
+
+    def __init__(self) -> None:
+        self.deliveries: SimpleQueue[Delivery] = SimpleQueue()
+
+    def secrets(self, sender: str) -> Sequence[str]:
+        """Return the secret."""
+        return ("push-secret",) if sender == "a2a" else ()
+
+    def accept(self, delivery: Delivery) -> None:
+        """Keep the delivery."""
+        self.deliveries.put(delivery)
+
+
 @contextmanager
-def their_agent(binding: str, journal: MemoryJournal | None = None) -> Iterator[tuple[Client, str]]:
+def their_agent(binding: str, journal: MemoryJournal | None = None, **settings: str) -> Iterator[tuple[Client, str]]:
     """Start an agent on the SDK, and yield a client of it, and its URL."""
     with subprocess.Popen([str(PYTHON), str(HERE / "a2a_agent.py"), binding], stdout=PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
             assert url, "the agent did not start"
-            with Client(provider(url, auth="none"), journal=journal or MemoryJournal()) as client:
+            with Client(provider(url, auth="none", **settings), journal=journal or MemoryJournal()) as client:
                 yield client, url
         finally:
             process.kill()
@@ -105,6 +125,21 @@ def test_the_stream_of_the_sdks_agent_is_read(binding: str) -> None:
         after = list(client.stream_task(failed.ref))
 
     assert ("task.cancelled", True) == (events[-1].type, isinstance(after[-1], TaskFailed))
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+def test_push_notifications_of_the_sdks_agent_are_deliveries(binding: str) -> None:
+    """What `hooks serve` receives at /a2a names the task, and comes with the secret of the submission."""
+    inbox = Inbox()
+    receiver = Receiver(inbox, now=SystemClock().time)
+    with (
+        serving_app(receiver, limits_here(), on_stop=lambda: None) as origin,
+        their_agent(binding, push_url=f"{origin}/a2a", push_secret="push-secret") as (client, _),
+    ):
+        task = client.create_task("Say hello")
+        delivery = inbox.deliveries.get(timeout=SECONDS)
+
+    assert ((("a2a", task.id),), True) == (delivery.tasks, delivery.type in {"task", "statusUpdate", "artifactUpdate"})
 
 
 @pytest.mark.parametrize("binding", BINDINGS)

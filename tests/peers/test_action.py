@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.peers.conftest import run_serve
+from tests.peers.github_support import on_socket
+from tests.peers.peer_support import PEERS
+
+from coatcheck._runtime.system_clock import SystemClock
+from coatcheck.testing import GithubEmulator
 
 pytestmark = pytest.mark.peer
 
@@ -140,6 +146,35 @@ def test_a_task_becomes_a_pull_request(runner: Runner) -> None:
     assert PROMPT == git(runner.folder / "remote.git", "show", f"{branch}:made.txt")
     assert [] == list(runner.folder.rglob("owned"))
     assert ("passed" in runner.summary, "::add-mask::t0ken" in runner.log, '"t0ken"' in calls) == (True, True, True)
+
+
+def test_github_s_program_opens_the_pull_request(runner: Runner) -> None:
+    """With the real ``gh`` and the emulated GitHub the branch is pushed, and its pull request has the task's words."""
+    gh = shutil.which("gh", path=f"{PEERS}{os.pathsep}{os.environ['PATH']}")
+    if gh is None:
+        pytest.fail("gh is not installed: run `make peers`, or tests/peers/setup.sh VENV", pytrace=False)
+    github, folder = GithubEmulator(clock=SystemClock()), runner.folder
+    (folder / "bin/gh").unlink()
+    (folder / "bin/gh").symlink_to(gh)
+    (folder / "gh-config").mkdir()
+    (folder / "gh-config/config.yml").write_text(f"http_unix_socket: {folder / 'gh.sock'}\n")
+    runner.environ |= {"GH_CONFIG_DIR": str(folder / "gh-config"), "GH_HOST": "github.localhost"}
+    git(runner.site, "remote", "set-url", "origin", "http://github.localhost/owner/repo.git")
+    git(runner.site, "config", "remote.origin.pushurl", str(folder / "remote.git"))
+    given = {"prompt": "Say hello", "environment": "owner/repo", "branch": "main", "apply": "pull-request"}
+    with on_socket(github, folder / "gh.sock"):
+        code = runner(**given, github_token=github.token)
+        first = runner.outputs
+        again = runner(command="apply", ref=first["ref"], apply="pull-request", github_token=github.token)
+    assert 0 == code, runner.log
+    (pull,) = github.pulls.values()
+    branch = f"coatcheck/{first['ref'].replace(':', '-')[-60:]}"
+
+    assert (branch, "main", first["pull-request-url"]) == (
+        pull["head"]["ref"], pull["base"]["ref"], pull["html_url"]
+    )  # fmt: skip
+    assert "Say hello" == git(folder / "remote.git", "show", f"{branch}:made.txt")
+    assert (True, github.token in runner.log.replace(f"::add-mask::{github.token}", "")) == (again != 0, False)
 
 
 def test_a_later_job_waits(runner: Runner) -> None:

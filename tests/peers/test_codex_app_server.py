@@ -44,10 +44,10 @@ def script(*steps: str, title: str = "Change files") -> str:
 
 
 class Host:
-    """A host with a repository, in a folder of its own."""
+    """A host with a repository in *folder*, which uses the model at an address."""
 
-    def __init__(self, folder: Path, model: ScriptedModel) -> None:
-        self.model, self.folder = model, folder
+    def __init__(self, folder: Path, model_url: str) -> None:
+        self.folder = folder
         self.home, self.repository, self.socket = folder / "home", folder / "repository", folder / "socket"
         for name in ("home", "repository", "tmp"):
             (folder / name).mkdir()
@@ -55,7 +55,7 @@ class Host:
         (self.repository / "a.txt").write_text("one\n")
         git(self.repository, "add", "-A")
         git(self.repository, "commit", "-qm", "base")
-        (self.home / "config.toml").write_text(settings(model.url))
+        (self.home / "config.toml").write_text(settings(model_url))
         # With CODEX_HOME below the temporary folder Codex makes no helpers for its sandbox.
         self.environ = {**os.environ, "CODEX_HOME": str(self.home), "LOOP_KEY": "x", "TMPDIR": str(folder / "tmp")}
         self.process: subprocess.Popen[bytes] | None = None
@@ -96,11 +96,19 @@ class Host:
         return TaskSpec(prompt=script(*steps), environment=str(self.repository), **options)
 
 
+class ScriptedHost(Host):
+    """A host whose model follows the scripts in the prompts."""
+
+    def __init__(self, folder: Path, model: ScriptedModel) -> None:
+        super().__init__(folder, model.url)
+        self.model = model
+
+
 @pytest.fixture
-def host() -> Iterator[Host]:
+def host() -> Iterator[ScriptedHost]:
     """A host that runs. Its folder is on a disk: Codex's sandbox has a /dev of its own, which hides /dev/shm."""
     with ScriptedModel() as model, tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        started = Host(Path(folder), model)
+        started = ScriptedHost(Path(folder), model)
         started.start()
         try:
             yield started
@@ -120,7 +128,7 @@ def tree(folder: Path) -> Mapping[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def applied(host: Host, task: Task) -> Mapping[str, bytes]:
+def applied(host: ScriptedHost, task: Task) -> Mapping[str, bytes]:
     """Return the files of the repository after git has applied the patch of *task*."""
     copy = host.folder / "copy"
     git(host.folder, "clone", "-q", str(host.repository), str(copy))
@@ -131,7 +139,7 @@ def applied(host: Host, task: Task) -> Mapping[str, bytes]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_edits_of_every_kind_are_in_the_patch(host: Host, variant: str) -> None:
+def test_edits_of_every_kind_are_in_the_patch(host: ScriptedHost, variant: str) -> None:
     """What the patch tool, the shell and git changed, binary files included, is what git applies from our patch."""
     steps = (
         EDIT,
@@ -157,7 +165,7 @@ def test_edits_of_every_kind_are_in_the_patch(host: Host, variant: str) -> None:
     assert tree(checkout) == applied(host, task)
 
 
-def test_a_watch_shows_the_work_and_a_message_continues_it(host: Host) -> None:
+def test_a_watch_shows_the_work_and_a_message_continues_it(host: ScriptedHost) -> None:
     """Events are shown in their order; a follow-up goes on in the same checkout; deleting removes it."""
     with Client(**host.options()) as client:
         ref = client.create_task(host.spec(EDIT, "echo shell >shell.txt", "say First.")).ref
@@ -179,6 +187,27 @@ def test_a_watch_shows_the_work_and_a_message_continues_it(host: Host) -> None:
     assert ([(ref, TaskState.SUCCEEDED)], []) == (listed, host.checkouts)
 
 
+def test_several_tasks_are_watched_over_one_connection(host: ScriptedHost) -> None:
+    """A watch of three threads shows what each does in its order, the parts before and after the connection included."""
+    host.model.hold.clear()
+    with Client(**host.options()) as client:
+        refs = [client.create_task(host.spec("echo WAIT", f"say Task {number}.")).ref for number in range(3)]
+        assert host.model.is_held.wait(240)
+        shown = []
+        for event in client.watch_tasks(refs, timeout=240):
+            shown.append(event)
+            if sum(each.type == "task.message" for each in shown) == len(refs):
+                host.model.hold.set()  # each thread's first message was read from its items
+
+    expected = [["task.started", "task.message", "task.tool", "task.message", "task.succeeded"]] * 3
+    kinds = {"task.started", "task.message", "task.tool", "task.succeeded"}
+
+    assert expected == [[event.type for event in shown if event.ref == ref and event.type in kinds] for ref in refs]
+    assert [f"Task {number}." for number in range(3)] == [
+        [event.text for event in shown if event.ref == ref and event.type == "task.message"][-1] for ref in refs
+    ]
+
+
 APPROVE = """
 import sys
 from coatcheck import Client
@@ -188,7 +217,7 @@ with Client("codex_app_server") as client:
 """
 
 
-def test_an_approval_comes_from_another_process(host: Host) -> None:
+def test_an_approval_comes_from_another_process(host: ScriptedHost) -> None:
     """A command that needs approval waits for it; another process accepts it, and an edit is declined."""
     options = host.options(approval_policy="untrusted")
     with Client(**options) as client:
@@ -212,7 +241,7 @@ def test_an_approval_comes_from_another_process(host: Host) -> None:
     )
 
 
-def test_a_killed_host_is_resumed(host: Host) -> None:
+def test_a_killed_host_is_resumed(host: ScriptedHost) -> None:
     """After SIGKILL in the middle of a turn the task is paused, and a message continues it in its checkout."""
     host.model.hold.clear()
     with Client(**host.options(), retry=RetryPolicy(attempts=1)) as client:
@@ -231,7 +260,7 @@ def test_a_killed_host_is_resumed(host: Host) -> None:
     assert ["kept.txt", "more.txt"] == sorted(change.path for change in ended.require_patch().files)
 
 
-def test_a_turn_is_cancelled(host: Host) -> None:
+def test_a_turn_is_cancelled(host: ScriptedHost) -> None:
     """Cancelling interrupts the turn; cancelling again is a conflict."""
     host.model.hold.clear()
     with Client(**host.options()) as client:
@@ -245,7 +274,7 @@ def test_a_turn_is_cancelled(host: Host) -> None:
     assert TaskState.CANCELLED == task.state
 
 
-def test_twenty_tasks_run_at_once(host: Host) -> None:
+def test_twenty_tasks_run_at_once(host: ScriptedHost) -> None:
     """Twenty tasks on one host each have their own change, and no other's."""
 
     async def run() -> list[Task]:
@@ -298,7 +327,7 @@ class CutBeforeAnswer:
 
 
 @pytest.mark.parametrize("method", [b"turn/start", b"thread/start"])
-def test_a_lost_answer_makes_no_second_turn(host: Host, method: bytes) -> None:
+def test_a_lost_answer_makes_no_second_turn(host: ScriptedHost, method: bytes) -> None:
     """A turn whose answer was lost is found and runs once; what is lost before it leaves no task."""
     options = host.options()
     cutting = CutBeforeAnswer(TransportOptions(environ=options["environ"]), method)
@@ -322,7 +351,7 @@ def test_a_lost_answer_makes_no_second_turn(host: Host, method: bytes) -> None:
     assert len(expected) * 2 == len(host.model.requests)
 
 
-def test_a_program_serves_attended_work(host: Host) -> None:
+def test_a_program_serves_attended_work(host: ScriptedHost) -> None:
     """Without a host, a program that the client starts and ends does the work."""
     host.stop()
     options = host.options(base_url="stdio:", command=f"{CODEX} app-server")
@@ -335,7 +364,7 @@ def test_a_program_serves_attended_work(host: Host) -> None:
     )
 
 
-def test_a_repository_is_cloned_once_and_fetched(host: Host) -> None:
+def test_a_repository_is_cloned_once_and_fetched(host: ScriptedHost) -> None:
     """A repository that is named is cloned to the host; the next task starts from what was pushed since."""
     options = host.options(clone_url=f"file://{host.folder}/{{repository}}")
     with Client(**options) as client:

@@ -1,4 +1,4 @@
-"""Codex's own client drives the emulator of the app-server, and Codex's schema describes what the emulator sends."""
+"""Codex's own client and OpenAI's SDK drive the emulator of the app-server, and Codex's schema describes what it sends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from coatcheck.testing.emulators.codex_app_server import CodexAppServerEmulator
 pytestmark = pytest.mark.peer
 
 CODEX = str(PEERS / "codex-newest")
+SDK = PEERS.parent / "codex-sdk/bin/python"
+ROOT = Path(__file__).parents[2]
 # The answers and notifications that the emulator sends, and the file of each in the generated schema.
 SCHEMAS = {
     "thread/start": "ThreadStartResponse",
@@ -77,11 +80,11 @@ class Served:
 @pytest.fixture
 def served() -> Iterator[Served]:
     """An emulator that is served."""
-    found = Served(CodexAppServerEmulator(clock=SystemClock(), step_seconds=0.02, token=""))
-    with serve(found.answer, "127.0.0.1", 0, close_timeout=0.3) as server:
-        found.url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+    emulator = Served(CodexAppServerEmulator(clock=SystemClock(), step_seconds=0.02, token=""))
+    with serve(emulator.answer, "127.0.0.1", 0, close_timeout=0.3) as server:
+        emulator.url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield found
+        yield emulator
 
 
 def codex(folder: Path, *arguments: str) -> str:
@@ -115,3 +118,30 @@ def test_codex_runs_a_turn_on_the_emulator_as_its_schema_says(served: Served) ->
         problems,
         {name for name, _ in served.messages} & set(SCHEMAS),
     )
+
+
+def test_the_sdk_reads_every_answer_of_the_emulator(tmp_path: Path) -> None:
+    """OpenAI's SDK, whose shapes are strict, runs, fails, approves, steers and interrupts turns, and reads lists."""
+    if not SDK.exists():
+        pytest.fail("OpenAI's SDK is not installed: run `make peers`, or tests/peers/setup.sh VENV", pytrace=False)
+    program = tmp_path / "codex"
+    program.write_text(f"#!/bin/sh\ncd {ROOT} && exec {sys.executable} -m tests.peers.codex_emulator_program\n")
+    program.chmod(0o700)
+    client = ROOT / "tests/peers/codex_sdk_client.py"
+    done = subprocess.run([SDK, client, program], capture_output=True, text=True, check=False)
+    ordinary = ["completed", "All done.", ["userMessage", "commandExecution", "fileChange", "agentMessage"]]
+
+    expected = {
+        "turn": ordinary,
+        "again": ordinary,
+        "approval": [*ordinary[:2], ["userMessage", "fileChange", "commandExecution", "fileChange", "agentMessage"]],
+        "failure": ["RuntimeError", "the limit is reached"],
+        "interruption": "interrupted",
+        "name": "A name",
+        "listed": 3,
+        "archived": [True],
+        "resumed": True,
+        "models": ["gpt-test", "old"],
+    }
+
+    assert expected == json.loads(done.stdout or "null"), done.stderr

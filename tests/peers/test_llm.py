@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.peers.conftest import run_serve
+from tests.peers.peer_support import bare_environ
 from tests.peers.test_action import AGENT, git
 
 pytestmark = pytest.mark.peer
@@ -31,28 +31,27 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     git(site, "commit", "-q", "--allow-empty", "-m", "base")
     (folder / "agent.py").write_text(AGENT)
     agent = shlex.join([sys.executable, str(folder / "agent.py"), "{prompt}"])
-    options = ("--environment", f"owner/repo={site}", "--agent", agent, "--codex-home", str(folder / "codex"))
-    with run_serve(folder, *options) as ready:
+    options = ("--environment", f"owner/repo={site}", "--agent", agent)
+    with run_serve(folder, *options):
         yield {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
+            **bare_environ(folder),
             "LLM_USER_PATH": str(folder / "llm"),
-            "CODEX_HOME": str(folder / "codex"),
-            "COATCHECK_CODEX_BASE_URL": ready["url"],
+            "COATCHECK_PROVIDER": "local",
         }
 
 
 def run(environ: dict[str, str], *command: str) -> str:
-    """Run a program of llm's environment and return what it printed."""
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    """Run a program of llm's environment, outside a checkout, and return what it printed."""
+    home = environ["HOME"]
+    done = subprocess.run(command, env=environ, cwd=home, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def seen(environ: dict[str, str]) -> dict[str, Any]:
-    """What the scripted model received."""
-    document: dict[str, Any] = json.loads(run(environ, str(BIN / "python"), str(PROGRAM), "codex"))
+    """What the scripted model received, with the service of the user's settings."""
+    document: dict[str, Any] = json.loads(run(environ, str(BIN / "python"), str(PROGRAM)))
     return document
 
 
@@ -69,13 +68,13 @@ def test_a_model_submits_waits_and_reads(seen: dict[str, Any]) -> None:
 
     assert "done" == seen["answer"]
     assert (submitted["ref"], "succeeded", True) == (waited["ref"], waited["state"], waited["is_terminal"])
-    assert "+Say hello" in result["from_agent"]
-    assert [submitted["ref"]] == [task["ref"] for task in listed]
+    assert "+Say hello" in result["text"]
+    assert [submitted["ref"]] == [task["ref"] for task in listed["tasks"]]
 
 
 def test_a_repeated_submission_is_the_same_task(seen: dict[str, Any]) -> None:
     """The same arguments return the same ref, and nothing is sent."""
-    assert seen["outputs"][0]["ref"] == seen["again"]["ref"]
+    assert (seen["outputs"][0]["ref"], True) == (seen["again"]["ref"], seen["again"]["is_repeated"])
 
 
 def test_a_fragment_is_the_message_and_the_diff(seen: dict[str, Any]) -> None:
@@ -86,7 +85,7 @@ def test_a_fragment_is_the_message_and_the_diff(seen: dict[str, Any]) -> None:
 
 def test_an_unknown_task_is_one_sentence(environ: dict[str, str]) -> None:
     """`llm -f` prints why there is no fragment."""
-    command = [str(BIN / "llm"), "-f", "coatcheck:codex:task_e_000", "-m", "none", "x"]
+    command = [str(BIN / "llm"), "-f", "coatcheck:task_e_000", "-m", "none", "x"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
     assert (1, False) == (done.returncode, "Traceback" in done.stderr), done.stderr

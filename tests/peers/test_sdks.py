@@ -166,7 +166,7 @@ def test_anthropics_sdk_runs_a_batch(tmp_path: Path) -> None:
 
 
 def test_anthropics_sdk_runs_a_session(tmp_path: Path) -> None:
-    """Anthropic's SDK runs a session and reads its events and files; we read the same end, and the SDK ends our session."""
+    """Anthropic's SDK runs a session and reads its events, live and stored, and files; we read the same end, and the SDK ends our session."""
     emulator = ClaudeAgentsEmulator(clock=SystemClock())
     with served(emulator) as base:
         seen = theirs(tmp_path, "sessions", base)
@@ -179,12 +179,12 @@ def test_anthropics_sdk_runs_a_session(tmp_path: Path) -> None:
     assert ("idle", "end_turn", TaskState.SUCCEEDED) == (seen["status"], seen["reason"], task.state)
     assert (["user.interrupt"], [seen["id"]], "12") == (seen["sent"], seen["listed"], seen["cost"])
     assert {"base-commit.txt", "change.patch"} == set(seen["files"])
-    assert ("agent.message", "session.status_idle") == tuple(seen["kinds"][-2:])
+    assert ("agent.message", "session.status_idle") == tuple(seen["kinds"][-2:]) == tuple(seen["live"][-2:])
     assert ("code", "terminated", made.id) == (ended["metadata"]["coatcheck_mode"], ended["status"], ended["deleted"])
 
 
 def test_openais_sdk_runs_a_session(tmp_path: Path) -> None:
-    """OpenAI's SDK runs a session and reads its turns and artifacts; we read the same end, and the SDK deletes ours."""
+    """OpenAI's SDK runs a session and reads its live events, turns and artifacts; we read the same end, and the SDK deletes ours."""
     emulator = OpenAIAgentsEmulator(clock=SystemClock())
     with served(emulator) as base:
         seen = theirs(tmp_path, "agents", base)
@@ -198,4 +198,6 @@ def test_openais_sdk_runs_a_session(tmp_path: Path) -> None:
     assert ([seen["id"]], [], 4) == (seen["found"], seen["not found"], seen["spent"])
     assert ["/workspace/outputs/base-commit.txt", "/workspace/outputs/change.patch"] == seen["files"]
     assert ["message", "command_execution", "message", "message"] == seen["items"]
+    assert 3 == seen["live"].count("agent.session.turn.item.done")
+    assert ["agent.session.turn.completed", "agent.session.idle"] == seen["live"][-2:]
     assert ("code", True) == (ended["metadata"]["coatcheck_mode"], ended["deleted"])

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from tests.peers.peer_support import TIME_LIMIT, bare_environ
 
-from coatcheck._webhooks import standard
-from coatcheck._webhooks.senders import SENDERS, verify_delivery
+from coatcheck._protocol import standard_webhooks as standard
+from coatcheck._webhooks.senders import all_senders, verify_delivery
+
+SENDERS = all_senders()
 
 pytestmark = pytest.mark.peer
 

@@ -9,6 +9,10 @@ from tests.toy import ToyProvider
 
 from coatcheck import errors
 from coatcheck._protocol import registry
+from coatcheck._runtime.config import Config
+from coatcheck._runtime.provider_lookup import provider_of
+
+URL = "http://127.0.0.1:9"
 
 
 def test_an_unknown_provider_lists_the_known_ones() -> None:
@@ -19,11 +23,13 @@ def test_an_unknown_provider_lists_the_known_ones() -> None:
     assert "codex" in (caught.value.remedy or "")
 
 
-def test_the_table_equals_the_entry_points() -> None:
-    """The table of built-in providers equals the entry points."""
-    entries = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=registry.GROUP)}
+def test_every_factory_of_the_index_returns_the_provider_of_its_name() -> None:
+    """Each built-in provider has the name under which the index lists its factory."""
+    made = {
+        name: provider_of(name, Config(environ={}, explicit={f"{name}.base_url": URL})) for name in registry.BUILT_IN
+    }
 
-    assert registry.BUILT_IN == {name: value for name, value in entries.items() if value.startswith("coatcheck.")}
+    assert {name: name for name in registry.BUILT_IN} == {name: provider.name for name, provider in made.items()}
 
 
 class NoSettings:

@@ -1,115 +1,26 @@
-"""Every provider with its emulator, at any base URL, and a server that changes the bytes of the emulator's responses."""
+"""The services that the providers' tests describe, and a server that changes the bytes of an emulator's responses.
+
+A folder of tests with a module ``service.py`` describes services in its mapping ``SERVICES``.
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.providers.a2a.agent_support import provider as a2a
-from tests.providers.copilot.agent_support import provider as copilot
-from tests.providers.generic_http.descriptions import BY_ID, GOOGLE, provider as described
-from tests.providers.github_actions.actions_support import provider as github_actions
+from tests.providers.service import Service
 from tests.runtime.servers import Connection, Received, Server
 
-from coatcheck import TaskSpec
 from coatcheck._protocol.effects import Request, Response
-from coatcheck.cloud.scripted_cloud import ScriptedCloud
-from coatcheck.providers.anthropic_batch.provider import AnthropicBatchProvider, Service as AnthropicService
-from coatcheck.providers.aws_lambda.durable_executions import DurableProvider
-from coatcheck.providers.aws_lambda.functions import ASYNCHRONOUS, DURABLE, Service as LambdaService
-from coatcheck.providers.aws_lambda.queue_invocations import AsynchronousProvider
-from coatcheck.providers.claude_agents.endpoints import Service as ClaudeService
-from coatcheck.providers.claude_agents.provider import ClaudeAgentsProvider
-from coatcheck.providers.codex.credentials import LOGIN
-from coatcheck.providers.codex.endpoints import Service as CodexService
-from coatcheck.providers.codex.provider import CodexProvider
-from coatcheck.providers.cursor.endpoints import Service as CursorService
-from coatcheck.providers.cursor.provider import CursorProvider
-from coatcheck.providers.jules.endpoints import Service as JulesService
-from coatcheck.providers.jules.provider import JulesProvider
-from coatcheck.providers.openai_agents.endpoints import Service as OpenAIAgentsService
-from coatcheck.providers.openai_agents.provider import OpenAIAgentsProvider
-from coatcheck.providers.openai_batch.provider import OpenAIBatchProvider, Service as OpenAIService
-from coatcheck.testing import (
-    A2AEmulator,
-    AnthropicBatchEmulator,
-    ClaudeAgentsEmulator,
-    GithubEmulator,
-    Http202Emulator,
-    JulesEmulator,
-    LambdaEmulator,
-    OpenAIAgentsEmulator,
-    OpenAIBatchEmulator,
-)
-from coatcheck.testing.emulators.aws_lambda import REGION
-from coatcheck.testing.emulators.cursor import CursorEmulator
-from coatcheck.testing.emulators.sqs import Queue
 
-PROMPT = "Say hello"
-IN_REPOSITORY = TaskSpec(prompt=PROMPT, repository="owner/repo")
-BATCH = TaskSpec(prompt=PROMPT, requests={"a": "one", "b": "two"})
-QUEUE_PATH = "/123456789012/results"
-
-
-class Service(NamedTuple):
-    """A provider at a base URL, the emulator of its service, and a task that succeeds there."""
-
-    provider: Callable[[str], Any]
-    emulator: Callable[..., Any]
-    spec: TaskSpec
-
-
-def queue_provider(url: str) -> AsynchronousProvider:
-    """Return the provider of plain invocations whose queue is at *url* as well."""
-    return AsynchronousProvider(
-        LambdaService(name=ASYNCHRONOUS, region=REGION, base_url=url, queue=f"{url}{QUEUE_PATH}")
-    )
-
-
-def durable_provider(url: str) -> DurableProvider:
-    """Return the provider of durable executions at *url*."""
-    return DurableProvider(LambdaService(name=DURABLE, region=REGION, base_url=url, function="agent:live"))
-
-
+FOLDERS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/service.py"))
 SERVICES: Mapping[str, Service] = {
-    "a2a": Service(lambda url: a2a(f"{url}/a2a/v1", binding="http+json"), A2AEmulator, IN_REPOSITORY),
-    "a2a_json_rpc": Service(lambda url: a2a(f"{url}/a2a/rpc", binding="jsonrpc"), A2AEmulator, IN_REPOSITORY),
-    "anthropic_batch": Service(
-        lambda url: AnthropicBatchProvider(AnthropicService(url, "claude-test")), AnthropicBatchEmulator, BATCH
-    ),
-    "aws_lambda": Service(
-        durable_provider, LambdaEmulator, TaskSpec(prompt=PROMPT, repository="owner/repo", environment="agent:live")
-    ),
-    "aws_lambda_async": Service(queue_provider, LambdaEmulator, TaskSpec(prompt=PROMPT, environment="plain-agent")),
-    "claude_agents": Service(
-        lambda url: ClaudeAgentsProvider(ClaudeService(base_url=url, agent="agent_1")),
-        ClaudeAgentsEmulator,
-        IN_REPOSITORY,
-    ),
-    "codex": Service(
-        lambda url: CodexProvider(CodexService.at(f"{url}/backend-api", name="codex"), LOGIN),
-        ScriptedCloud,
-        IN_REPOSITORY,
-    ),
-    "copilot": Service(lambda url: copilot(base_url=url), GithubEmulator, IN_REPOSITORY),
-    "cursor": Service(lambda url: CursorProvider(CursorService(url, url)), CursorEmulator, IN_REPOSITORY),
-    "described": Service(
-        lambda url: described(BY_ID, base_url=url),
-        Http202Emulator,
-        TaskSpec(prompt=PROMPT, repository="owner/repo", branch="main"),
-    ),
-    "google": Service(lambda url: described(GOOGLE, base_url=url), Http202Emulator, TaskSpec(prompt=PROMPT)),
-    "github_actions": Service(lambda url: github_actions(base_url=url), GithubEmulator, IN_REPOSITORY),
-    "jules": Service(lambda url: JulesProvider(JulesService(f"{url}/v1alpha")), JulesEmulator, IN_REPOSITORY),
-    "openai_agents": Service(
-        lambda url: OpenAIAgentsProvider(OpenAIAgentsService(base_url=f"{url}/v1", model="m")),
-        OpenAIAgentsEmulator,
-        IN_REPOSITORY,
-    ),
-    "openai_batch": Service(
-        lambda url: OpenAIBatchProvider(OpenAIService(f"{url}/v1", "gpt-test")), OpenAIBatchEmulator, BATCH
-    ),
+    name: service
+    for folder in FOLDERS
+    for name, service in importlib.import_module(f"tests.providers.{folder}.service").SERVICES.items()
 }
 
 Change = Callable[[Request, Response], "Changed"]
@@ -134,10 +45,7 @@ def serve(emulator: Any, change: Change) -> Server:
         finally:  # an exception of the emulator must not leave the client waiting
             connection.sock.close()
 
-    server = Server(script)
-    if isinstance(emulator, LambdaEmulator):
-        emulator.queue = Queue(server.url(QUEUE_PATH))
-    return server
+    return Server(script)
 
 
 def request_of(received: Received) -> Request:

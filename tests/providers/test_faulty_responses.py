@@ -10,16 +10,16 @@ from typing import Any, Self
 
 import msgspec
 import pytest
-from tests.providers.services import PROMPT, SERVICES, Change, Changed, serve
+from tests.providers.service import PROMPT
+from tests.providers.services import SERVICES, Change, Changed, serve
 from tests.runtime.servers import TIME_LIMIT
 
 from coatcheck import AsyncClient, Client
 from coatcheck._protocol.effects import Request, Response
 from coatcheck._runtime.transport import AsyncReqwestTransport, ReqwestTransport, TransportOptions
 from coatcheck._runtime.transport_httpx2 import AsyncHttpx2Transport, Httpx2Transport
-from coatcheck.cloud.scripted_cloud import ScriptedCloud
 from coatcheck.provider import Verb
-from coatcheck.testing import FakeClock, GithubEmulator, MemoryJournal
+from coatcheck.testing import FakeClock, MemoryJournal
 
 TRANSPORTS: dict[str, Callable[[TransportOptions], Any]] = {
     "reqwest": ReqwestTransport,
@@ -68,9 +68,10 @@ class Scenario:
         self.emulator = self.service.emulator(clock=self.clock)
         self.server = serve(self.emulator, change)
         self._servers = [self.server]
-        if isinstance(self.emulator, GithubEmulator):  # downloads are on another origin
+        self.service.attach(self.emulator, self.server.url("").rstrip("/"))
+        if self.service.further_origin is not None:
             self._servers.append(serve(self.emulator, change))
-            self.emulator.blobs = self._servers[1].url("").rstrip("/")
+            self.service.further_origin(self.emulator, self._servers[1].url("").rstrip("/"))
 
     def __enter__(self) -> Self:
         for server in self._servers:
@@ -95,10 +96,9 @@ class Scenario:
             return [each async for each in result] if inspect.isasyncgen(result) else await result
 
     def _options(self) -> dict[str, Any]:
-        is_cloud = isinstance(self.emulator, ScriptedCloud)
         return {
             "provider": self.service.provider(self.server.url("").rstrip("/")),
-            "token": self.emulator.tokens.access_token if is_cloud else self.emulator.token,
+            "token": self.service.token(self.emulator),
             "environ": {"COATCHECK_LEARN": "off"},
             "clock": self.clock,
             "journal": self.journal,

@@ -102,6 +102,14 @@ def test_variables_of_options_are_declared_by_the_provider() -> None:
     }
 
 
+def test_every_provider_declares_where_a_change_and_a_cost_are() -> None:
+    """The table of services has no gap: each provider declares where a change comes from, and where a cost is reported."""
+    config = Config(environ={}, explicit={f"{name}.base_url": "http://127.0.0.1" for name in registry.BUILT_IN})
+    declared = {name: provider_of(name, config).capabilities for name in registry.BUILT_IN}
+
+    assert [] == [name for name, can in declared.items() if not (can.result and can.cost)]
+
+
 @pytest.mark.parametrize(
     ("expected", "name"),
     [

@@ -252,3 +252,12 @@ def _running(argument: str) -> list[str]:
         if argument.encode() in command and b"pytest" not in command:
             found.append(str(path))
     return found
+
+
+def test_the_first_process_is_our_shell(review: Review) -> None:
+    """The first process is the one that confirms the start, it waits for orphans, and reports nothing of its own."""
+    orphans = "for i in 1 2 3; do (sh -c : &); done"
+    zombies = "while grep -sq '^State:.Z' /proc/[0-9]*/status; do sleep 0.01; done"
+    result = review.check(shell(f"cat /proc/1/comm; {orphans}; {zombies}; kill -TERM 1; kill -SEGV $$"))
+
+    assert ("sh\n", "failed", -signal.SIGSEGV) == (result.log, result.verdict, result.exit_code)

@@ -43,6 +43,7 @@ def test_a_scorer_reads_the_diffs(tmp_path: Path) -> None:
     ("words", "options", "problem"),
     [
         (("/no/scorer",), {}, "the scorer /no/scorer cannot be run: No such file or directory"),
+        (("yes",), {}, "the scorer wrote 10,000 lines and was ended: scores are one JSON document"),
         (
             (sys.executable, "-c", "print(1/0)"),
             {},

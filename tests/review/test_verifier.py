@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.review.verification import FILES, Repository, Review, checks, git
 
 from coatcheck import Patch
+from coatcheck._files.locks import try_lock
+from coatcheck._review import verification_folder
 from coatcheck._review.candidates import Candidate
 from coatcheck._review.checks import Check, Verdict
 from coatcheck._review.protected_paths import DEFAULT_PROTECTED
@@ -18,6 +22,8 @@ from coatcheck._review.verification_results import VerificationResult
 from coatcheck._store.check_results import CheckKey, CheckResults, StoredCheck
 from coatcheck._store.location import open_database
 from coatcheck._workspaces.cancellation import Cancelled, CancelScope
+from coatcheck._workspaces.git import Git
+from coatcheck._workspaces.mirror import Mirror
 from coatcheck.errors import ConfigurationError, StoreError
 from coatcheck.testing import FakeClock
 
@@ -278,6 +284,19 @@ def test_a_folder_without_a_repository_is_the_reason_of_every_result(repository:
     assert found.unchecked == f"{repository.path} is not a git repository"
 
 
+def test_a_base_whose_files_cannot_be_written_is_the_reason_of_every_result(
+    repository: Repository, review: Review
+) -> None:
+    """A name in the base that is too long for the disk leaves every candidate unchecked, with git's message."""
+    candidate = repository.candidate({"main.txt": GOOD})
+    name, blob = "n" * 300, git(repository.path, "rev-parse", "HEAD:main.txt").strip()
+    git(repository.path, "update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
+    git(repository.path, "commit", "-q", "-m", "A long name")
+    (found,) = review.verify(candidate, checks=checks(TEST))
+
+    assert (found.applies, found.checks, (found.unchecked or "").endswith("File name too long")) == (True, (), True)
+
+
 def test_a_setup_runs_once_for_each_state_of_its_inputs(repository: Repository, review: Review) -> None:
     """Checks find what the setup has made; it runs again only for other inputs."""
     marker = review.folder.parent / "setups"
@@ -409,3 +428,31 @@ def test_clones_of_a_killed_process_are_removed(repository: Repository, review: 
     review.verify(repository.candidate({"main.txt": GOOD}), checks=checks("true"))
 
     assert os.listdir(left.parent) == []
+
+
+def test_a_lock_that_another_process_has_taken_is_left_to_it(
+    repository: Repository, review: Review, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that looks for folders to remove may take the lock of a new run: the run gets another name."""
+    taken = iter([True])
+    monkeypatch.setattr(verification_folder, "try_lock", lambda path: None if next(taken, False) else try_lock(path))
+    (found,) = review.verify(repository.candidate({"main.txt": GOOD}), checks=checks("true"))
+
+    assert verdicts(found) == [("passed", "passed")]
+
+
+def test_threads_may_read_one_repository_at_once(tmp_path: Path, repository: Repository) -> None:
+    """Verifications of one process share a mirror, whose settings each of them may be the first to write."""
+    git_command = Git(os.environ)
+
+    def settings(folder: Path, barrier: Barrier) -> bool:
+        mirror = Mirror(folder, repository.path, git_command, scope=CancelScope())
+        barrier.wait()
+        return Path(mirror.trust()["GIT_CONFIG_GLOBAL"]).exists()
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(20):
+            (folder := tmp_path / f"mirrors-{number}").mkdir()
+            barrier = Barrier(8)
+
+            assert all(pool.map(settings, [folder] * 8, [barrier] * 8))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,27 @@ def test_a_refused_handshake_raises_its_status(
     assert (status, 1) == (caught.value.status, len(websocket.headers))
 
 
+@pytest.mark.parametrize("path", ["/", "/401"])
+def test_a_secret_subprotocol_is_sent_and_not_shown(
+    variant: str, websocket: ChannelServer, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server gets every subprotocol; no log, repr, message or traceback has one, whatever the answer is."""
+    caplog.set_level(0)
+    wish = Open(path=path, subprotocols=("codex-app-server", "openai-bearer.opaque-secret"))
+    shown = [repr(wish), repr(wish.to_request())]
+    try:
+        run(variant, talk(wish, b"echo hello"), websocket.url)
+    except errors.AuthenticationError as error:
+        shown += traceback.format_exception(error)
+    shown += [record.getMessage() for record in caplog.records if record.name != "websockets.server"]
+    sent = {name.lower(): value for name, value in websocket.headers[0].items()}
+
+    assert ("codex-app-server, openai-bearer.opaque-secret", []) == (
+        sent["sec-websocket-protocol"],
+        [line for line in shown if "opaque-secret" in line],
+    )
+
+
 @pytest.mark.parametrize(
     ("url", "wish", "error"),
     [
@@ -227,6 +249,51 @@ def test_a_program_runs_until_the_client_is_closed(variant: str, tmp_path: Path)
     assert (True, [None, 0]) == (first == second, sessions)
     with pytest.raises(ProcessLookupError):
         os.kill(int(first), 0)
+
+
+class Started:
+    """A program's channel that was started; the opener was closed meanwhile."""
+
+    is_open = True
+
+    def __init__(self) -> None:
+        self.closed = 0
+        self.send = self.receive = self.asend = self.areceive = None
+
+    def close(self) -> None:
+        self.closed += 1
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+def test_a_program_that_starts_while_the_client_is_closed_is_ended(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not left running, and whoever opens the channel gets the error of a closed client."""
+    program, request = Started(), Open(command=("agent",)).to_request()
+    if variant == "blocking":
+        opener = ChannelOpener(TransportOptions(environ={}))
+        started = lambda *_: opener.close_channels() or Response(101, stream=program)  # noqa: E731 - short
+        monkeypatch.setattr("coatcheck._runtime.line_channels.open_program", started)
+        with pytest.raises(errors.ConfigurationError, match="closed"):
+            opener.open_channel(request)
+    else:
+
+        async def open_and_close() -> None:
+            opener = AsyncChannelOpener(TransportOptions(environ={}))
+
+            async def start(*_: Any) -> Response:
+                await opener.aclose_channels()
+                return Response(101, stream=program)
+
+            monkeypatch.setattr("coatcheck._runtime.async_line_channels.aopen_program", start)
+            with pytest.raises(errors.ConfigurationError, match="closed"):
+                await opener.open_channel(request)
+
+        asyncio.run(open_and_close())
+
+    assert 1 == program.closed
 
 
 def test_a_program_that_ignores_the_end_is_killed(variant: str) -> None:

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from tests.clients import VARIANTS, Both
+from tests.providers.codex_app_server.cloud.cloud_support import SPEC, connected
 from tests.toy import ToyProvider, ToyService
 
 from coatcheck import Task, TaskRef, TaskSpec, TaskState, errors
@@ -26,6 +27,7 @@ from coatcheck._protocol.intents import intent_of
 from coatcheck._runtime.driver import perform
 from coatcheck._runtime.telemetry import DURATION, OpenTelemetry, received_traceparent
 from coatcheck._store.journal import NoJournal, SubmissionJournal
+from coatcheck.cloud.faults import Status
 
 EXPORTER, READER = InMemorySpanExporter(), InMemoryMetricReader()
 RECEIVED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -123,6 +125,31 @@ def test_a_submission_continues_the_trace_that_was_received(variant: str) -> Non
     assert ("00f067aa0ba902b7", None) == (f"{parent.span_id:016x}", spans()["invoke_agent toy"].parent)
 
 
+class Broken:
+    """Anything of which every member fails."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise OSError(f"{name} failed")
+
+
+@pytest.mark.parametrize("broken", ["provider", "processor", "journal"])
+def test_telemetry_that_fails_changes_no_result(
+    variant: str, broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A submission and a wait return what they return without it, and the log names the failure."""
+    both = Both(variant, ToyProvider(), ToyService())
+    match broken:
+        case "provider":
+            monkeypatch.setattr("opentelemetry.sdk.trace.Tracer.start_span", lambda *_, **__: Broken().start)
+        case "processor":
+            monkeypatch.setattr(SimpleSpanProcessor, "on_end", lambda *_: Broken().on_end)
+        case _:
+            monkeypatch.setattr("coatcheck.testing.memory_journal.MemoryJournal.traceparent", lambda *_: Broken().row)
+    task = both.poll_task(both.create_task(PROMPT).ref)
+
+    assert (TaskState.SUCCEEDED, True) == (task.state, "telemetry failed: OSError" in caplog.text)
+
+
 def test_the_trace_context_is_kept_without_opentelemetry(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An application that does not use it still hands on what it received."""
     monkeypatch.delitem(sys.modules, "opentelemetry.trace")
@@ -145,8 +172,8 @@ def test_the_journal_keeps_the_trace_context(tmp_path: Path) -> None:
     assert (RECEIVED, None) == known
 
 
-def test_the_duration_of_an_ended_task_is_measured() -> None:
-    """The histogram has the duration that the service reports in seconds, with the state of a task that failed."""
+def wait_for_failed_task() -> Task:
+    """Return a task of "acme" that has failed after 90 seconds, from a wait that is measured."""
     began = datetime(2026, 11, 28, tzinfo=UTC)
     task = Task(
         ref=TaskRef("toy", "t1"), state=TaskState.FAILED, started_at=began, updated_at=began + timedelta(seconds=90)
@@ -157,7 +184,22 @@ def test_the_duration_of_an_ended_task_is_measured() -> None:
         return task
 
     measured = OpenTelemetry("toy", vendor="acme", url=None).wait(script(), [task.ref], journal=NoJournal)
-    perform(measured, Both("blocking", ToyProvider(), ToyService()).client._driver)
+    return perform(measured, Both("blocking", ToyProvider(), ToyService()).client._driver)
+
+
+def test_a_metric_that_fails_changes_no_result(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The wait returns its task, and the log names the failure."""
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: Broken().provider)
+    task = wait_for_failed_task()
+
+    assert (TaskState.FAILED, True) == (task.state, "telemetry failed: OSError" in caplog.text)
+
+
+def test_the_duration_of_an_ended_task_is_measured() -> None:
+    """The histogram has the duration that the service reports in seconds, with the state of a task that failed."""
+    wait_for_failed_task()
     data = READER.get_metrics_data()
     points = [
         point
@@ -178,3 +220,15 @@ def test_importing_coatcheck_imports_nothing_of_opentelemetry() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert "[]" == result.stdout.strip()
+
+
+def test_no_span_has_the_token_of_a_subprotocol(variant: str) -> None:
+    """Spans of a submission and a wait over a WebSocket, refused ones included, contain no token and no account."""
+    client, emulator = connected(variant, token="opaque-Token.0123456789")
+    client.poll_task(client.create_task(SPEC).ref)
+    emulator.faults.append(Status(403, on="create_task", text="openai-bearer.opaque-Token.0123456789"))
+    with pytest.raises(errors.PermissionDeniedError):
+        client.create_task(SPEC)
+    shown = "".join(span.to_json() for span in EXPORTER.get_finished_spans())
+
+    assert (True, False) == ("invoke_agent codex_app_server" in shown, "opaque-Token" in shown)

@@ -18,6 +18,7 @@ import trustme
 from tests.runtime.servers import TIME_LIMIT, Connection, Server, answer, answering, chunk, chunked, saying, silent
 
 from coatcheck import errors
+from coatcheck._installation import install_command
 from coatcheck._protocol.effects import Request, Response
 from coatcheck._runtime.network import USER_AGENT
 from coatcheck._runtime.transport import AsyncReqwestTransport, ReqwestTransport, TransportOptions
@@ -713,4 +714,4 @@ except errors.ConfigurationError as error:
 """
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
-    assert "pip install 'coatcheck[httpx2]'\n" == printed
+    assert f"install it with: {install_command('httpx2')}\n" == printed

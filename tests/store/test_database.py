@@ -15,6 +15,7 @@ import pytest
 
 from coatcheck import errors
 from coatcheck._cli.exit_codes import ExitCode, exit_code_of
+from coatcheck._installation import install_command, upgrade_command
 from coatcheck._protocol.urls import without_password
 from coatcheck._store import migrations
 from coatcheck._store.database import Database, Transaction, UniqueError
@@ -144,7 +145,7 @@ def test_a_database_of_a_newer_version_is_one_clear_error(connect: Callable[[], 
     with_migrations(connect(), NEWER, oldest_writer=NEWER)
     error = refused(lambda: add(connect(), "b"))
 
-    assert ("pip install --upgrade coatcheck", True) == (
+    assert (upgrade_command(), True) == (
         (error.remedy or "").partition(": ")[2],
         f"schema {NEWER}" in str(error),
     )
@@ -294,7 +295,10 @@ def test_postgres_without_psycopg_is_one_clear_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "psycopg", None)
     error = refused(lambda: paths(open_database("postgresql://me:secret@localhost/x")))
 
-    assert ("pip install 'coatcheck[postgres]'", False) == (error.remedy, "secret" in str(error.to_dict()))
+    assert (f"install it with: {install_command('postgres')}", False) == (
+        error.remedy,
+        "secret" in str(error.to_dict()),
+    )
 
 
 @pytest.mark.peer

@@ -35,7 +35,7 @@ from coatcheck._model.event_base import SubjectEvent
 from coatcheck._model.events import EVENT_TYPES, AnyEvent, StateEvent, TaskAttempt
 from coatcheck._protocol.effects import Call, Emit, Sleep
 from coatcheck._store.database import Database
-from coatcheck._store.events import PAGE, EventLog
+from coatcheck._store.events import LAST_OF_KIND, PAGE, EventLog
 from coatcheck._store.text import escape, unescape
 
 REF = TaskRef("toy", "t1")
@@ -216,3 +216,28 @@ def test_text_is_escaped_without_loss(text: str) -> None:
     stored = escape(text)
 
     assert (text, False, stored) == (unescape(stored), "\0" in stored, stored.encode().decode())
+
+
+def test_pages_of_some_kinds_have_each_event_once(log: EventLog) -> None:
+    """Events of the chosen kinds come newest first, page by page, without others between them and without a gap."""
+    kinds = ("fleet.done", "task.log", "task.diff")
+    for number in range(30):
+        log.append([event_of(EVENT_TYPES[(*kinds, "task.plan")[number % 4]])])
+    seen: list[int] = []
+    while page := log.before(seen[-1] if seen else None, kinds=kinds, limit=4):
+        seen += [each.id for each in page]
+    chosen = [each.id for each in log.read() if each.event.type in kinds]
+
+    assert chosen[::-1] == seen
+
+
+def test_a_page_of_some_kinds_reads_by_the_index(connect: Callable[[], Database], log: EventLog) -> None:
+    """SQLite searches the index of kinds, and scans no table of events."""
+    plan = "EXPLAIN QUERY PLAN "
+    with connect().reading() as transaction:
+        if transaction.dialect != "sqlite":
+            pytest.skip("PostgreSQL plans by statistics")
+        rows = transaction.rows(f"{plan}{LAST_OF_KIND}", ("task.log", 9, 1))
+    steps = [row[-1] for row in rows if " event" in row[-1]]
+
+    assert ["SEARCH event USING COVERING INDEX event_kind (kind=? AND id<?)"] == steps

@@ -253,6 +253,34 @@ def test_a_delivery_is_reserved_after_it_was_merged_with_those_before_it(
     assert [[two.key], []] == [[each.key for each in second.before(at.fleet.id, item)] for item in (one, two)]
 
 
+def test_deliveries_of_two_fleets_to_one_repository_see_one_another(
+    at: Fixture, connect: Callable[[], Database]
+) -> None:
+    """Those of another fleet are reserved one after the other, also under another name; an ended fleet makes none."""
+    items = [planned(8, prompt="lint"), msgspec.structs.replace(planned(9, prompt="more"), repository="ours")]
+    other = at.store.save("lint", spec="{}", digest="d", items=items)
+    work = FleetWork(at.store.database, clock=at.clock)
+    deliveries = DeliveryStore(connect(), clock=at.clock)
+    one, (two, three) = at.store.items(at.fleet.id)[0], at.store.items(other.id)
+    for fleet, item in ((at.fleet, one), (other, two), (other, three)):
+        (candidate,) = at.store.candidates(fleet.id, item=item.id)
+        work.record_review(fleet.id, item.id, ItemState.RANKED, review={}, chosen=candidate.id, why="")
+        deliveries.begin(fleet.id, item.id, key=item.key, kind="branch")
+    names = ["acme/api", "ours"]
+    reserved = [
+        deliveries.reserve(other.id, two, two.key, after=(), names=names),
+        deliveries.reserve(other.id, three, three.key, after=(), names=names),
+        deliveries.reserve(at.fleet.id, one, one.key, after=[two.key], names=names),
+        deliveries.reserve(at.fleet.id, one, one.key, after=[two.key, three.key], names=names),
+    ]
+    seen = [(each.key, each.target, each.is_made) for each in deliveries.before(at.fleet.id, one, names=names)]
+    at.store.change_fleet(other.id, [FleetState.RUNNING], FleetState.DONE)
+
+    assert [True, True, False, True] == reserved
+    assert [(two.key, "main", False), (three.key, "main", False)] == seen
+    assert [] == deliveries.before(at.fleet.id, one, names=names)
+
+
 def test_a_process_works_on_a_fleet_until_it_ends(at: Fixture, connect: Callable[[], Database]) -> None:
     """A process that was killed does not count, and one of another machine only while it records that it works."""
     running: set[int] = {os.getpid()}

@@ -138,6 +138,24 @@ def test_a_delivery_is_replayed(hooks: HookStore, append: Callable[..., list[int
     assert ((True, False), [delivery.id]) == (replayed, due(hooks))
 
 
+def test_pages_of_deliveries_have_each_once(
+    hooks: HookStore, append: Callable[..., list[int]], clock: FakeClock
+) -> None:
+    """Each page continues after the last delivery of the one before, also among those of the same moment."""
+    hooks.add(hook("h1"))
+    hooks.add(hook("h2"))
+    for _ in range(3):
+        append(SUCCEEDED, FAILED)
+        clock.advance(1)
+    every, seen = hooks.list_deliveries(limit=99), list(hooks.list_deliveries(limit=5))
+    while page := hooks.list_deliveries(limit=5, before=seen[-1]):
+        seen += page
+    of_one = hooks.list_deliveries(hook="h2", limit=9, before=every[0])
+
+    assert (12, every) == (len(every), seen)
+    assert [each for each in every[1:] if each.hook == "h2"] == [*of_one]
+
+
 def test_a_removed_hook_leaves_nothing(hooks: HookStore, append: Callable[..., list[int]]) -> None:
     """Removing a hook removes its deliveries; a second time there is none."""
     hooks.add(hook())

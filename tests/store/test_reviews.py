@@ -7,12 +7,21 @@ from collections.abc import Callable
 import pytest
 
 from coatcheck import TaskRef, TaskSpec, errors
+from coatcheck._model.gates import Gate
 from coatcheck._model.review_events import ReviewRanked
 from coatcheck._protocol.intents import Intent, intent_of
 from coatcheck._store.database import Database
 from coatcheck._store.events import EventLog
+from coatcheck._store.gates import GateStore
 from coatcheck._store.journal import SubmissionJournal
-from coatcheck._store.reviews import AlreadySubmittedError, ReviewJournal, ReviewStore, ReviewSubmission, StoredReview
+from coatcheck._store.reviews import (
+    AlreadySubmittedError,
+    ReviewJournal,
+    ReviewStore,
+    ReviewSubmission,
+    StoredReview,
+    prune_reviews,
+)
 from coatcheck.testing import FakeClock
 
 SPEC = TaskSpec(prompt="Add dark mode\0 \u2028", environment="owner/repo", attempts=2, starting_diff="--- a\n")
@@ -177,3 +186,37 @@ def test_a_deleted_review_leaves_its_tasks(store: ReviewStore, connect: Callable
         store.delete(["dark"]),
         [each.ref for each in SubmissionJournal(connect()).latest(5)],
     )
+
+
+def test_a_held_review_is_released_once(store: ReviewStore, connect: Callable[[], Database]) -> None:
+    """Until then it has no prompt and nothing is sent; of two processes one releases it."""
+    held = store.create(iter(["dark"]), (planned(1), planned(2, error="no login")), title="x", is_held=True)
+    before = store.get("dark")
+    other = ReviewStore(connect(), clock=FakeClock())
+    released = [each.release("dark", {1: SPEC, 2: SPEC}) for each in (other, store)]
+    after = store.get("dark")
+    assert before is not None
+    assert after is not None
+
+    assert ("held", "held", [None, None], [True, False], "submitting", [SPEC, None]) == (
+        held.state,
+        before.state,
+        [each.spec for each in before.submissions],
+        released,
+        after.state,
+        [each.spec for each in after.submissions],
+    )
+
+
+def test_a_held_review_is_pruned_when_its_gate_is_closed(store: ReviewStore, database: Database) -> None:
+    """A review that waits for a decision, or was approved, stays; one whose gate was rejected has ended."""
+    gates = GateStore(database, time=FakeClock().time)
+    for name, option in (("open", None), ("approved", "approve"), ("rejected", "reject")):
+        store.create(iter([name]), (planned(),), title="x", is_held=True)
+        gate = gates.open(Gate(subject=f"review:{name}", kind="submission", title=name, digest=name))
+        if option is not None:
+            gates.decide(gate.id, option, by="ann", via="cli")
+    with database.writing() as transaction:
+        pruned = prune_reviews(transaction, FakeClock().time() + 1)
+
+    assert (1, {"open", "approved"}) == (pruned, {each.name for each in store.list_reviews()})

@@ -49,3 +49,11 @@ def test_an_error_is_a_document(error: errors.CoatcheckError, details: dict[str,
     present = {name: value for name, value in document.pop("details").items() if value != []}
 
     assert ({"type": type(error).__name__, "message": "x", "remedy": None}, details) == (document, present)
+
+
+def test_a_note_is_no_detail_of_an_error() -> None:
+    """What a driver adds for tracebacks is not in the document."""
+    error = errors.TransportError("x", request_sent=False)
+    error.add_note("while fetching codex:t")
+
+    assert error.to_dict()["details"] == {"request_sent": False}

@@ -17,7 +17,7 @@ from coatcheck._model.tasks import TaskSpec
 from coatcheck._review.ranking import Ranking
 from coatcheck._review.verification_results import CheckProgress
 from coatcheck._store.reviews import ReviewSubmission
-from coatcheck._web.check_jobs import CheckJob, CheckJobs
+from coatcheck._web.check_jobs import KEPT, CheckJob, CheckJobs
 from coatcheck._workspaces.cancellation import CancelScope
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
@@ -163,6 +163,37 @@ def test_checks_need_a_command(pages: Pages) -> None:
     empty, shell = (pages.browser.submit(path, action, checks=commands) for commands in (" \n", "make test | tail"))
 
     assert [True] * 2 == ["there is no command to run" in empty.words, "shell" in shell.words]
+
+
+def test_a_run_is_kept_until_it_has_ended() -> None:
+    """However many runs of other comparisons begin meanwhile, it is found and stopped, and shows what is running."""
+    jobs, started, stopped = CheckJobs(), threading.Event(), threading.Event()
+    job = CheckJob("make test", 1)
+
+    def review(on_progress: Callable[[CheckProgress], None], scope: CancelScope) -> Ranking:
+        with scope.on_cancel(stopped.set):
+            for name in ("test", "lint"):
+                on_progress(CheckProgress(candidate=None, check=name, state="running"))
+            shown = iter(job.running)
+            next(shown)
+            on_progress(CheckProgress(candidate=None, check="lint", state="passed"))
+            rest.extend(shown)
+            started.set()
+            stopped.wait(240)
+        return Ranking()
+
+    rest: list[tuple[str | None, str]] = []
+    jobs.start("/a", job, review)
+    started.wait(240)
+    for number in range(KEPT + 5):
+        other = CheckJob("true", number)
+        jobs.start(f"/{number}", other, lambda *_: Ranking())
+        while other.is_running:
+            other.thread.join()
+    is_kept = jobs.get("/a") is job
+    jobs.stop()
+
+    assert (True, True, 1, [(None, "lint")]) == (is_kept, stopped.is_set(), job.ended, rest)
 
 
 def test_checks_run_once_at_a_time() -> None:

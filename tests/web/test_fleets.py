@@ -216,3 +216,15 @@ def test_hostile_text_of_a_fleet_is_escaped(tmp_path: Path) -> None:
 def test_what_does_not_exist_is_a_page_with_the_next_step(fleet: FleetPages, path: str) -> None:
     """An unknown fleet or item is 404 with a remedy."""
     assert (404, True) == ((answer := fleet.browser.get(path)).status, "coatcheck" in answer.words)
+
+
+def test_a_gate_leads_to_the_change_that_is_decided(fleet: FleetPages) -> None:
+    """The gate of a delivery links to the page of its item, whose comparison shows the change; an unknown key is 404."""
+    shown = fleet.browser.get("/gates").text
+    links = set(re.findall(r'href="(/fleets/typing/find[^"]*)"', shown))
+    targets = {fleet.browser.get(link.replace("&amp;", "&")).location for link in links}
+
+    assert ({fleet.item(key) for key in ("p0", "p1", "p2")}, 404) == (
+        targets,
+        fleet.browser.get("/fleets/typing/find?key=none").status,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,3 +101,19 @@ def _performed(number: int) -> object:
     from coatcheck import ActionPerformed
 
     return ActionPerformed(subject="checkout:/x", action="undo", by="ann", via="web", text=f"text {number}.")
+
+
+def test_the_deliveries_have_pages(hooked: Pages) -> None:
+    """A page has 100 deliveries; the link leads to the older ones, and each is on one page."""
+    for number in range(130):
+        hooked.site.events.append([_performed(number)])
+    first = hooked.browser.get("/hooks").text
+    older = html.unescape(first.rpartition('rel="next" href="')[2].partition('"')[0])
+    second = hooked.browser.get(older.partition("#")[0]).text
+    ids = [each.id for each in hooked.site.hooks.deliveries(hook=None, limit=200)]
+
+    assert (130, ids[:100], ids[100:]) == (
+        len(ids),
+        [id for id in ids if f">{id}<" in first],
+        [id for id in ids if f">{id}<" in second],
+    )

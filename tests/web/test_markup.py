@@ -74,3 +74,8 @@ def test_headings_skip_no_level(text: str, levels: str) -> None:
     found = "".join(re.findall(r"<h(\d)>", markdown(text)))
 
     assert levels == found
+
+
+def test_the_lines_of_a_paragraph_are_kept() -> None:
+    """A line end within a paragraph is one on the page, as prompts and messages have it."""
+    assert "<p>one<br>\ntwo</p>" == markdown("one\ntwo").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from urllib.parse import urlsplit
 
 import pytest
@@ -141,3 +142,39 @@ def test_the_cookie_of_another_server_opens_nothing(pages: Pages) -> None:
     answer = send(pages.app.asgi, "GET", "/", pages.browser.headers, port=8701)
 
     assert 401 == answer.status
+
+
+def open_after(pages: Pages, path: str, cookie: str | None = None) -> str:
+    """Request *path* without a session, then open a link with the cookie of the answer; return where that leads to."""
+    refused = send(pages.app.asgi, "GET", path)
+    sent = cookie or refused.headers.get("set-cookie", "").partition(";")[0]
+    return send(pages.app.asgi, "GET", link_of(pages), {"cookie": sent} if sent else {}).location
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/tasks/codex:1/compare?candidate=2&view=split", "/tasks/codex:1/compare?candidate=2&view=split"),
+        ("/fleets/a%20b/items/3", "/fleets/a%20b/items/3"),
+        ("/", "/"),
+        ("/api/v1/tasks", "/"),
+        ("/events", "/"),
+        ("/open", "/"),
+        (f"/?q={'x' * 5000}", "/"),
+    ],
+)
+def test_a_link_leads_to_the_page_that_was_requested(pages: Pages, path: str, expected: str) -> None:
+    """What a browser without a session has requested is opened by the next link, if it is a page."""
+    assert expected == open_after(pages, path)
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["//evil.example", "/\\evil.example", "https://evil.example/", "javascript:x", "evil", "/\t/evil.example", "", "é"],
+)
+def test_a_cookie_of_another_server_leads_nowhere_else(pages: Pages, page: str) -> None:
+    """A link redirects to paths of this server alone, also where another server of the machine has set the cookie."""
+    value = base64.urlsafe_b64encode(page.encode()).decode()
+    answers = [open_after(pages, "/", f"coatcheck_8700_page={each}") for each in (value, value[:-1], page[:3])]
+
+    assert ["/"] * 3 == answers

@@ -12,10 +12,15 @@ from tests.checkouts import RepositoryCopies, git, make_checkout
 from tests.web.web_support import Answer, Pages
 
 from coatcheck._app.gate_decisions import Outcome
+from coatcheck._app.held_reviews import hold_review
 from coatcheck._app.held_work import HeldTask, hold_submission
+from coatcheck._model import outcome as outcomes
+from coatcheck._model.events import TaskMessage
 from coatcheck._model.gates import Gate, GateOption
+from coatcheck._model.outcome import Message
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import Task, TaskRef, TaskSpec
+from coatcheck._store.reviews import ReviewSubmission
 from coatcheck._web.rendering import environment
 from coatcheck._web.views.gates import SENTENCES
 from coatcheck.cloud.faults import Refuse
@@ -135,6 +140,24 @@ def test_another_patch_than_the_previewed_one_is_not_applied(done: Pages, checko
 
     assert (409, "") == (answer.status, git(checkout, "status", "--porcelain"))
     assert "preview it again" in answer.words
+
+
+def test_an_approved_review_is_submitted_to_its_services(pages: Pages) -> None:
+    """One decision on the page submits to each service once, and names the service that refused."""
+    spec = TaskSpec(prompt="Held", environment="owner/repo")
+    submissions = [
+        ReviewSubmission(number=number, provider=name, spec=spec) for number, name in ((1, "codex"), (2, "jules"))
+    ]
+    review = pages.site.reviews.create(iter(["dark"]), submissions, title="Held", is_held=True)
+    gate = hold_review(pages.site.gates, review)
+    hidden = pages.browser.get("/gates").fields(f"/gates/{gate.id}")
+    page, again = (
+        pages.browser.follow(pages.browser.post(f"/gates/{gate.id}", {**hidden, "option": "approve"})) for _ in range(2)
+    )
+
+    assert all("Approved, and submitted as codex:" in each.words for each in (page, again))
+    assert all("Not submitted: jules: there is no login" in each.words for each in (page, again))
+    assert 1 == len(pages.cloud.seen("create_task"))
 
 
 def test_without_a_checkout_nothing_is_applied(pages: Pages) -> None:
@@ -324,6 +347,26 @@ def test_what_is_not_recorded_is_read_from_the_service(tmp_path: Path, level: st
     assert stored is None or stored.task.outcome is None or not stored.task.outcome.messages
 
 
+def test_every_event_can_be_reached_where_messages_repeat(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that is shown once ends neither the list of a page nor the pages of the timeline."""
+    monkeypatch.setattr("coatcheck._web.views.task.TIMELINE_PAGE", 3)
+    monkeypatch.setattr("coatcheck._web.views.task.LAST_EVENTS", 4)
+    ref = pages.submit()
+    texts = ["the same", "the same", "another", "the last"]
+    pages.site.events.append(
+        TaskMessage(ref=TaskRef.parse(ref), message=Message(text=text), text=text) for text in texts
+    )
+    url, shown = f"/tasks/{ref}/timeline", []
+    while url:
+        page = pages.browser.get(url)
+        shown.append(page.words)
+        url = next(iter(re.findall(rf'href="(/tasks/{ref}/timeline\?after=\d+)"', page.text)), "")
+
+    has_link = "All events, earlier ones included" in pages.browser.get(f"/tasks/{ref}").words
+
+    assert (True, True) == ("the last" in shown[-1], has_link)
+
+
 def test_each_outcome_of_a_decision_has_a_sentence() -> None:
     """The page has words for whatever a decision did; a submission and an application have their own."""
     without = set(get_args(Outcome)) - set(SENTENCES)
@@ -344,3 +387,19 @@ def test_a_lasting_permission_is_no_default() -> None:
     actual = [(id, "".join(re.findall('data-press="(.)"', rest))) for id, rest in buttons]
 
     assert [("yes", "a"), ("no", "r"), ("always", "")] == actual
+
+
+def test_a_prompt_that_is_also_a_message_is_shown_once(pages: Pages) -> None:
+    """A service that reports the prompt as the first message does not repeat it, and its lines are kept."""
+    prompt = "Make it louder\nand longer"
+    messages = (
+        Message(role="user", text=prompt),
+        Message(role="assistant", text="Done"),
+        Message(role="user", text=prompt),
+    )
+    outcome = outcomes.Outcome(messages=messages)
+    task = Task(ref=TaskRef("codex", "task_e_1"), state=TaskState.SUCCEEDED, prompt=prompt, outcome=outcome)
+    pages.site.history.record(task)
+    shown = pages.browser.get(f"/tasks/{task.ref}").text
+
+    assert 2 == shown.count("Make it louder<br>")

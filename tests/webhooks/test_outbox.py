@@ -12,12 +12,12 @@ from tests.webhooks.test_attempts import loopback, receiver
 
 from coatcheck import GateDecided, GateOpened, StoredEvent, TaskRef, TaskSpec, TaskState
 from coatcheck._model.events import TaskSucceeded
+from coatcheck._protocol import standard_webhooks as standard
 from coatcheck._protocol.intents import intent_of
 from coatcheck._store.events import EventLog
 from coatcheck._store.hooks import Hook, HookDelivery, HookStore
 from coatcheck._store.journal import SubmissionJournal
 from coatcheck._store.location import open_database
-from coatcheck._webhooks import standard
 from coatcheck._webhooks.attempts import DELAYS
 from coatcheck._webhooks.outbox import Outbox, thin_body
 from coatcheck._webhooks.secrets_file import SecretsFile

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coatcheck import errors
-from coatcheck._webhooks import standard
+from coatcheck._protocol import standard_webhooks as standard
 from coatcheck._webhooks.receiver import Receiver
 from coatcheck._webhooks.senders import Delivery
 

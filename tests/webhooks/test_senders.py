@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.toy import ToyProvider
 
 from coatcheck import errors
-from coatcheck._webhooks import standard
-from coatcheck._webhooks.senders import SENDERS, Delivery, sender_named, verify_delivery
+from coatcheck._protocol import registry, standard_webhooks as standard
+from coatcheck._webhooks.senders import Delivery, Sender, all_senders, sender_named, verify_delivery
+from coatcheck.provider import STANDARD_WEBHOOKS, Webhooks, WebhookSubject
 
+SENDERS = all_senders()
+KEY = standard.read_secret("whsec_Y29hdGNoZWNrLXZlY3Rvci1zZWNyZXQtMzItYnl0ZXM=")
 NOW = 1764295210.0
 SECRET = "whsec_Y29hdGNoZWNrLXZlY3Rvci1zZWNyZXQtMzItYnl0ZXM="
 JSON = ("Content-Type", "application/json; charset=utf-8")
@@ -22,6 +29,11 @@ RUN = {"action": "completed", "workflow_run": {"id": 17, "run_attempt": 2}, "rep
 PULL = {"action": "opened", "pull_request": {"number": 3}, "repository": {"full_name": "owner/repo"}}
 
 
+def id_of(sender: str, body: bytes) -> str:
+    """Return the id of a delivery that `signed` has made."""
+    return hashlib.sha256(body).hexdigest() if sender == "a2a" else "delivery-1"
+
+
 def signed(sender: str, document: object, *more: tuple[str, str]) -> tuple[list[tuple[str, str]], bytes]:
     """Return the headers and the body of a genuine delivery."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -29,7 +41,9 @@ def signed(sender: str, document: object, *more: tuple[str, str]) -> tuple[list[
         signature, id = HEX[sender]
         digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
         return [JSON, (signature, f"sha256={digest}"), (id, "delivery-1"), *more], body
-    key = SENDERS[sender].read_secret(SECRET)
+    if sender == "a2a":
+        return [JSON, ("Authorization", f"Bearer {SECRET}"), *more], body
+    key = SENDERS[sender].signature.read_secret(SECRET)
     return [JSON, *standard.signed_headers([key], id="delivery-1", seconds=NOW, body=body), *more], body
 
 
@@ -95,6 +109,9 @@ def signed(sender: str, document: object, *more: tuple[str, str]) -> tuple[list[
             "owner/repo",
         ),
         ("github", {"zen": "Design for failure."}, (("X-GitHub-Event", "ping"),), "ping", (), None),
+        ("a2a", {"task": {"id": "t1", "artifacts": [{}]}}, (), "task", (("a2a", "t1"),), None),
+        ("a2a", {"artifactUpdate": {"taskId": "t1"}}, (), "artifactUpdate", (("a2a", "t1"),), None),
+        ("a2a", {"message": {"messageId": "m1"}}, (), "", (), None),
         ("cursor", {"id": "bc-1"}, (("X-Webhook-Event", "statusChange"),), "statusChange", (("cursor", "bc-1"),), None),
         ("openai", [], (), "", (), None),
         ("github", {"workflow_run": {"id": "17"}}, (("X-GitHub-Event", "workflow_run"),), "workflow_run", (), None),
@@ -113,7 +130,8 @@ def test_what_a_genuine_delivery_names(  # noqa: PLR0917 - a table
     delivery = verify_delivery(
         SENDERS[sender], headers, body, ["former", SECRET] if sender in HEX else [SECRET], now=NOW
     )
-    expected = Delivery(sender=sender, id="delivery-1", type=type, tasks=tasks, repository=repository)
+    repositories = (("copilot", repository),) if repository else ()
+    expected = Delivery(sender=sender, id=id_of(sender, body), type=type, tasks=tasks, repositories=repositories)
 
     assert expected == delivery
 
@@ -123,7 +141,7 @@ def test_the_example_that_github_publishes() -> None:
     digest = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     headers = {"x-hub-signature-256": f"sha256={digest}", "x-github-delivery": "id"}
 
-    assert "id" == SENDERS["github"].verify(headers, b"Hello, World!", [b"It's a Secret to Everybody"], NOW)
+    assert "id" == SENDERS["github"].signature.verify(headers, b"Hello, World!", [b"It's a Secret to Everybody"], NOW)
 
 
 def rejected(sender: str, headers: list[tuple[str, str]], body: bytes) -> int:
@@ -133,7 +151,7 @@ def rejected(sender: str, headers: list[tuple[str, str]], body: bytes) -> int:
     return raised.value.status
 
 
-@pytest.mark.parametrize("sender", list(SENDERS))
+@pytest.mark.parametrize("sender", [name for name in SENDERS if name != "a2a"])
 def test_another_body_is_rejected(sender: str) -> None:
     """A body that was changed on its way is not genuine."""
     headers, body = signed(sender, {"type": "x"})
@@ -194,7 +212,35 @@ def test_no_genuine_body_is_a_fault(document: object) -> None:
     for sender in SENDERS:
         headers, body = signed(sender, document)
 
-        assert "delivery-1" == verify_delivery(SENDERS[sender], headers, body, [SECRET], now=NOW).id
+        assert id_of(sender, body) == verify_delivery(SENDERS[sender], headers, body, [SECRET], now=NOW).id
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("Authorization", f"bearer  {SECRET}", None),
+        ("X-A2A-Notification-Token", SECRET, None),
+        ("A2A-Notification-Token", SECRET, None),
+        ("Authorization", f"Bearer {SECRET}x", 401),
+        ("Authorization", "Bearer ", 401),
+        ("Authorization", f"Basic {SECRET}", 400),
+        ("X-A2A-Notification-Token", "é", 401),
+        ("X-A2A-Notification-Token", "", 400),
+        ("X-Other", SECRET, 400),
+    ],
+)
+def test_the_secret_of_an_a2a_agent_is_read_in_the_headers_that_agents_use(
+    header: str, value: str, status: int | None
+) -> None:
+    """That of the specification and those of the SDKs for Python and Go; the type of the protocol is accepted."""
+    headers = [("Content-Type", "application/a2a+json"), (header, value)]
+    body = b'{"statusUpdate": {"taskId": "a/b", "contextId": "c", "status": {"state": "TASK_STATE_COMPLETED"}}}'
+    if status is not None:
+        assert status == rejected("a2a", headers, body)
+        return
+    delivery = verify_delivery(SENDERS["a2a"], headers, body, ["other", SECRET], now=NOW)
+
+    assert ("statusUpdate", (("a2a", "a%2Fb"),)) == (delivery.type, delivery.tasks)
 
 
 def test_an_unknown_sender() -> None:
@@ -202,4 +248,85 @@ def test_an_unknown_sender() -> None:
     with pytest.raises(errors.ConfigurationError) as raised:
         sender_named("gitlab")
 
-    assert "known senders: openai, anthropic, github, cursor, coatcheck" == raised.value.remedy
+    assert f"known senders: {', '.join(SENDERS)}" == raised.value.remedy
+
+
+class PlugIn(ToyProvider):
+    """A plug-in with webhooks."""
+
+    name = "acme"
+
+    def __init__(self, sender: str) -> None:
+        super().__init__()
+        self.webhooks = Webhooks(
+            sender=sender, title="Acme", about="jobs", signature=STANDARD_WEBHOOKS, fields=("job.id",), read=read_job
+        )
+
+
+def read_job(body: Mapping[str, Any], headers: Mapping[str, str]) -> WebhookSubject:
+    """Return the job of a delivery."""
+    return WebhookSubject(type="job", tasks=(body["job"]["id"],))
+
+
+def acme(settings: object) -> PlugIn:
+    """Return a plug-in whose sender no other provider declares."""
+    return PlugIn("acme")
+
+
+def impostor(settings: object) -> PlugIn:
+    """Return a plug-in that declares the sender of another provider, with another signature."""
+    return PlugIn("cursor")
+
+
+def pretender(settings: object) -> PlugIn:
+    """Return a plug-in that declares the sender of this program."""
+    return PlugIn("coatcheck")
+
+
+def misnamed(settings: object) -> PlugIn:
+    """Return a plug-in whose sender cannot be a part of an address."""
+    return PlugIn("../x")
+
+
+def senders_with(monkeypatch: pytest.MonkeyPatch, factory: str) -> Mapping[str, Sender]:
+    """Return the senders where a plug-in is installed."""
+    entry = EntryPoint(name="acme", value=f"{__name__}:{factory}", group=registry.GROUP)
+    monkeypatch.setattr(registry, "_entry_points", lambda: (entry,))
+    return all_senders.__wrapped__()
+
+
+def test_the_webhooks_of_a_plug_in_are_received(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery of a sender that a plug-in declares is verified, and names tasks of the plug-in."""
+    sender = senders_with(monkeypatch, "acme")["acme"]
+    body = b'{"job": {"id": "j1"}}'
+    headers = [JSON, *standard.signed_headers([KEY], id="d1", seconds=NOW, body=body)]
+
+    assert (("acme", "j1"),) == verify_delivery(sender, headers, body, [SECRET], now=NOW).tasks
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [("impostor", "the sender cursor with"), ("pretender", "the sender coatcheck with"), ("misnamed", "no name of a")],
+)
+def test_a_plug_in_replaces_no_sender(
+    factory: str, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A plug-in that declares the sender of another provider or of this program changes nothing; a warning names it."""
+    senders = senders_with(monkeypatch, factory)
+
+    assert {name: sender.signature for name, sender in SENDERS.items()} == {
+        name: sender.signature for name, sender in senders.items()
+    }
+    assert "the webhooks of acme are not received" in caplog.text
+    assert reason in caplog.text
+
+
+def test_a_plug_in_that_cannot_read_a_delivery(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error of a plug-in that reads a genuine delivery is a warning, and the delivery names no task."""
+    sender = senders_with(monkeypatch, "acme")["acme"]
+    headers = [JSON, *standard.signed_headers([KEY], id="d1", seconds=NOW, body=b"{}")]
+    delivery = verify_delivery(sender, headers, b"{}", [SECRET], now=NOW)
+
+    assert ((), True) == (delivery.tasks, "acme cannot read a delivery of acme: TypeError" in caplog.text)

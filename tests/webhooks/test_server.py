@@ -6,16 +6,19 @@ import hashlib
 import hmac
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from coatcheck import errors
 from coatcheck._app.workspace import Workspace
+from coatcheck._protocol import standard_webhooks as standard
 from coatcheck._runtime.config import Config
-from coatcheck._webhooks import receiver, standard
-from coatcheck._webhooks.server import serving_hooks
+from coatcheck._webhooks import receiver
+from coatcheck._webhooks.server import repeating, serving_hooks
 from coatcheck._webhooks.settings import WebhookSettings
 
 SECRET = standard.new_secret()
@@ -164,3 +167,21 @@ def test_a_slow_delivery(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_receiver_is_shown_while_it_runs(hooks: Hooks) -> None:
     """The store shows that deliveries are received."""
     assert hooks.settings.received.has_server()
+
+
+def test_an_error_that_repeats_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Another error is logged, and the same one again after a success: a store that is away fills no log."""
+    results = iter(["away", "away", "full", "", "full"])
+    ended = threading.Event()
+
+    def act() -> None:
+        text = next(results, None)
+        if text is None:
+            ended.set()
+        elif text:
+            raise errors.StoreError(text, location="store")
+
+    with repeating(act, name="test", seconds=0.0):
+        ended.wait(240)
+
+    assert ["away", "full", "full"] == [record.message for record in caplog.records]

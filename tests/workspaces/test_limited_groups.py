@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from coatcheck._workspaces import cgroup
 from coatcheck._workspaces.cgroup import create_limited_groups, end_group, own_groups, reached_limit
-from coatcheck._workspaces.sandboxed_process import SandboxedProcess
+from coatcheck._workspaces.sandboxed_process import SHELL_HANDSHAKE, SandboxedProcess, end_left_sandboxes
 
 MOUNTS = (
     "30 23 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
@@ -90,3 +92,44 @@ def test_a_process_that_was_cancelled_before_its_start_is_ended(tmp_path: Path) 
     result = process.run(["sleep", "1000"], cwd=tmp_path, environ={"PATH": os.defpath}, timeout=None)
 
     assert (result.is_cancelled, result.is_timeout, result.exit_code) == (True, False, -9)
+
+
+def test_a_command_goes_on_after_the_handshake(tmp_path: Path) -> None:
+    """The line of the handshake is no output, the command's input is empty, and it gets no line of one that has ended."""
+    command = ["/bin/sh", "-c", f"{SHELL_HANDSHAKE}; cat; echo done"]
+    results = [
+        SandboxedProcess(max_output=100).run(
+            command, cwd=tmp_path, environ={"PATH": os.defpath}, timeout=60, has_handshake=has_handshake
+        )
+        for has_handshake in (True, False)
+    ]
+
+    assert [(0, "done\n"), (1, "\n")] == [(result.exit_code, result.stdout) for result in results]
+
+
+def test_a_handshake_can_be_cancelled_and_timed_out(tmp_path: Path) -> None:
+    """A command that never confirms its start is ended as any other."""
+    cancelled, timed_out = SandboxedProcess(max_output=100), SandboxedProcess(max_output=100)
+    cancelled.cancel()
+    results = [
+        process.run(["sleep", "600"], cwd=tmp_path, environ={"PATH": os.defpath}, timeout=timeout, has_handshake=True)
+        for process, timeout in ((cancelled, 600), (timed_out, 0))
+    ]
+    expected = [(-signal.SIGKILL, True, False), (-signal.SIGKILL, False, True)]
+
+    assert expected == [(result.exit_code, result.is_cancelled, result.is_timeout) for result in results]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/cmdline"), reason="there is no /proc")
+def test_left_sandboxes_are_killed(tmp_path: Path) -> None:
+    """A bubblewrap that names the folder of a killed run is killed, other programs and folders are not."""
+    ours, other = str(tmp_path / "run" / "clone-1"), str(tmp_path / "running" / "clone-1")
+    processes = [
+        subprocess.Popen([program, "-c", "read _", path], executable="/bin/sh", stdin=subprocess.PIPE)
+        for program, path in (("/usr/bin/bwrap", ours), ("vim", ours), ("bwrap", other))
+    ]
+    end_left_sandboxes(tmp_path / "run")
+    for process in processes:
+        process.communicate(b"\n")
+
+    assert [-signal.SIGKILL, 0, 0] == [process.returncode for process in processes]

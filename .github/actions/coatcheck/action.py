@@ -214,9 +214,9 @@ def open_pull_request(ref: str, branch: str) -> None:
     command += ["--base", value("branch")] if value("branch") else []
     command += ["--draft"] if value("draft") == "true" else []
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environ, text=True, check=False)
-    if done.returncode:
+    url = done.stdout.strip().rpartition("\n")[2]
+    if done.returncode or not url:
         stop(f"the branch {branch} is pushed, and its pull request could not be opened; see the lines above")
-    url = done.stdout.strip().splitlines()[-1]
     set_output("pull-request-url", url)
     summarize(f"Pull request: {url}")
 

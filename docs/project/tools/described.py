@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import written_files
 from generate_schema import schema
 
 from coatcheck._model.events import EVENT_TYPES
@@ -51,11 +51,4 @@ def refs_to(place: str, value: Any) -> Any:
 
 def write_or_compare(path: Path, document: Mapping[str, object], script: str) -> int:
     """Write a document, or with --check compare it; return the exit code."""
-    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    if "--check" not in sys.argv:
-        path.write_text(text, encoding="utf-8")
-        return 0
-    if path.exists() and path.read_text("utf-8") == text:
-        return 0
-    print(f"out of date: {path.name}; run: python {script}")
-    return 1
+    return written_files.write_or_compare(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n", script)

@@ -19,8 +19,8 @@ from coatcheck._model.events import TaskMessage, TaskSucceeded
 from coatcheck._model.outcome import Message
 from coatcheck._model.states import TaskState
 from coatcheck._model.tasks import TaskRef
+from coatcheck._protocol import standard_webhooks as standard
 from coatcheck._store.events import StoredEvent
-from coatcheck._webhooks import standard
 from coatcheck._webhooks.outbox import THIN_FIELDS, thin_body
 from coatcheck.cloud.event_routes import ALL_EVENTS, TASK_EVENTS
 

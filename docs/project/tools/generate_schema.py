@@ -22,6 +22,7 @@ import coatcheck
 from coatcheck._fleet import (
     control as fleet_control,
     estimate as fleet_estimate,
+    merge_plan as fleet_merge_plan,
     plan as fleet_plan,
     report as fleet_report,
     report_values as fleet_report_values,
@@ -112,6 +113,8 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "Unfinished": (fleet_report_values.Unfinished, False),
     "FleetPlan": (fleet_plan.FleetPlan, False),
     "PlanItem": (fleet_plan.PlanItem, False),
+    "MergePlan": (fleet_merge_plan.MergePlan, False),
+    "PlannedDelivery": (fleet_merge_plan.PlannedDelivery, False),
     "Estimate": (fleet_estimate.Estimate, False),
     "Hook": (hooks.Hook, False),
     "HookDelivery": (hooks.HookDelivery, False),
@@ -135,6 +138,7 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
 
 COMPUTED: Mapping[tuple[str, str], Mapping[str, object]] = {
     ("StoredEvent", "event"): ref("Event"),
+    ("ItemReport", "review"): maybe(ref("Ranking")),
     ("Task", "provider"): TEXT,
     ("TaskResult", "provider"): TEXT,
     ("TaskResult", "attempts"): many(ref("AttemptResult")),
@@ -167,6 +171,7 @@ PLAIN: Mapping[object, Mapping[str, object]] = {
 NAMES = {name: getattr(coatcheck, name) for name in coatcheck.__all__}
 NAMES |= {"datetime": dt.datetime, "Mapping": Mapping, "Sequence": Sequence}
 NAMES |= vars(typing)
+NAMES |= {cls.__name__: cls for cls, _ in VALUES.values()}
 
 
 def of_type(hint: object) -> Mapping[str, object]:

@@ -23,13 +23,14 @@ from coatcheck._web.api.operations import ENDPOINTS
 
 PATH = Path(__file__).parents[2] / "reference" / "web-openapi.json"
 SCHEMAS = "#/components/schemas/"
+RESPONSES = "#/components/responses/"
 # Problem documents of every operation.
 EVERYWHERE = (400, 401, 403, 409, 421, 422, 500, 503)
 PROBLEMS: Mapping[int, str] = {
     400: "the request cannot be carried out, or a setting is wrong",
     401: "the token of the server is missing",
     403: "another origin has sent the request, or it is not allowed",
-    404: "there is no such task or gate",
+    404: "there is nothing with this name",
     408: "the body did not arrive in time",
     409: "what is decided or applied has changed, or was decided before",
     413: "the body is larger than 4 MiB",
@@ -53,7 +54,15 @@ PROBLEM: Mapping[str, object] = {
     },
     "required": ["type", "title", "status", "detail"],
 }
-PATH_PARAMETERS: Mapping[str, str] = {"ref": "a task: PROVIDER:ID", "id": "the id of a gate"}
+# The part of a path before a parameter -> its description.
+PATH_PARAMETERS: Mapping[str, str] = {
+    "tasks": "a task: PROVIDER:ID",
+    "gates": "the id of a gate",
+    "fleets": "the name of a fleet",
+    "items": "the number of an item",
+    "hooks": "the id of a webhook",
+    "deliveries": "the id of a delivery",
+}
 LAST_ID: Mapping[str, object] = {
     "name": "Last-Event-ID",
     "in": "header",
@@ -62,17 +71,17 @@ LAST_ID: Mapping[str, object] = {
 }
 
 
-def text_schema(path: str) -> list[dict[str, object]]:
+def path_parameters(path: str) -> list[dict[str, object]]:
     """Return the parameters of a path."""
     return [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "description": PATH_PARAMETERS[name],
-            "schema": {"type": "string"},
+            "description": PATH_PARAMETERS[place],
+            "schema": {"type": "integer", "minimum": 1} if place == "items" else {"type": "string"},
         }
-        for name in re.findall(r"\{(\w+)\}", path)
+        for place, name in re.findall(r"(\w+)/\{(\w+)\}", path)
     ]
 
 
@@ -80,26 +89,35 @@ def query_parameters(query: type[Body] | None) -> list[dict[str, object]]:
     """Return the parameters of a query."""
     if query is None:
         return []
-    described = msgspec.json.schema(query)["$defs"][query.__name__]
+    definitions = msgspec.json.schema(query)["$defs"]
+    described = definitions[query.__name__]
     required = described.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": each}
+        {"name": name, "in": "query", "required": name in required, "schema": inlined(each, definitions)}
         for name, each in described["properties"].items()
     ]
+
+
+def inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return a schema with the definitions in place of the references to them."""
+    if isinstance(schema, Mapping):
+        if "$ref" in schema:
+            return inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+        return {key: inlined(each, definitions) for key, each in schema.items()}
+    return [inlined(each, definitions) for each in schema] if isinstance(schema, list) else schema
 
 
 def operation(endpoint: Endpoint) -> dict[str, object]:
     """Return the description of one operation."""
     returned = {endpoint.media_type: {"schema": refs_to(SCHEMAS, endpoint.returns)}}
-    problem = {PROBLEM_TYPE: {"schema": {"$ref": SCHEMAS + "Problem"}}}
     statuses = sorted({*EVERYWHERE, *endpoint.errors, *((408, 413) if endpoint.body else ())})
     described: dict[str, object] = {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
-        "parameters": [*text_schema(endpoint.path), *query_parameters(endpoint.query)],
+        "parameters": [*path_parameters(endpoint.path), *query_parameters(endpoint.query)],
         "responses": {
             str(endpoint.status): {"description": "done", "content": returned},
-            **{str(status): {"description": PROBLEMS[status], "content": problem} for status in statuses},
+            **{str(status): {"$ref": f"{RESPONSES}Problem{status}"} for status in statuses},
         },
     }
     if endpoint.body is not None:
@@ -159,6 +177,12 @@ def values(wanted: Sequence[str]) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
+def problems() -> dict[str, object]:
+    """Return the answers that are problem documents, by their names."""
+    content = {PROBLEM_TYPE: {"schema": {"$ref": SCHEMAS + "Problem"}}}
+    return {f"Problem{status}": {"description": text, "content": content} for status, text in PROBLEMS.items()}
+
+
 def document() -> dict[str, object]:
     """Return all of it."""
     return {
@@ -178,7 +202,11 @@ def document() -> dict[str, object]:
         ],
         "security": [{"token": []}],
         "paths": paths(),
-        "components": {"schemas": schemas(), "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "components": {
+            "schemas": schemas(),
+            "responses": problems(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 

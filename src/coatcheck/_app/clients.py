@@ -9,8 +9,8 @@ Guarantees:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 from .task_lookup import local_server_url
 
@@ -23,6 +23,21 @@ if TYPE_CHECKING:
     from .._runtime.client import Client
     from .._runtime.transport import Transport
     from .workspace import Workspace
+
+
+class OpenClient(Protocol):
+    """Opens a client of a provider: `ClientFactory.open`, or a command's."""
+
+    def __call__(
+        self,
+        provider: str,
+        *,
+        environment: str | None = None,
+        journal: Journal | None = None,
+        account: str | None = None,
+    ) -> AbstractContextManager[Client]:
+        """Open a client for a block."""
+        ...
 
 
 class ClientFactory:

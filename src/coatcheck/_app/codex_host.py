@@ -2,7 +2,7 @@
 
 Guarantees:
 - it listens on a Unix socket in a folder that only its owner may enter, or on loopback with a token in a file of mode 0600;
-- it goes on when the command, its terminal and its session have ended;
+- it continues when the command, its terminal and its session have ended;
 - one runs at a time; starting another returns the one that runs;
 - what is stopped is the process that was started, never another one with its number.
 """

@@ -11,8 +11,8 @@ Guarantees:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from .. import errors
@@ -20,6 +20,7 @@ from .._model.gates import Gate, Via
 from .._model.tasks import TaskRef
 from .._protocol.provider import Verb
 from .gates import gate_of, permission_request
+from .held_reviews import is_of_review, release_review, submits_with
 from .held_work import (
     application_digest,
     begun_submission,
@@ -27,17 +28,19 @@ from .held_work import (
     held_task,
     journal_of,
 )
+from .stored_reviews import open_reviews
 
 if TYPE_CHECKING:
     from .._model.gates import Effect
     from .._model.tasks import Task
     from .._patches.parse import Patch
-    from .._protocol.intents import Journal
-    from .._runtime.client import Client
+    from .._review.submissions import SubmissionResult
     from .._runtime.config import Config
     from .._store.held_submissions import HeldSubmission
     from .apply import ApplyOptions, ApplyReport
+    from .clients import OpenClient
     from .gates import Gates
+    from .held_reviews import SubmitReview
     from .held_work import HeldApplication, HeldTask
 
 Outcome: TypeAlias = Literal[
@@ -53,21 +56,6 @@ Outcome: TypeAlias = Literal[
 ]
 
 
-class OpenClient(Protocol):
-    """Opens a client of a provider: `ClientFactory.open`, or a command's."""
-
-    def __call__(
-        self,
-        provider: str,
-        *,
-        environment: str | None = None,
-        journal: Journal | None = None,
-        account: str | None = None,
-    ) -> AbstractContextManager[Client]:
-        """Open a client for a block."""
-        ...
-
-
 class ApplyHeld(Protocol):
     """Loads what a gate holds and applies it; *check* is called with the patch before it is applied."""
 
@@ -79,8 +67,9 @@ class ApplyHeld(Protocol):
 class Decided(NamedTuple):
     """What a decision did: `gate` as it is stored afterwards, None where none is.
 
-    "plan_claimed" means that another process is sending the same approval. `ref` is the task that it is about or that was submitted, `is_sent` whether a reason was sent to the task, `report`
-    what was applied.
+    "plan_claimed" means that another process is sending the same approval. `ref` is the task that it is about or that was
+    submitted, `is_sent` whether a reason was sent to the task, `report` what was applied. Of a review that was submitted,
+    `submissions` are what is known about each submission.
     """
 
     gate: Gate | None
@@ -88,6 +77,7 @@ class Decided(NamedTuple):
     ref: TaskRef | None = None
     is_sent: bool = False
     report: ApplyReport | None = None
+    submissions: Sequence[SubmissionResult] = ()
 
 
 def command_line(*words: str) -> str:
@@ -100,8 +90,9 @@ def command_line(*words: str) -> str:
 class GateDecider:
     """Decides gates as the user of this process. Methods block.
 
-    *hint* makes a command line of words, for remedies. *on_submitted* is called with a task that an approval has submitted, *on_unsent* with a gate that is approved and
-    whose task was not submitted, before the error is raised.
+    *hint* makes a command line of words, for remedies. *on_submitted* is called with a task that an approval has
+    submitted, *on_unsent* with a gate that is approved and whose task was not submitted, before the error is raised.
+    *submit_review* submits the review of a gate, by default with clients of *open_client*.
     """
 
     def __init__(
@@ -116,11 +107,13 @@ class GateDecider:
         on_submitted: Callable[[Task], None] = lambda _: None,
         on_unsent: Callable[[Gate], None] = lambda _: None,
         hint: Callable[..., str] = command_line,
+        submit_review: SubmitReview | None = None,
     ) -> None:
         self._gates, self._open_client, self._apply_held = gates, open_client, apply_held
         self._config, self._now = config, now
         self._via: Via = via
         self._on_submitted, self._on_unsent, self._hint = on_submitted, on_unsent, hint
+        self._submit_review = submit_review or submits_with(open_client, config)
 
     def approve(
         self, gate: Gate, *, why: str | None = None, option: str | None = None, digest: str | None = None
@@ -240,11 +233,19 @@ class GateDecider:
 
     def submit(self, gate: Gate) -> Decided:
         """Submit what an approved gate holds, once."""
+        if is_of_review(gate):
+            return self._submit_services(gate)
         begun = begun_submission(self._gates, gate)
         ref = self._ref_of(gate) if begun is None else begun.ref
         if begun is not None and ref is None:
             self._require_no_submission(gate, begun)
         return self._decided(gate, "submitted", ref)
+
+    def _submit_services(self, gate: Gate) -> Decided:
+        with closing(open_reviews(self._config)) as store:
+            approved = release_review(self._gates, gate, store)
+        results = self._submit_review(approved)
+        return self._decided(gate, "submitted")._replace(submissions=results)
 
     def _ref_of(self, gate: Gate) -> TaskRef:
         """Submit what *gate* holds and return its task; the one of another process that was faster."""

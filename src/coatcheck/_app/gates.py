@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from .. import errors
 from .._model.gates import ANSWER, PREFIX, REJECT, Decision, Effect, Gate, GateState, Via, digest_of
+from .._values.locked_property import locked_cached_property
 from .durations import seconds
 from .task_history import has_store, location_of
 from .wait import required_action
@@ -40,24 +41,20 @@ class Gates:
 
     def __init__(self, config: Config, *, clock: Clock) -> None:
         self._config, self._clock = config, clock
-        self._opened: Database | None = None
 
     def close(self) -> None:
         """Close the store."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        if (database := self.__dict__.get("database")) is not None:
+            database.close()
 
-    @property
+    @locked_cached_property
     def database(self) -> Database:
         """The store's database."""
         from .._store.location import open_database
 
-        if self._opened is None:
-            self._opened = open_database(location_of(self._config))
-        return self._opened
+        return open_database(location_of(self._config))
 
-    @cached_property
+    @locked_cached_property
     def store(self) -> GateStore:
         """The gates in it."""
         from .._store.gates import GateStore
@@ -95,7 +92,7 @@ class Gates:
             return ()
         events = EventLog(self.database, time=self._clock.time)
         if after is None:
-            return events.last(limit, family="gate.")
+            return events.before(None, kinds=_event_kinds(), limit=limit)[::-1]
         return events.read(after=after, limit=limit, family="gate.")
 
     # --- opening ------------------------------------------------------------------------------------------------------
@@ -276,6 +273,13 @@ def repository_of(task: Task) -> str | None:
         return task.repository
     name = (task.environment_label or task.environment or "").removeprefix("sources/github/")
     return name if name.count("/") == 1 and name.strip("/") == name else None
+
+
+def _event_kinds() -> Sequence[str]:
+    """Return the types of events of gates."""
+    from .._model.events import EVENT_TYPES
+
+    return [kind for kind in EVENT_TYPES if kind.startswith("gate.")]
 
 
 def login_name() -> str:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from .. import errors
+from .._model.outcome import PatchState
 from .._model.states import TaskState
+from .._model.tasks import missing_result
 
 if TYPE_CHECKING:
     from .._model.outcome import Attempt, FileSnapshot, Outcome
@@ -57,7 +59,7 @@ def load_patch(reader: TaskReader, task: Task, number: int | None) -> ChosenPatc
 def choose_patch(task: Task, attempts: Sequence[Attempt], number: int | None) -> ChosenPatch:
     """Return the attempt *number* and its outcome; without a number the first that has a diff, successful ones first.
 
-    Raises `ConfigurationError` for an attempt that does not exist, `TaskError` where there is no diff.
+    Raises `ConfigurationError` for an attempt that does not exist, `TaskError` where there is no diff, `UnsupportedError` where the service returns none.
     """
     if len(attempts) < 2:
         return _single_attempt(task, number)
@@ -96,12 +98,14 @@ def _require_outcome(attempt: Attempt) -> Outcome:
 
 def _no_diff(
     task: Task, outcome: Outcome | None, *, attempt: Attempt | None = None, with_diff: list[Attempt] | None = None
-) -> errors.TaskError:
+) -> errors.CoatcheckError:
     """Return the error that explains why there is no diff, and which attempts have one."""
     subject = f"attempt {attempt.number} of {task.ref}" if attempt else str(task.ref)
     if outcome is not None and outcome.external_file_id:
         message = f"the service stores the diff of {subject} in another place ({outcome.external_file_id})"
         return errors.TaskError(message, ref=task.ref, remedy=f"open {task.url}" if task.url else None)
+    if outcome is not None and outcome.patch_state is PatchState.UNAVAILABLE:
+        return errors.UnsupportedError(f"{subject} has no diff here: {missing_result(task)}")
     state = attempt.state if attempt else task.state
     if not state.is_terminal:
         return errors.TaskError(

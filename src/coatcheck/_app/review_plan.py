@@ -43,6 +43,11 @@ def plan_service(
     name = target.provider
     own = Workspace(workspace.folder, config=workspace.config, environ=workspace.environ, provider=name)
     try:
+        if client.capabilities.no_change is not None:
+            raise errors.UnsupportedError(
+                f"{name} returns no change that can compete with others: {client.capabilities.no_change}",
+                remedy=f"leave out --on {name}",
+            )
         sizes = divided(target.attempts, client.capabilities.max_attempts)
         spec = build_spec(own, client, prompt, msgspec.structs.replace(options, attempts=sizes[0]))
         specs = tuple(msgspec.structs.replace(spec, attempts=size) for size in sizes)
@@ -76,8 +81,12 @@ def begin_review(
     workspace: Workspace,
     settings: Mapping[str, object],
     describe: Describe,
+    is_held: bool = False,
 ) -> StoredReview:
-    """Store a review, so that it can be continued from now on. Raises the first error where no service can take it."""
+    """Store a review, so that it can be continued from now on. Raises the first error where no service can take it.
+
+    With *is_held* its gate has to be opened (`held_reviews.hold_review`) before it can be submitted.
+    """
     failed = [each.error for each in services if each.error is not None]
     if len(failed) == len(services):
         raise failed[0]
@@ -90,4 +99,5 @@ def begin_review(
         root=root,
         base=read_work_tree(root).commit if root is not None else None,
         settings=settings,
+        is_held=is_held,
     )

@@ -4,8 +4,9 @@ Guarantees:
 
 - reading creates no store, and resumes by the number of an event;
 - a watch that is continued begins after the last event that the store has of its task, whichever process stored it;
-- what only a stream reports (output, logs, tools, plans) is stored by the watch that reads it, once; the other events
-  are stored with the task that shows them. The setting ``history`` holds for both;
+- what only a stream reports (output, logs, tools, plans) is stored once, by the first watch that reads it; the other
+  events are stored with the task that shows them. The setting ``history`` holds for both;
+- a message that a poll has stored is not stored again from the stream;
 - a store that cannot be used never fails a watch: `StoredEvents.error` has the reason.
 """
 
@@ -13,11 +14,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from .. import errors
+from .._engine.reported_messages import ReportedMessages
 
 if TYPE_CHECKING:
     from .._engine.event_diff import SeenState
@@ -42,7 +45,7 @@ class StoredEvents:
         self._level = config.get("history") or "full"
         self._clock = clock
         self._database: Database | None = None
-        self._recorded: dict[TaskRef, int] = {}
+        self._streams: dict[TaskRef, _StoredStream] = {}
         self.error: errors.CoatcheckError | None = None
 
     def close(self) -> None:
@@ -100,30 +103,62 @@ class StoredEvents:
         """Return the cursor after which a watch of *ref* continues, None where the store has no event of it."""
         if not self._exists:
             return None
-        stored = self._log.last(PAGE_OF_TASK, subject=ref)
-        states = [state for each in stored if (state := _state_of(each.event)) is not None]
-        if not states:
+        stream = self._streams[ref] = _StoredStream()
+        stream.read(self._log.last(PAGE_OF_TASK, subject=ref))
+        if stream.latest is None:
             return None
-        memory = next((state.memory for state in reversed(states) if state.memory), "")
-        self._recorded[ref] = _number(memory)
-        return msgspec.structs.replace(states[-1], memory=memory).to_cursor()
+        return msgspec.structs.replace(stream.latest, memory=stream.memory).to_cursor()
 
     def record(self, event: TaskEvent) -> None:
         """Store an event that only a stream reports."""
         if event.type not in STREAMED or self._level != "full" or self.error is not None:
             return
         try:
-            if event.ref not in self._recorded:
+            if event.ref not in self._streams:
                 self.cursor(event.ref)
             if event.id.isdecimal():  # of the stream alone: what a watch reads has cursors
                 event = msgspec.structs.replace(event, id=_cursor_at(event.id))
-            state = _state_of(event)
-            number = _number(state.memory) if state else 0
-            if number > self._recorded.get(event.ref, 0):
-                self._log.append([event])
-                self._recorded[event.ref] = number
+            stream = self._streams.setdefault(event.ref, _StoredStream())
+            if stream.lacks(event):
+                self._log.append_new(event, after=stream.after, is_new=partial(stream.takes, event))
         except errors.CoatcheckError as error:
             self.error = error
+
+
+class _StoredStream:
+    """What the store has of the stream of one task: its position, and the messages that polls have stored."""
+
+    def __init__(self) -> None:
+        self.after, self.memory = 0, ""
+        self.latest: SeenState | None = None
+        self._number = 0
+        self._messages = ReportedMessages()
+
+    def read(self, stored: Sequence[StoredEvent]) -> None:
+        """Read events of the task that were stored."""
+        for each in stored:
+            self.after = each.id
+            state = _state_of(each.event)
+            if state is None:
+                continue
+            self.latest, self.memory = state, state.memory or self.memory
+            self._number = max(self._number, _number(state.memory))
+            if each.event.type == "task.message" and not state.memory:
+                self._messages.add(each.event.message.text, is_divided=True)
+
+    def lacks(self, event: TaskEvent) -> bool:
+        """Whether no event at the position of *event*, or after it, is stored."""
+        state = _state_of(event)
+        return state is not None and _number(state.memory) > self._number
+
+    def takes(self, event: TaskEvent, stored: Sequence[StoredEvent]) -> bool:
+        """Whether *event* is to be stored, after other processes have *stored* what they had."""
+        self.read(stored)
+        if not self.lacks(event):
+            return False
+        state = _state_of(event)
+        self._number = _number(state.memory) if state else self._number
+        return event.type != "task.message" or self._messages.unreported(event.message.text) != ""
 
 
 # So many of the last events of a task are read for its cursor: the last one of a stream is among them.

@@ -47,7 +47,7 @@ def find_review(config: Config, name: str) -> StoredReview | None:
 
 
 def forget_reviews(config: Config, names: Sequence[str]) -> int:
-    """Delete reviews; their tasks stay. Return how many there were."""
+    """Delete reviews, and close their gates; their tasks stay. Return how many there were."""
     store = open_reviews(config)
     try:
         return store.delete(names)

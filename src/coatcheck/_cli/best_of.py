@@ -56,9 +56,8 @@ REFUSED: Mapping[str, str] = {
     "approve_plan": "decide about a plan with: coatcheck approve REF",
     "resume": "continue a review with: coatcheck review NAME",
     "batch": "a review is one task for several services: submit each line with a command of its own",
-    "is_gated": "leave it out: a review is submitted at once",
 }
-OPTION_FIELDS = {"is_applied": "apply", "is_gated": "gate"}
+OPTION_FIELDS = {"is_applied": "apply"}
 # Options that choose one service, or are for one -> what to do with several.
 ON_REMEDIES: Mapping[str, str] = {
     "--attempts": "write the attempts of each service as --on PROVIDER:N",
@@ -117,13 +116,15 @@ class ReviewSession:
 
     @classmethod
     @contextmanager
-    def continued(cls, run: CommandContext, review: StoredReview) -> Iterator[ReviewSession]:
-        """Open a session with the services of a review."""
+    def continued(
+        cls, run: CommandContext, review: StoredReview, *, template: tuple[str, str] | None = None
+    ) -> Iterator[ReviewSession]:
+        """Open a session with the services of a review; *template* is the one of its prompt, and its digest."""
         tasks: dict[str, list[TaskRef]] = {}
         for each in review.submissions:
             tasks.setdefault(each.provider, []).extend([each.ref] if each.ref else [])
         environment = next((each.spec.environment for each in review.submissions if each.spec), None)
-        with cls.opened(run, tasks, environment=environment) as session:
+        with cls.opened(run, tasks, environment=environment, template=template) as session:
             yield session
 
     def complete(self, review: StoredReview, options: WaitOptions, *, is_refreshed: bool = False) -> ReviewRun:
@@ -147,7 +148,9 @@ class ReviewSession:
         self.services.threads.for_each(available, work, lambda each: planned.update({each.target.provider: each}))
         return [planned[target.provider] for target in targets]
 
-    def begin(self, targets: Sequence[Target], prompt: str, options: ReviewOptions) -> StoredReview:
+    def begin(
+        self, targets: Sequence[Target], prompt: str, options: ReviewOptions, *, is_held: bool = False
+    ) -> StoredReview:
         """Store a review of *targets*, and print what their agents will not see of the checkout."""
         names = names_of(options.name, prompt)
         services = self.plan(targets, prompt, options.submission)
@@ -161,6 +164,7 @@ class ReviewSession:
             workspace=self.run.workspace,
             settings=options.checks,
             describe=self._describe,
+            is_held=is_held,
         )
 
     def submit(self, review: StoredReview) -> ReviewRun:
@@ -290,9 +294,13 @@ def submit_review(run: CommandContext, targets: Sequence[Target], prompt: str, o
     tasks: Mapping[str, Sequence[TaskRef]] = {target.provider: () for target in targets}
     with ReviewSession.opened(run, tasks, environment=options.target, template=options.template) as session:
         review = session.begin(targets, prompt, options)
-        submitted = session.submit(review)
-        results = submitted.results
-    run.answer(lambda: submission_document(review, results), lambda: [str(ref) for ref in refs_of(results)])
+        results = session.submit(review).results
+    return answer_with_submissions(run, submission_document(review.name, results), results)
+
+
+def answer_with_submissions(run: CommandContext, document: dict[str, Any], results: Sequence[SubmissionResult]) -> int:
+    """Print the refs of a review that was submitted, as JSON *document*; return the exit code."""
+    run.answer(lambda: document, lambda: [str(ref) for ref in refs_of(results)])
     failed = next((each.error for each in results if each.error is not None), None)
     if failed is None:
         return ExitCode.DONE
@@ -376,10 +384,10 @@ def refs_of(results: Sequence[SubmissionResult]) -> list[TaskRef]:
     return [each.submission.ref for each in results if each.submission.ref is not None]
 
 
-def submission_document(review: StoredReview, results: Sequence[SubmissionResult]) -> dict[str, Any]:
-    """Return the JSON form of a review that was submitted."""
+def submission_document(name: str, results: Sequence[SubmissionResult]) -> dict[str, Any]:
+    """Return the JSON form of the review *name*, which was submitted."""
     return {
-        "review": review.name,
+        "review": name,
         "submissions": [
             {**to_object(each.submission), "task": each.task and to_object(each.task, is_summary=True)}
             for each in results

@@ -201,9 +201,9 @@ def _hooks(run: CommandContext, incomplete: str) -> Pairs:
 
 def _senders(run: CommandContext, incomplete: str) -> Pairs:
     del run, incomplete
-    from .._webhooks.senders import SENDERS
+    from .._webhooks.senders import all_senders
 
-    return [(name, "") for name in SENDERS]
+    return [(name, "") for name in all_senders()]
 
 
 def _hooks_and_senders(run: CommandContext, incomplete: str) -> Pairs:

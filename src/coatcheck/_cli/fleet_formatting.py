@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._fleet.quantities import dollars
 from .console import Styled
 from .exit_codes import ExitCode
 
@@ -47,6 +48,8 @@ def plan_lines(plan: FleetPlan) -> list[Line]:
     lines: list[Line] = [f"{plan.name}: {len(plan.items)} items ({', '.join(parts)})"]
     lines += [f"  {provider}: {count_of(count, 'new task')}" for provider, count in plan.tasks.items() if count]
     lines += [f"  {provider}: no tasks: {reason}" for provider, reason in plan.unusable.items()]
+    if sum(plan.tasks.values()):
+        lines.append("  cost: unknown; services that report what a task has cost do so when it has ended")
     if len(plan.waves) > 1:
         lines.append(f"  waves: {', '.join(map(str, plan.waves))} items")
     for estimate in plan.estimates[:4]:
@@ -88,7 +91,7 @@ def status_lines(status: FleetStatus) -> list[Line]:
     lines.append("  tasks: " + (", ".join(f"{count} {state}" for state, count in status.candidates.items()) or "none"))
     if status.spent is not None:
         unknown = f"; unknown of {count_of(status.unknown_costs, 'task')}" if status.unknown_costs else ""
-        lines.append(f"  cost: ${status.spent:.2f}{unknown}")
+        lines.append(f"  cost: {dollars(status.spent)}{unknown}")
     for account in status.accounts:
         if account.parked_until is not None:
             name = f"{account.provider}/{account.name}".rstrip("/")
@@ -160,7 +163,7 @@ def item_report_lines(report: ItemReport) -> list[Line]:
     for each in report.candidates:
         mark = "*" if each.id == item.chosen else " "
         reason = f": {each.error}" if each.error else ""
-        cost = f"  ${each.cost:.2f}" if each.cost is not None else ""
+        cost = f"  {dollars(each.cost)}" if each.cost is not None else ""
         lines.append(f" {mark} {each.provider}/{each.attempt}  {each.state}  {each.ref or ''}{cost}{reason}")
     steps = report.review.get("steps", ()) if isinstance(report.review, dict) else ()
     lines += [f"  {step['higher']} before {step['lower']}: {step['reason']}" for step in steps]

@@ -117,6 +117,8 @@ def size(stats: DiffStats | None) -> tuple[Part, ...]:
 
 def task_size(task: Task) -> tuple[Part, ...]:
     """Return how big the change of a task is, and that it is partial where the task has not succeeded."""
+    if task.outcome is not None and task.outcome.patch_state.value == "unavailable":
+        return ("diff not returned",)
     amount = size(task.stats)
     is_partial = task.state.is_unsuccessful and amount != size(None)
     return (Styled("partial diff: ", "yellow"), *amount) if is_partial else amount

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from .._app.gate_decisions import Decided, GateDecider
 from .._app.gates import repository_of
+from .._app.held_reviews import PREFIX, is_of_review
 from .._app.held_work import HeldApplication, chosen_options, hold_application
 from .._model.gates import Gate
 from .._protocol.provider import Verb
@@ -22,8 +23,10 @@ from .wait_progress import print_ref
 if TYPE_CHECKING:
     from .._app.apply import ApplyOptions, ApplyReport
     from .._app.gates import Gates
+    from .._app.held_reviews import ApprovedReview, SubmitReview
     from .._model.tasks import TaskRef
     from .._patches.parse import Patch
+    from .._review.submissions import SubmissionResult
     from .._runtime.client import Client
     from .context import CommandContext
     from .patches_to_apply import PatchToApply
@@ -55,12 +58,38 @@ def _print(run: CommandContext, gates: Gates, gate: Gate, action: str, decide: C
     """Decide, and print what that did; return the exit code."""
     subject: dict[str, Any] = {}
     decided = decide(_decider(run, gates, subject))
+    if is_of_review(gate) and decided.outcome == "submitted":
+        return _answer_with_review(run, decided)
     if decided.report is not None:
         stored = None if decided.gate is None else to_object(decided.gate)
         print_report(run, {**subject, "action": "approve", "gate": stored}, decided.report)
         return apply_exit_code(decided.report)
     ref = decided.ref if decided.outcome == "submitted" else None
     return _print_decision(run, decided.gate, action, _sentence(run, gate, decided), ref=ref)
+
+
+def _answer_with_review(run: CommandContext, decided: Decided) -> int:
+    """Print what an approval has submitted to several services; return the exit code."""
+    from .best_of import answer_with_submissions, submission_document
+
+    assert decided.gate is not None  # noqa: S101 - a review is submitted by its gate
+    name = decided.gate.subject.removeprefix(PREFIX)
+    document = submission_document(name, decided.submissions)
+    return answer_with_submissions(
+        run, {"ref": None, "action": "approve", "gate": to_object(decided.gate), **document}, decided.submissions
+    )
+
+
+def _submit_review(run: CommandContext) -> SubmitReview:
+    """Return a function that submits a review and prints each ref."""
+
+    def submit(approved: ApprovedReview) -> Sequence[SubmissionResult]:
+        from .best_of import ReviewSession
+
+        with ReviewSession.continued(run, approved.review, template=approved.template) as session:
+            return session.submit(approved.review).results
+
+    return submit
 
 
 def _decider(run: CommandContext, gates: Gates, subject: dict[str, Any]) -> GateDecider:
@@ -87,6 +116,7 @@ def _decider(run: CommandContext, gates: Gates, subject: dict[str, Any]) -> Gate
         on_submitted=lambda task: print_ref(run, task),
         on_unsent=note_unsent,
         hint=run.hint,
+        submit_review=_submit_review(run),
     )
 
 

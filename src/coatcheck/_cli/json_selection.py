@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .. import errors
+from .._installation import install_command
 from .._values.json_fields import SCHEMA, escaped
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ def _compiled(program: str) -> Any:
     try:
         import jq
     except ImportError:
-        remedy = "install it with: pip install 'coatcheck[jq]'; or pipe the output of --json to jq"
+        remedy = f"install it with: {install_command('jq')}; or pipe the output of --json to jq"
         raise errors.ConfigurationError("--jq needs the package jq", remedy=remedy) from None
     try:
         return jq.compile(program)

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .. import errors
+from .._installation import install_command
 from .._mcp.tools import DEFAULT_TOOLSETS, TOOLSETS, ServerOptions
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def require_sdk() -> None:
     except ImportError as error:
         raise errors.ConfigurationError(
             f"`coatcheck mcp` needs the package mcp, which is not usable here: {error}",
-            remedy="pip install 'coatcheck[mcp]'",
+            remedy=f"install it with: {install_command('mcp')}",
         ) from None
 
 

@@ -358,7 +358,7 @@ class LoginCredentials:
             return secret
         known = self._identified.get(secret.token)
         if known is None:
-            tokens = yield from service.ask_whoami(whoami, secret.token, environ=self._environ)
+            tokens = yield from service.request_whoami(whoami, secret.token, environ=self._environ)
             known = tokens.to_secret(secret.source, is_stored=secret.is_stored)
             self._identified[secret.token] = known
         return known
@@ -368,7 +368,7 @@ class LoginCredentials:
         whoami = self.login.whoami
         if whoami is None or tokens.account_id is not None or not whoami.only_at_login:
             return tokens
-        known = yield from service.ask_whoami(whoami, tokens.access_token, environ=self._environ)
+        known = yield from service.request_whoami(whoami, tokens.access_token, environ=self._environ)
         return msgspec.structs.replace(tokens, account_id=known.account_id)
 
     def _not_logged_in(self) -> errors.NotLoggedInError:

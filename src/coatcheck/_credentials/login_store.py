@@ -27,6 +27,7 @@ from .._files.private import (
     sync_folder,
 )
 from .._files.reading import read_regular_file
+from .._installation import install_command
 from .._protocol.login_contract import Keyring
 
 
@@ -281,7 +282,7 @@ def _keyring() -> _Ring:
         import keyring
     except ImportError:
         raise errors.ConfigurationError(
-            "reading a keyring needs one more package", remedy="install it with: pip install 'coatcheck[keyring]'"
+            "reading a keyring needs one more package", remedy=f"install it with: {install_command('keyring')}"
         ) from None
     return cast("_Ring", keyring.get_keyring())
 

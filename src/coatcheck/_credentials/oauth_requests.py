@@ -231,7 +231,7 @@ def revoke(at: Endpoints, tokens: Tokens) -> Exchange[bool]:
     return response.status < 300
 
 
-def ask_whoami(whoami: Whoami, token: str, *, environ: Mapping[str, str]) -> Exchange[Tokens]:
+def request_whoami(whoami: Whoami, token: str, *, environ: Mapping[str, str]) -> Exchange[Tokens]:
     """Request the account of a token (6.8). Raises `NotLoggedInError` for an unknown token."""
     url = (_set(environ, whoami.variable) or whoami.base_url).rstrip("/") + whoami.path
     require_trusted(url, whoami.trusted_hosts)

@@ -1,6 +1,7 @@
 """The event stream of many tasks that are watched: reading it replaces the pauses between rounds of polls.
 
 Invariants, beside those of `EventStream`:
+- ids of events grow for each task; whether they grow over all tasks depends on the service;
 - one connection serves all tasks; events of other tasks, and those that a task's watcher has had, are passed over;
 - a task whose end a poll shows before the stream does is kept for one more round, so that what its agent wrote last is
   emitted once, and by the stream.
@@ -53,8 +54,20 @@ class BatchStream(EventStream):
         super().__init__(connect, position=first_position([each.memory for each in seen.values()]))
         self._find, self._keep = find, keep
         self._ended = {ref for ref, each in seen.items() if each.state.partition("/")[0] in TERMINAL}
+        self._due: dict[TaskRef, None] = {}
         # Tasks of which this stream, or the one that it continues, has reported something.
         self._began = {ref for ref, each in seen.items() if each.memory} - self._ended
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the service has not denied the stream."""
+        return not self._is_denied
+
+    def take_due(self) -> tuple[TaskRef, ...]:
+        """Return the tasks that are to be polled because of their events, once."""
+        due = tuple(self._due)
+        self._due.clear()
+        return due
 
     @property
     def is_continued(self) -> bool:
@@ -86,7 +99,13 @@ class BatchStream(EventStream):
         one = WatchedTask(context=wait.context, ref=event.ref, seen=seen)
         is_due = yield from super()._take(event, one)
         self._keep(event.ref, one.seen)
+        if is_due:
+            self._due[event.ref] = None
         return is_due
+
+    def _is_new(self, event: TaskEvent) -> bool:  # noqa: ARG002 - `_take` compares its id with those of its task
+        """Return True: an id says nothing about the events of another task."""
+        return True
 
 
 def first_position(positions: list[str]) -> str:

@@ -4,20 +4,21 @@ Invariants:
 - the stream never decides the state of a task: an event of a state, and the end of the stream, however it came, cause a
   poll;
 - where a poll shows the end of a task before the stream does, a watch emits the events up to it first;
-- a stream that was cut is resumed after the last event that was emitted, so each event is emitted once;
+- a stream that was cut is resumed after the last event that was emitted, so each event is emitted once; of one that begins
+  again, or that does not come to the end of its task, no message is repeated;
 - while the stream brings nothing, the task is polled every `IDLE_POLL` seconds;
 - where the service has no stream, or denies it, the wait polls as it would without one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from .. import errors
-from .._model.events import StateEvent, TaskAttempt, TaskDiff, TaskEvent, TaskUsage
+from .._model.events import StateEvent, TaskAttempt, TaskDiff, TaskEvent, TaskMessage, TaskUsage
 from .._model.tasks import TaskState
 from .._protocol.effects import Emit, Receive, Request, Script
 from .._protocol.logs import DEBUG, log
@@ -25,6 +26,7 @@ from .._protocol.provider import TaskSnapshot
 from .deadline import Deadline
 from .event_diff import SeenState
 from .poll_context import TRANSIENT_ERRORS
+from .reported_messages import ReportedMessages
 
 if TYPE_CHECKING:
     from .._model.tasks import Task, TaskRef
@@ -75,6 +77,9 @@ class EventStream:
         self._script: Script[None] | None = None
         self._effect: Any = None
         self._is_denied = self._has_ended = False
+        # The messages that were emitted: all of them, and those of earlier connections.
+        self._messages: dict[TaskRef, ReportedMessages] = {}
+        self._earlier: dict[TaskRef, ReportedMessages] = {}
 
     @property
     def has_position(self) -> bool:
@@ -90,14 +95,27 @@ class EventStream:
     def without_repetition(self, wait: Wait, snapshot: TaskSnapshot) -> TaskSnapshot:
         """Return *snapshot* as one whose messages and progress the stream reports.
 
-        After the end of a task they are left in, unless the stream has come to the end as well.
+        After the end of a task those that the stream has not reported are left in, unless it has come to the end as well.
         """
-        is_over = snapshot.task.state.ends_wait
+        is_over, outcome = snapshot.task.state.ends_wait, snapshot.task.outcome
+        texts = [each.text for each in outcome.messages] if outcome else []
         if self._is_denied or (is_over and not self._has_ended):
+            wait.seen = msgspec.structs.replace(wait.seen, messages=self._count_reported(wait, texts))
             return snapshot
-        if is_over and snapshot.task.outcome:
-            wait.seen = msgspec.structs.replace(wait.seen, messages=len(snapshot.task.outcome.messages))
+        if is_over and outcome:
+            wait.seen = msgspec.structs.replace(wait.seen, messages=len(texts))
         return msgspec.structs.replace(snapshot, events=())
+
+    def _count_reported(self, wait: Wait, texts: Sequence[str]) -> int:
+        """Return how many of the messages *texts* were reported, from the first one on."""
+        count = wait.seen.messages
+        if wait.ref in self._messages:
+            messages = self._messages[wait.ref].from_first()
+            for text in texts[:count]:
+                messages.unreported(text)
+            while count < len(texts) and not messages.unreported(texts[count]):
+                count += 1
+        return count
 
     def read(self, wait: Wait, deadline: Deadline) -> Script[bool]:
         """Emit events until a poll is due; return False where the ordinary pause comes first."""
@@ -145,6 +163,7 @@ class EventStream:
         """Run the script to its next effect; at its end there is no script."""
         try:
             if self._script is None:
+                self._earlier = {ref: messages.from_first() for ref, messages in self._messages.items()}
                 self._script = self._connect(self._position)
                 self._effect = next(self._script)
             else:
@@ -167,7 +186,9 @@ class EventStream:
             self._step(answer)
 
     def _is_new(self, event: TaskEvent) -> bool:
-        """Whether an event was not read before: ids of numbers grow."""
+        """Whether an event was not read before: ids of numbers grow; a stream without ids may begin again."""
+        if isinstance(event, TaskMessage) and not event.id and event.ref in self._earlier:
+            return self._earlier[event.ref].unreported(event.message.text) != ""
         ids = (event.id, self._position)
         return not all(id.isdecimal() for id in ids) or int(event.id) > int(self._position)
 
@@ -188,6 +209,8 @@ class EventStream:
             wait.seen = msgspec.structs.replace(wait.seen, stats=size)
         if isinstance(event, TaskUsage) and "usage" not in wait.seen.notices:
             wait.seen = msgspec.structs.replace(wait.seen, notices=(*wait.seen.notices, "usage"))
+        if isinstance(event, TaskMessage):
+            self._messages.setdefault(event.ref, ReportedMessages()).add(event.message.text)
         yield Emit(msgspec.structs.replace(event, id=wait.seen.to_cursor()))
         if wait.on_change is not None and wait.latest is not None and event.text:
             wait.on_change(msgspec.structs.replace(wait.latest, progress=event.text))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
@@ -14,8 +13,9 @@ from .._protocol.effects import Call, Clock, Emit, Events, Exchange, Script, Sen
 from .._protocol.pagination import PageLimits, paginate
 from .._protocol.provider import Provider, TaskFilter, Verb, methods_of, sites_of
 from .._protocol.telemetry import NoTelemetry, Telemetry
+from .._values.locked_property import locked_cached_property
 from .optional_methods import extract_task, get_response, has_stream_of
-from .pipeline import Bounds, run_exchange, sending
+from .pipeline import MAX_REQUESTS, Bounds, run_exchange, sending
 from .poll_context import DurationHistory, Interval, PollContext, every
 from .reachability import OnOutage, Reachability
 from .recording import TaskRecording
@@ -93,7 +93,7 @@ class Operations:
             wakes=wakes,
         )
 
-    @cached_property
+    @locked_cached_property
     def _journal(self) -> Journal:
         return self._open_journal()
 
@@ -301,11 +301,12 @@ class Operations:
 
     def _stream_of(self, refs: Sequence[TaskRef], after: str) -> Script[None]:
         """Return the script that emits events of *refs* after a position of the service's stream."""
-        return self._unbounded(self.provider.stream_events_of(refs, after=after))
+        return self._unbounded(self.provider.stream_events_of(refs, after=after), tasks=len(refs))
 
-    def _unbounded(self, events: Events) -> Script[None]:
-        """Return the script of a stream, which may last as long as the task."""
-        return run_exchange(events, self._send, remedy=self._remedy, bounds=Bounds(clock=self._clock, seconds=None))
+    def _unbounded(self, events: Events, *, tasks: int = 1) -> Script[None]:
+        """Return the script of a stream, which may last as long as its tasks."""
+        bounds = Bounds(clock=self._clock, seconds=None, requests=MAX_REQUESTS * tasks)
+        return run_exchange(events, self._send, remedy=self._remedy, bounds=bounds)
 
     def _poll_by_pages(
         self,

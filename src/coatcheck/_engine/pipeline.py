@@ -132,7 +132,7 @@ def _opened(wish: Open, send: Sender, channels: list[Any]) -> Script[Response]:
 
 
 def _closed(channels: list[Any]) -> Script[None]:
-    """Close what an exchange has left open: the script that it is part of may go on for long."""
+    """Close what an exchange has left open: the script that it is part of may take long."""
     for channel in channels:
         yield Close(channel)
 

@@ -13,7 +13,8 @@ Invariants:
 - The duration of a task is recorded only if it ended after the first round: otherwise the end was not observed.
 - Without a deadline, an outage longer than `OUTAGE_LIMIT` seconds is raised.
 - A delivery of a webhook about a task has that task polled by itself, without the others (`wakeable_pauses`).
-- Where the service has an event stream of many tasks, a watch reads it between rounds (`batch_stream`).
+- Where the service has an event stream of many tasks, a watch reads it between rounds (`batch_stream`); a task whose
+  state an event reports is polled by itself, without the others.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .._protocol.provider import StatusPage, TaskSnapshot
 from .batch_stream import BatchStream, WatchedTask
 from .deadline import Deadline
 from .event_diff import SeenState, emit_changes, new_events
+from .event_stream import IDLE_POLL
 from .pipeline import emitted
 from .poll_context import (
     JITTER,
@@ -140,6 +142,19 @@ class BatchPoller:
         wait = WatchedTask(context=self._poll, ref=ref, seen=task.seen)
         return (yield from self._stream.read(wait, self._deadline))
 
+    def _follow_stream(self) -> Script[bool]:
+        """Emit events, and poll the tasks that they name, until a round is due; return False where a pause comes first."""
+        clock = self._poll.clock
+        began = clock.monotonic()
+        while self._tasks and (yield from self._read_stream()):
+            refs = [ref for ref in self._stream.take_due() if ref in self._tasks] if self._stream else []
+            if not refs or not self._poll.can_get_task or clock.monotonic() - began >= IDLE_POLL:
+                return True
+            self._round = PollRound(number=self._round.number + 1, size=len(self._tasks))
+            yield from self._poll_each(dict.fromkeys(refs))
+            yield from self._poll.durations.record(self._round.durations)
+        return not self._tasks
+
     def poll_once(self, refs: Iterable[TaskRef]) -> Script[None]:
         """Poll *refs* in one round, and emit those that have ended; `refused` then has the errors of single tasks.
 
@@ -186,7 +201,7 @@ class BatchPoller:
                 pause = self._shortened(pause)
             yield from self._poll.durations.record(self._round.durations)
             self._raise_lasting_outage()
-            if self._tasks and (yield from self._read_stream()):
+            if self._tasks and (yield from self._follow_stream()):
                 continue
             if self._tasks and self._pauses is None:
                 yield Sleep(self._pause(pause))
@@ -253,9 +268,9 @@ class BatchPoller:
 
         A page does not show what an agent reports meanwhile (`docs/reference/protocols/jules.md`, 2.2). A page
         of n tasks costs 1/n of polling each, and what costs n times as much is worth 1/sqrt(n) of the frequency
-        (`schedule.py`): sqrt(n) tasks are polled in each round.
+        (`schedule.py`): sqrt(n) tasks are polled in each round. A stream reports it without polls.
         """
-        if not self._context.is_watched:
+        if not self._context.is_watched or (self._stream is not None and self._stream.is_usable):
             return []
         running = [task for task in tasks if not task.state.ends_wait and task.state is not TaskState.QUEUED]
         longest_first = sorted(running, key=lambda task: self._tasks[task.ref].polled_in)

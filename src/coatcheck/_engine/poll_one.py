@@ -7,7 +7,7 @@ Invariants:
   error (401, 403, 404, an unreadable answer) ends the wait at once.
 - A wait that times out raises `WaitTimeoutError` with the ref; the task is still running.
 - A task that needs input (`TaskState.ends_wait`) ends the wait: it makes no progress without a person. A watch of a task
-  that waits for a permission goes on: the permission is decided elsewhere, or at its deadline.
+  that waits for a permission continues: the permission is decided elsewhere, or at its deadline.
 - Where the service has an event stream, reading it replaces the pauses (`coatcheck._engine.event_stream`).
 - ``Retry-After`` of any answer can lengthen a pause, never shorten it.
 - A delivery of a webhook about the task can end a pause (`wakeable_pauses`).

@@ -84,8 +84,10 @@ def checked(spec: TaskSpec, capabilities: Capabilities, provider: str) -> TaskSp
     if not spec.prompt.strip():
         raise errors.ConfigurationError("the prompt is blank", remedy="describe what the agent should do")
     if not 1 <= spec.attempts <= capabilities.max_attempts:
+        several = f"submit several tasks, whose results compete: coatcheck run --on {provider}:{spec.attempts}"
         raise errors.ConfigurationError(
-            f"{spec.attempts} attempts are out of range: {provider} takes 1 to {capabilities.max_attempts}"
+            f"{spec.attempts} attempts are out of range: {provider} takes 1 to {capabilities.max_attempts}",
+            remedy=several if spec.attempts > 1 else None,
         )
     if spec.mode not in capabilities.modes:
         raise errors.UnsupportedError(f"{provider} has no {spec.mode} mode: {', '.join(sorted(capabilities.modes))}")
@@ -194,7 +196,7 @@ def is_change(effect: object) -> bool:
     """Whether *effect* may create or change something at the service."""
     if isinstance(effect, Send):
         return effect.is_change
-    return isinstance(effect, Request) and effect.method not in ("GET", "HEAD")
+    return isinstance(effect, Request) and effect.method not in ("GET", "HEAD") and not effect.is_preparation
 
 
 class AcceptanceTracker:

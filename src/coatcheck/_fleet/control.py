@@ -9,7 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,7 +32,7 @@ from .._runtime.config import suggestion
 from .._store.fleet_planning import PlannedCandidate
 from .._store.fleet_work import FleetWork
 from .._store.fleet_workers import WorkerStore
-from .._store.fleets import FleetStore, move_item
+from .._store.fleets import FleetStore, move_candidate, move_item
 from .._values.value import JsonFields, Value
 from . import event_values
 
@@ -55,6 +55,8 @@ RETRIED = (ItemState.EXHAUSTED, ItemState.FAILED, ItemState.CONFLICT, ItemState.
 DECISIONS: Mapping[ItemState, Effect] = {ItemState.APPROVED: "approve", ItemState.REJECTED: "reject"}
 # How many items one transaction decides: others wait for it.
 DECIDED_AT_ONCE = 250
+# Items that `fleet cancel` cancels: those that are being delivered are finished.
+CANCELLABLE = (ItemState.OPEN, ItemState.RANKED, ItemState.WAITING, ItemState.APPROVED)
 
 
 class ItemReport(Value, frozen=True, kw_only=True):
@@ -170,7 +172,7 @@ class FleetControl:
             prompt=self.store.prompt(item.id),
             candidates=tuple(self.store.candidates(fleet.id, item=item.id)),
             delivery=next(iter(deliveries), None),
-            review=self.work.review(item.id),
+            review=self.work.review(item.id) or None,
         )
 
     def events(self, name: str, *, after: int = 0, limit: int = 500) -> Sequence[StoredEvent]:
@@ -205,7 +207,12 @@ class FleetControl:
                 from .item_gates import conflict_of
 
                 raise conflict_of(item, known, name)
-        return changed
+        return self._as_stored(name, changed)
+
+    def _as_stored(self, name: str, items: Collection[FleetItem]) -> Sequence[FleetItem]:
+        """Return *items* as they are now."""
+        wanted = {item.id for item in items}
+        return [item for item in self.items(name) if item.id in wanted] if wanted else []
 
     def _decide_some(
         self, name: str, items: Sequence[FleetItem], state: ItemState, *, by: str, why: str | None
@@ -251,7 +258,7 @@ class FleetControl:
             if self._retry(fleet, item, by=by):
                 retried.append(item)
         self._reopen(fleet, retried, by=by)
-        return retried
+        return self._as_stored(name, retried)
 
     def _is_uncertain(self, fleet: FleetRecord, item: FleetItem, *, is_named: bool) -> bool:
         """Whether a submission of an item is uncertain. Raises `ConfigurationError` where the item was named."""
@@ -295,7 +302,7 @@ class FleetControl:
                 self.store.change_item(item.id, item.state, ItemState.OPEN, why=f"retried by {by}")
             retried[item.id] = item
         self._reopen(fleet, [*retried.values()], by=by)
-        return [*retried.values()]
+        return self._as_stored(fleet.name, retried.values())
 
     def _succeed(self, fleet: FleetRecord, item: FleetItem, former: Sequence[FleetCandidate]) -> None:
         """Add a candidate after *former* ones of the same service and item."""
@@ -343,17 +350,34 @@ class FleetControl:
         event = self._event(kinds.FleetStopped, name, by=by, why=reason)
         states = [FleetState.PLANNED, FleetState.RUNNING, FleetState.PAUSED]
         self.store.change_fleet(fleet.id, states, FleetState.STOPPING, stopped_because=reason, events=[event])
-        for candidate in self.store.candidates(fleet.id, states=[CandidateState.PLANNED]):
-            self.store.change_candidate(candidate.id, CandidateState.PLANNED, CandidateState.CANCELLED, error=reason)
-        for item in self.store.items(
-            fleet.id, states=[ItemState.OPEN, ItemState.RANKED, ItemState.WAITING, ItemState.APPROVED]
-        ):
-            self.store.change_item(item.id, item.state, ItemState.CANCELLED, why=reason)
-            if item.state is ItemState.WAITING:
-                self.gates.withdraw(name, item.key, why=reason)
+        candidates = self.store.candidates(fleet.id, states=[CandidateState.PLANNED])
+        for first in range(0, len(candidates), DECIDED_AT_ONCE):
+            self._cancel_candidates(candidates[first : first + DECIDED_AT_ONCE], reason)
+        items = self.store.items(fleet.id, states=CANCELLABLE)
+        for first in range(0, len(items), DECIDED_AT_ONCE):
+            self._cancel_items(name, items[first : first + DECIDED_AT_ONCE], reason)
         self.waves.withdraw(name, why=reason)
         running = (CandidateState.RUNNING, CandidateState.INPUT_REQUIRED)
         return self.store.candidates(fleet.id, states=running)
+
+    def _cancel_candidates(self, candidates: Sequence[FleetCandidate], why: str) -> None:
+        """Cancel candidates that were not submitted, in one transaction."""
+        with self._database.writing() as transaction:
+            for each in candidates:
+                move_candidate(
+                    transaction, each.id, each.state, CandidateState.CANCELLED, at=self._clock.time(), error=why
+                )
+
+    def _cancel_items(self, name: str, items: Sequence[FleetItem], why: str) -> None:
+        """Cancel items, and withdraw the gates of those that wait, in one transaction."""
+        with self._database.writing() as transaction:
+            transaction.lock_events()
+            for item in items:
+                is_changed = move_item(
+                    transaction, item.id, item.state, ItemState.CANCELLED, at=self._clock.time(), why=why
+                )
+                if is_changed and item.state is ItemState.WAITING:
+                    self.gates.withdraw(transaction, name, item.key, why=why)
 
     def _event(self, kind: type[kinds.FleetEventBase], name: str, **fields: str | None) -> AnyEvent:
         return event_values.fleet_event(kind, name, self._clock.time(), **fields)

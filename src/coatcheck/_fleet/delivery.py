@@ -4,8 +4,8 @@ Invariants:
 
 - a delivery has a key, FLEET/KEY, and is stored before it begins; one that was begun and not finished, because the
   process was killed, is begun again, and the target recognizes what is there already;
-- no two deliveries are made to one branch that were not merged with one another, also by two processes: a delivery is
-  reserved after it was merged with all that were reserved before it;
+- no two deliveries are made to one branch that were not merged with one another, also by two processes and by two fleets
+  of one store: a delivery is reserved after it was merged with all that were reserved before it;
 - a change that passed its checks and is rebased is checked again; one that does not pass any more waits for a person;
 - a transient error of the forge is retried, `PAUSES` later;
 - a change that conflicts with those that were delivered before it is sent back to its service (`send_back.py`), at most
@@ -18,21 +18,20 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from .. import errors
 from .._model.fleets import FleetDelivery, FleetItem, ItemState
-from .._patches.parse import Patch
 from . import event_values
 from .branch_names import branch_name
 from .branch_push import TRAILER, one_line
 from .context import FleetContext
+from .earlier_deliveries import delivered_before, patch_of
 from .engine import Job
-from .merge_queue import DeliveredChange, MergeQueue
+from .merge_queue import MergeQueue
 from .merge_trial import MergeConflictError
 from .send_back import send_back
 from .target import Deliver, Delivered, Delivery, TooManyOpenError
@@ -122,15 +121,16 @@ class Deliverer:
         """
         context, checked = self._context, (delivery.base, delivery.patch)
         while True:
-            earlier = await asyncio.to_thread(delivered_before, context, item)
+            earlier = await asyncio.to_thread(delivered_before, context, item, queue.repositories)
             fitted = await asyncio.to_thread(
-                queue.fit, item.repository or "", item.base, delivery.patch, delivery.base, earlier
+                queue.fit, item.repository or "", item.base, delivery.patch, delivery.base, earlier.changes
             )
             if self._check is not None and delivery.base is not None and (fitted.base, fitted.patch) != checked:
                 await self._check(item, fitted)
                 checked = (fitted.base, fitted.patch)
-            keys = [each.key for each in earlier]
-            if context.deliveries.reserve(context.fleet.id, item, delivery.key, after=keys):
+            if context.deliveries.reserve(
+                context.fleet.id, item, delivery.key, after=earlier.keys, names=earlier.names
+            ):
                 return msgspec.structs.replace(delivery, patch=fitted.patch, base=fitted.base)
 
     def _hold(self, item: FleetItem, why: str) -> bool:
@@ -160,7 +160,7 @@ def delivery_of(context: FleetContext, item: FleetItem) -> Delivery:
         fleet=context.fleet.name,
         key=key,
         item=item,
-        patch=_patch(context, candidate.patch or ""),
+        patch=patch_of(context, candidate.patch or ""),
         base=candidate.base_commit or item.base_commit,
         branch=branch_name(context.spec.sections.deliver.branch, fleet=context.fleet.name, key=item.key),
         message=f"{title}\n\nCoatcheck-Task: {candidate.ref}\n{TRAILER}: {one_line(key)}\n",
@@ -170,16 +170,6 @@ def delivery_of(context: FleetContext, item: FleetItem) -> Delivery:
         repositories=tuple(dict.fromkeys((*names, *([item.repository] if item.repository else [])))),
         delivered=count,
     )
-
-
-def delivered_before(context: FleetContext, item: FleetItem) -> Sequence[DeliveredChange]:
-    """Return what is delivered to the same branch of the same repository before an item, in the order of delivery."""
-    earlier = context.deliveries.before(context.fleet.id, item)
-    return [DeliveredChange(each.key, each.base, partial(_patch, context, each.patch)) for each in earlier]
-
-
-def _patch(context: FleetContext, digest: str) -> Patch:
-    return Patch.parse(context.submissions.patch(digest))
 
 
 def _line(error: errors.CoatcheckError) -> str:

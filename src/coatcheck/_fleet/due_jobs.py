@@ -38,7 +38,7 @@ HELD_SECONDS = 60.0
 
 
 class DueJobs:
-    """What is due, for the engine of one machine. With *waits* it goes on until the fleet is done."""
+    """What is due, for the engine of one machine. With *waits* it continues until the fleet is done."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class DueJobs:
         return [*jobs, *submissions], is_going or bool(jobs or submissions) or self.status.is_active
 
     def _status(self) -> FleetStatus:
-        """Return the status; on a fleet that goes on, deliveries that are held are tried again from time to time."""
+        """Return the status; on a fleet that continues, deliveries that are held are tried again from time to time."""
         context, now = self._context, self._context.clock.monotonic()
         if context.deliveries_held and self._waits and now - self._held_at >= HELD_SECONDS:
             context.deliveries_held, self._held_at = "", now

@@ -18,7 +18,8 @@ from .. import errors
 from .._model.fleets import FleetItem, ItemState
 from .._model.gates import Decision, Effect, Gate, Via
 from .._review.user_policies import decide_by_policy
-from .._store.gates import GateStore
+from .._store.fleets import move_item
+from .._store.gates import GateStore, complete_gate
 from . import event_values
 from .quantities import seconds
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .._store.fleets import FleetStore
     from .sections import ApproveSection
 
+# So many decisions are carried out in one transaction; others cannot write meanwhile.
+BATCH = 500
 EFFECTS = {"approve": ItemState.APPROVED, "reject": ItemState.REJECTED}
 
 
@@ -77,37 +80,31 @@ class ItemGates:
         """Decide the open gate of an item, where there is one, in the transaction that changes the item."""
         self._gates.decide_open(transaction, subject_of(fleet, key), effect, by=by, via=self._via, why=why)
 
-    def withdraw(self, fleet: str, key: str, *, why: str) -> None:
-        """Close the open gate of an item that needs no decision any more."""
-        self._gates.withdraw_all(subject_of(fleet, key), why=why)
+    def withdraw(self, transaction: Transaction, fleet: str, key: str, *, why: str) -> None:
+        """Close the open gate of an item that needs no decision any more, in the transaction that changes the item."""
+        self._gates.withdraw_open(transaction, subject_of(fleet, key), why=why)
 
     def carry_out(self, store: FleetStore, fleet: int, name: str) -> None:
-        """Change the items whose gates were decided, or whose deadlines have passed."""
-        self._gates.expire()
-        for id, subject in self._decided(name):
-            gate = self._gates.get(id)
-            key = subject.removeprefix(subject_of(name, ""))
-            for item in store.items(fleet, keys=[key], states=[ItemState.WAITING]):
-                self._change(store, name, item, gate)
-            self._gates.complete(id)
+        """Change the items whose gates were decided, or whose deadlines have passed; `BATCH` in one transaction."""
+        prefix = subject_of(name, "")
+        while gates := self._gates.undone("delivery", prefix, limit=BATCH):
+            keys = [gate.subject.removeprefix(prefix) for gate in gates]
+            items = {item.key: item for item in store.items(fleet, keys=keys, states=[ItemState.WAITING])}
+            with self._database.writing() as transaction:
+                transaction.lock_events()
+                for key, gate in zip(keys, gates, strict=True):
+                    if key in items:
+                        self._change(transaction, name, items[key], gate)
+                    complete_gate(transaction, gate.id)
 
-    def _change(self, store: FleetStore, name: str, item: FleetItem, gate: Gate) -> None:
+    def _change(self, transaction: Transaction, name: str, item: FleetItem, gate: Gate) -> None:
         decision: Decision | None = gate.decision
         state = ItemState.REJECTED if decision is None else EFFECTS[decision.effect]
         by = "expiry" if decision is None else decision.by
         why = "nobody decided before the deadline" if decision is None else decision.why or f"by {by}"
-        event = event_values.changed(name, item, state, self._clock.time(), by=by, why=why)
-        store.change_item(item.id, ItemState.WAITING, state, why=why, events=event)
-
-    def _decided(self, name: str) -> Sequence[tuple[str, str]]:
-        """Return the ids and subjects of gates that were decided and not carried out."""
-        prefix = subject_of(name, "")
-        query = (
-            "SELECT id, subject FROM gate WHERE state IN ('approved', 'rejected', 'expired') AND is_done = 0"
-            " AND kind = 'delivery' AND substr(subject, 1, ?) = ?"
-        )
-        with self._database.reading() as transaction:
-            return [(id, subject) for id, subject in transaction.rows(query, (len(prefix), prefix))]
+        now = self._clock.time()
+        events = event_values.changed(name, item, state, now, by=by, why=why)
+        move_item(transaction, item.id, ItemState.WAITING, state, at=now, why=why, events=events)
 
 
 def conflict_of(item: FleetItem, state: ItemState, name: str) -> errors.ConfigurationError:

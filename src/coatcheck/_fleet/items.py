@@ -38,6 +38,7 @@ def read_items(section: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, fold
         if "from" in section:
             rows += _rows_of_file(section["from"], folder)
         excluded = _rows(section, "exclude")
+        _check_excluded(excluded, rows)
         rows = [row for row in rows if not any(_matches(row, each) for each in excluded)]
         rows += _rows(section, "include")
     if not rows:
@@ -115,6 +116,18 @@ def _check_name(name: str, at: str) -> None:
         raise errors.ConfigurationError(
             f"{at} has the variable {name!r}, which is no name", remedy="use letters, digits and _"
         )
+
+
+def _check_excluded(excluded: Sequence[Variables], rows: Sequence[Variables]) -> None:
+    """Raise `ConfigurationError` for a variable that no item has: it would exclude nothing."""
+    known = dict.fromkeys(name for row in rows for name in row)
+    for number, each in enumerate(excluded):
+        for name in each:
+            if name not in known:
+                raise errors.ConfigurationError(
+                    f"items.exclude[{number}] has the variable {name!r}, which no item has",
+                    remedy=suggestion(name, known) or f"their variables: {', '.join(known)}",
+                )
 
 
 def _matches(row: Variables, excluded: Variables) -> bool:

@@ -8,7 +8,8 @@ from .. import errors
 from .._model.fleets import FleetItem, ItemState
 from .._values.value import JsonFields, Value
 from .context import FleetContext
-from .delivery import delivered_before, delivery_of
+from .delivery import delivery_of
+from .earlier_deliveries import delivered_before
 from .item_order import ordered_items
 from .merge_order import Ordered
 from .merge_queue import DeliveredChange, MergeQueue
@@ -61,9 +62,17 @@ def plan_deliveries(context: FleetContext, queue: MergeQueue) -> MergePlan:
     for each in ordered_items(context.store, context.work, context.fleet.id, STATES):
         place = (each.item.repository, each.item.base)
         if place not in merged:
-            merged[place] = [*delivered_before(context, each.item)]
+            merged[place] = _delivered(context, queue, each.item)
         planned.append(_planned(context, queue, each, merged[place]))
     return MergePlan(fleet=context.fleet.name, items=tuple(planned))
+
+
+def _delivered(context: FleetContext, queue: MergeQueue, item: FleetItem) -> list[DeliveredChange]:
+    """Return what is delivered already; nothing where the repository cannot be read, which is the problem of each item."""
+    try:
+        return [*delivered_before(context, item, queue.repositories).changes]
+    except errors.CoatcheckError:
+        return []
 
 
 def _planned(

@@ -53,7 +53,7 @@ class MergeQueue:
     """The changes of each repository that were delivered; methods block."""
 
     def __init__(self, repositories: Repositories) -> None:
-        self._repositories = repositories
+        self.repositories = repositories
         self._queues: dict[tuple[str, str | None], _RepositoryQueue] = {}
         self._lock = Lock()
 
@@ -66,10 +66,10 @@ class MergeQueue:
         self, name: str, branch: str | None, patch: Patch, base: str | None, earlier: Sequence[DeliveredChange]
     ) -> Fitted:
         """Return the change as it merges after *earlier* ones. Raises `MergeConflictError` where it does not."""
-        tip = self._repositories.resolve(name, branch)
+        tip = self.repositories.resolve(name, branch)
         base = base or tip
         with self._lock:
-            self._repositories.mirror(name, base)
+            self.repositories.mirror(name, base)
             queue = self._queue(name, branch, tip, [each.key for each in earlier])
             queue.add(earlier)
             commit = queue.require(patch, base)
@@ -82,7 +82,7 @@ class MergeQueue:
             known = None
         while len(self._queues) >= OPEN_CLONES:
             self._queues.pop(next(iter(self._queues))).close()
-        queue = known or _RepositoryQueue(self._repositories, name, tip)
+        queue = known or _RepositoryQueue(self.repositories, name, tip)
         self._queues[name, branch] = queue
         return queue
 

@@ -23,6 +23,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
+from .._installation import install_command
 from .._protocol.urls import password_parts, without_password
 from .engine import Due, Handler, Job, Kind, OnError
 from .together import run_together
@@ -44,7 +45,6 @@ RECONNECT_SECONDS, READ_SECONDS = 1.0, 0.2
 POLL_SECONDS = 2.0
 BATCH = 8
 NO_LOG = logging.NullHandler()
-REMEDY = "pip install 'coatcheck[workers]'"
 
 
 class PgQueuerEngine:
@@ -303,5 +303,6 @@ def _require() -> None:
         import pgqueuer  # noqa: F401 - the same
     except ImportError as error:
         raise errors.ConfigurationError(
-            f"workers need PgQueuer, which is not usable here: {error}", remedy=REMEDY
+            f"workers need PgQueuer, which is not usable here: {error}",
+            remedy=f"install it with: {install_command('workers')}",
         ) from None

@@ -22,6 +22,7 @@ import msgspec
 from .. import errors
 from .._model.fleets import FleetItem, ItemState
 from .._store.fleet_planning import DELIVERED, PlannedCandidate, PlannedItem, prompt_digest
+from .spec import blank_prompt
 
 if TYPE_CHECKING:
     from .spec import FleetSpec, ItemSpec
@@ -40,7 +41,7 @@ def plan_items(
     resolve: Callable[[str, str | None], str | None],
     rebase: bool = False,
 ) -> tuple[list[PlannedItem], dict[str, errors.CoatcheckError]]:
-    """Return the items to store, and by key the errors of those whose repository or base cannot be resolved.
+    """Return the items to store, and by key the errors of those without a prompt, a repository or a base.
 
     *known* are the items that are stored; *resolve* returns the commit of a repository's branch.
     """
@@ -48,6 +49,9 @@ def plan_items(
     items = []
     for item, wave in zip(spec.items, waves(spec), strict=True):
         stored = known.get(item.key)
+        if item.is_blank:
+            problems[item.key] = blank_prompt(item)
+            continue
         try:
             commit = stored.base_commit if stored is not None and not rebase else None
             if commit is None and item.repository is not None:

@@ -100,7 +100,7 @@ class PullRequests:
                 f"the pull request {known.url} was closed", remedy=f"reopen it, or delete its branch, {RETRY}"
             )
         if known is None:
-            self._require_room(delivery)
+            self._require_open_slot(delivery)
         commit = self._push(delivery, head)
         wanted = self._text(delivery, head, base)
         pull = self._open(repository, wanted, marker) if known is None else self._updated(repository, known, wanted)
@@ -202,7 +202,7 @@ class PullRequests:
         if self._section.reviewers:
             self._client.perform(self._forge.request_reviewers(repository, number, self._section.reviewers))
 
-    def _require_room(self, delivery: Delivery) -> None:
+    def _require_open_slot(self, delivery: Delivery) -> None:
         """Raise `TooManyOpenError` where as many pull requests of the fleet are open as allowed."""
         limit = self._section.max_open
         if limit is None:

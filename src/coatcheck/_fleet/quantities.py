@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them in a fleet file: ``90s``, ``10m``, ``48h``, ``2GiB``, ``10%``."""
+"""Durations and sizes as people write them in a fleet file (``90s``, ``10m``, ``48h``, ``2GiB``, ``10%``), and amounts of money."""
 
 from __future__ import annotations
 
@@ -37,3 +37,8 @@ def _quantity(value: float | str, units: dict[str, int], at: str, wanted: str) -
     if match is None or unit not in units or not float(match[1]) > 0:
         raise errors.ConfigurationError(f"{at} should be {wanted}, not {value!r}")
     return float(match[1]) * units[unit]
+
+
+def dollars(amount: float) -> str:
+    """Return an amount of US dollars for people; one that would be rounded to nothing is "less than $0.01"."""
+    return "less than $0.01" if 0 < amount < 0.005 else f"${amount:.2f}"

@@ -39,7 +39,7 @@ def state_bar(items: Mapping[str, int]) -> Markup:
             title = element("title", f"{items[state]} {state}")
             parts.append(element("rect", title, x=at, y=0, width=max(width - 1, 1.0), height=20, class_=name))
         at += width
-    return _svg("items by state", WIDTH, 20.0, parts)
+    return _svg("items by state", WIDTH, 20.0, parts, preserveAspectRatio="none")
 
 
 def state_legend(items: Mapping[str, int]) -> Markup:
@@ -108,7 +108,9 @@ def _labels(points: Sequence[RatePoint], slot: float) -> Iterator[Markup]:
         yield element("text", f"{points[number].at:{form}}", x=x, y=HEIGHT - 6)
 
 
-def _svg(label: str, width: float, height: float, parts: Sequence[Markup], class_: str | None = None) -> Markup:
+def _svg(
+    label: str, width: float, height: float, parts: Sequence[Markup], class_: str | None = None, **attributes: str
+) -> Markup:
     box = f"0 0 {width:g} {height:g}"
     title = element("title", label)
-    return element("svg", title, joined(parts), viewBox=box, role="img", aria_label=label, class_=class_)
+    return element("svg", title, joined(parts), viewBox=box, role="img", aria_label=label, class_=class_, **attributes)

@@ -42,18 +42,13 @@ def _sections(report: ReportData) -> Iterator[Markup]:
     if report.unfinished or report.commands:
         yield _section("What is unfinished", *_unfinished(report))
     if report.services:
-        yield _section("Services", _services(report), *_cost_note(report))
+        yield _section("Services", _services(report))
     if report.rate:
         each = f"Each group of bars is {words.span(report.rate[0].seconds)}; times are UTC."
         yield _section("Rate", rate_legend(), rate_chart(report.rate), element("p", each, class_="note"))
     if len(report.waves) > 1:
         yield _section("Waves", table(words.WAVE_HEADER, (words.wave_row(each) for each in report.waves)))
     yield _section("Items", *map(_item, report.items))
-
-
-def _cost_note(report: ReportData) -> Iterator[Markup]:
-    if report.status.spent is None:
-        yield element("p", words.NO_COST, class_="note")
 
 
 def _section(title: str, *content: Markup) -> Markup:

@@ -20,9 +20,7 @@ def markdown_report(report: ReportData) -> str:
     return page(
         section(f"Fleet {report.status.fleet.name}", _facts(report), level=1),
         section("What is unfinished", _unfinished(report), _commands(report)),
-        section(
-            "Services", _services(report), words.NO_COST if report.services and report.status.spent is None else None
-        ),
+        section("Services", _services(report)),
         section("Waves", table(words.WAVE_HEADER, [words.wave_row(each) for each in report.waves]))
         if len(report.waves) > 1
         else "",

@@ -4,7 +4,7 @@ Invariants of a report:
 
 - it is read from the tables alone: the same rows give the same report, at any time after a run;
 - every item is in it, and every item that was not delivered has a reason or a command;
-- the cost of a task is not in it: no service reports one when a task ends.
+- a cost is the sum of what services have reported; what none has reported is unknown, never 0.
 """
 
 from __future__ import annotations

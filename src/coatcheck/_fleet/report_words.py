@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from .._model.fleets import FleetStatus
+from .quantities import dollars
 from .report_values import ReportData, ServiceReport, WaveReport
 
 MISSING = "-"
@@ -46,8 +47,7 @@ def facts(report: ReportData) -> Iterator[tuple[str, str]]:
     yield "Report", moment(report.made_at)
     yield ITEMS, counts(report.status.items)
     yield "Tasks", counts(report.status.candidates)
-    if report.status.spent is not None:
-        yield "Cost", cost(report.status)
+    yield "Cost", cost(report.status)
 
 
 def counts(states: Mapping[str, int]) -> str:
@@ -79,11 +79,10 @@ def wave_row(wave: WaveReport) -> tuple[str, ...]:
     return (str(wave.number + 1), str(wave.items), str(wave.settled), str(wave.delivered), state)
 
 
-NO_COST = "What tasks cost is not shown: no service reports it."
-
-
 def cost(status: FleetStatus) -> str:
     """Return what tasks have cost, and of how many that is unknown: "$1.20, unknown of 3 tasks"."""
+    if status.spent is None:
+        return "unknown: no service has reported what a task cost"
     count = status.unknown_costs
     unknown = f", unknown of {count} task{'' if count == 1 else 's'}" if count else ""
-    return f"${status.spent or 0:.2f}{unknown}"
+    return f"{dollars(status.spent)}{unknown}"

@@ -88,6 +88,20 @@ class Repositories:
             return base
         raise _no_base(name, base)
 
+    def branches(self, name: str) -> Mapping[str, str]:
+        """Return the commit of each branch of a repository, and of "HEAD", the default branch."""
+        place = self.place(name)
+        if is_remote(place):
+            listed = self._remote(name, "ls-remote", "--end-of-options", place=place, rest=(), folder=self._root())
+        else:
+            listed = self._git(name, "ls-remote", "--", str(self.mirror(name)), folder=self._root())
+        rows = (line.split("\t") for line in listed.decode("utf-8", "surrogateescape").splitlines())
+        return {
+            ref.removeprefix("refs/heads/"): commit
+            for commit, ref in rows
+            if ref == "HEAD" or ref.startswith("refs/heads/")
+        }
+
     def mirror(self, name: str, base: str | None = None) -> Path:
         """Return a repository on this machine that has the commit *base*: the repository itself, or its mirror."""
         place = self.place(name)

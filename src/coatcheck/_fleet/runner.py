@@ -27,7 +27,10 @@ SERVER_PATIENCE = 300.0
 
 
 class FleetRunner:
-    """Works on one fleet. *review* checks and ranks the candidates of an item, *targets* deliver by kind, after *queue* has merged."""
+    """Works on one fleet.
+
+    *review* checks and ranks the candidates of an item, *targets* deliver by kind, after *queue* has merged.
+    """
 
     def __init__(
         self, context: FleetContext, review: Review, targets: Mapping[str, Deliver], queue: MergeQueue | None = None

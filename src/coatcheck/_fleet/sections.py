@@ -118,7 +118,7 @@ class BudgetSection(Section, frozen=True, kw_only=True):
     tasks: _Count | None = None
     concurrent: Annotated[int, msgspec.Meta(ge=1)] | Mapping[str, _Count] | None = None
     deadline: float | str | None = None
-    spend: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    spend: Annotated[float, msgspec.Meta(gt=0, lt=1e12)] | None = None
 
 
 class RolloutSection(Section, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from .._store.check_results import CheckResults
 from .._store.fleet_journal import FleetJournal
 from .._store.journal import NoJournal
 from .._store.location import is_missing, open_database
+from .._values.locked_property import locked_cached_property
 from . import event_values
 from .context import NOT_REACHED, NOT_USABLE, FleetContext, FleetOptions
 from .control import FleetControl
@@ -59,8 +60,9 @@ Connect = Callable[[str, str], ServiceClient]
 class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a fleet's caller chose. *store* is a folder or the URL of a database; *checkouts* are known by OWNER/NAME.
 
-    *state_folder* replaces the folder of mirrors and clones. *connect* returns the client of a service and an account, *targets* are further kinds of delivery, and *review*
-    replaces checking and ranking.
+    *folder* is where relative paths of a plan begin. *state_folder* replaces the folder of mirrors and clones. *connect*
+    returns the client of a service and an account, *targets* are further kinds of delivery, and *review* replaces checking
+    and ranking.
     """
 
     config: Config | None = None
@@ -103,12 +105,12 @@ class FleetSession:
             return self.settings.state_folder
         return Path(state_dir(self.environ) if "://" in location else location)
 
-    @cached_property
+    @locked_cached_property
     def database(self) -> Database:
         """The store."""
         return open_database(self.location)
 
-    @cached_property
+    @locked_cached_property
     def control(self) -> FleetControl:
         """Decisions about the fleets in the store."""
         return FleetControl(self.database, clock=self.clock)

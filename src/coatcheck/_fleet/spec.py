@@ -36,6 +36,11 @@ class ItemSpec(msgspec.Struct, frozen=True, kw_only=True):
     variables: Variables
     environments: tuple[str | None, ...]
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing to submit."""
+        return not self.prompt.strip()
+
 
 class FleetSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A fleet file with its items. `canonical` is its canonical JSON; *folder* is where it lies."""
@@ -91,9 +96,18 @@ def build_spec(
     """
     rows = read_items(sections.items, folder=folder)
     items = [_item(sections, row, template) for row in rows]
+    if all(item.is_blank for item in items):
+        raise blank_prompt(items[0])
     spec = FleetSpec(sections=sections, items=items, canonical=_canonical(sections, items), folder=folder)
     _check(spec)
     return spec
+
+
+def blank_prompt(item: ItemSpec) -> errors.ConfigurationError:
+    """Return the error of an item whose prompt is blank; the other items of its fleet are not affected."""
+    return errors.ConfigurationError(
+        f"the prompt of the item {item.key!r} is blank", remedy="correct task.prompt or the item's variables"
+    )
 
 
 def verification_of(section: VerifySection) -> Verification:
@@ -146,10 +160,6 @@ def _item(sections: FleetSections, variables: Variables, template: Callable[[str
         prompt = template(task.template, variables)
     else:
         prompt = fill(task.prompt or "", variables, "task.prompt")
-    if not prompt.strip():
-        raise errors.ConfigurationError(
-            f"the prompt of the item {key!r} is blank", remedy="correct task.prompt or the item's variables"
-        )
     base = variables.get("base") or task.base
     return ItemSpec(
         key=key,

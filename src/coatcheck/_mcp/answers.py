@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from .._app.wait import required_action
 from .._model.states import TaskState
+from .._values.rfc3339 import format_time
 
 if TYPE_CHECKING:
     from .._model.gates import Gate
@@ -97,12 +98,23 @@ class TaskOut(Answer, kw_only=True, omit_defaults=True):
     from_agent: FromAgent | None = None
 
 
+class FailedRef(Answer, kw_only=True, omit_defaults=True):
+    """A task that could not be read; the others are in `tasks`."""
+
+    ref: Annotated[str, Meta(description="The ref as it was given.")]
+    error: Annotated[str, Meta(description="What is wrong, and what to do.")]
+    is_retryable: Annotated[bool, Meta(description="Whether the same call may succeed later.")] = False
+
+
 class Waited(Answer, kw_only=True, omit_defaults=True):
-    """A task after a wait, or several, in `tasks`."""
+    """A task after a wait, or several: in `tasks`, and in `errors` those that cannot be read."""
 
     ref: RefOut | None = None
     state: StateOut | None = None
-    is_terminal: Annotated[bool, Meta(description="Whether the task, or each of the tasks, has ended.")]
+    is_terminal: Annotated[
+        bool,
+        Meta(description="Whether the task has ended; of several, whether each has ended or cannot be read."),
+    ]
     summary: str
     next: Annotated[str, Meta(description="What to call next.")]
     url: str | None = None
@@ -114,6 +126,7 @@ class Waited(Answer, kw_only=True, omit_defaults=True):
     ] = None
     from_agent: FromAgent | None = None
     tasks: list[TaskOut] = []
+    errors: list[FailedRef] = []
 
 
 class SubmittedOut(Answer, kw_only=True, omit_defaults=True):
@@ -209,7 +222,11 @@ class ProvidersOut(Answer, kw_only=True, omit_defaults=True):
 
 def valid_text(text: str) -> str:
     """Return *text* with lone surrogates, which JSON's UTF-8 cannot hold, as U+FFFD."""
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def to_document(answer: Answer) -> dict[str, Any]:
@@ -220,11 +237,7 @@ def to_document(answer: Answer) -> dict[str, Any]:
 
 def _valid(value: Any) -> Any:
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return value.encode("utf-8", "replace").decode()
-        return value
+        return valid_text(value)
     if isinstance(value, dict):
         return {_valid(name): _valid(each) for name, each in value.items()}
     return [_valid(each) for each in value] if isinstance(value, list) else value
@@ -248,20 +261,33 @@ def waited(out: TaskOut) -> Waited:
     return Waited(**{name: getattr(out, name) for name in out.__struct_fields__})
 
 
-def waited_for_all(tasks: list[TaskOut]) -> Waited:
-    """Return the answer of a wait for several tasks."""
-    running = [each.ref for each in tasks if not each.is_terminal]
-    ended = len(tasks) - len(running)
+def waited_for_all(tasks: list[TaskOut], failed: list[FailedRef]) -> Waited:
+    """Return the answer of a wait for several tasks, of which some could not be read."""
+    unended = [TaskState(each.state) for each in tasks if not each.is_terminal]
+    waiting = [state for state in unended if state.ends_wait]
+    ended, is_running = len(tasks) - len(unended), len(unended) > len(waiting)
+    parts = [f"{ended} of {len(tasks) + len(failed)} tasks have ended"]
+    parts += [f"{len(waiting)} {'needs' if len(waiting) == 1 else 'need'} input"] if waiting else []
+    parts += [f"{len(failed)} could not be read"] if failed else []
+    is_unfinished = is_running or any(each.is_retryable for each in failed)
     retry = max((each.retry_in_seconds or 0 for each in tasks), default=0)
     return Waited(
-        is_terminal=not running,
-        summary=f"{ended} of {len(tasks)} tasks have ended",
-        next="get_result returns what each made"
-        if not running
-        else "call wait_for_task again; tasks that have not ended are still running",
+        is_terminal=not is_unfinished and not waiting,
+        summary="; ".join(parts),
+        next=_next_calls(is_unfinished=is_unfinished, has_waiting=bool(waiting), has_failed=bool(failed)),
         retry_in_seconds=retry or None,
         tasks=tasks,
+        errors=failed,
     )
+
+
+def _next_calls(*, is_unfinished: bool, has_waiting: bool, has_failed: bool) -> str:
+    """Return what to call after a wait for several tasks."""
+    steps = ["report to the person what the tasks wait for"] if has_waiting else []
+    steps += ["call wait_for_task again; tasks that have not ended are still running"] if is_unfinished else []
+    steps = steps or ["get_result returns what each made"]
+    steps += ["errors has what to do about the others"] if has_failed else []
+    return "; ".join(steps)
 
 
 def summary_of(task: Task) -> str:
@@ -370,5 +396,5 @@ def listed(task: Task) -> ListedTask:
         state=task.state.value,
         title=_cut(task.title or task.prompt, MAX_TITLE),
         repository=task.repository or task.environment_label,
-        updated_at=moment.isoformat() if moment else None,
+        updated_at=format_time(moment.timestamp(), timespec="auto") if moment else None,
     )

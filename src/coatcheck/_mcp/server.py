@@ -28,8 +28,9 @@ from .._version import __version__
 from . import answers
 from .arguments import schema_of
 from .elicitation import Forms, input_required
+from .error_text import message_of
 from .resources import RESOURCE_TEMPLATES, list_resources, read_resource
-from .results import error_result, message_of, result_of
+from .results import error_result, result_of
 from .task_extension import TasksExtension
 from .tool_threads import ToolThreads
 from .tools import ServerOptions, ToolEntry, offered_tools
@@ -108,7 +109,7 @@ class CoatcheckServer:
         try:
             given = msgspec.convert(params.arguments or {}, entry.arguments)
             if entry.name == "wait_for_task":
-                answer = await self._wait_and_ask(context, entry, given, params.input_responses or {})
+                answer = await self._wait_or_request_input(context, entry, given, params.input_responses or {})
                 if isinstance(answer, types.InputRequiredResult):
                     return answer
             else:
@@ -124,7 +125,7 @@ class CoatcheckServer:
             raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool: {name[:100]}")
         return self.tools[name]
 
-    async def _wait_and_ask(
+    async def _wait_or_request_input(
         self, context: Context, entry: ToolEntry, given: Any, responses: Mapping[str, Any]
     ) -> answers.Answer | types.InputRequiredResult:
         """Wait, and where the task waits for a decision show a form at the client, once in a call, as the era has it."""
@@ -144,7 +145,7 @@ class CoatcheckServer:
         progress = _Progress(context, given.max_seconds)
         outcome: answers.Answer | Exception | None = None
         async with anyio.create_task_group() as group:
-            group.start_soon(self._beat, progress)
+            group.start_soon(self._report_progress, progress)
             outcome = await self._threads.run_wait(
                 _outcome, entry.perform, self._threads.call(progress.report_from_thread), given
             )
@@ -154,7 +155,7 @@ class CoatcheckServer:
             raise outcome
         return outcome
 
-    async def _beat(self, progress: _Progress) -> None:
+    async def _report_progress(self, progress: _Progress) -> None:
         while True:
             await progress.report()
             await self._sleep(HEARTBEAT)

@@ -18,11 +18,13 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from .. import errors
+from .._values.rfc3339 import format_time
 from . import answers
 from .arguments import WaitForTask
 from .elicitation import input_request
-from .results import message_of, result_of
-from .tools import pause_of, task_out, wanted_refs
+from .error_text import message_of
+from .results import result_of
+from .tools import pause_of, require_texts, task_out
 
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -76,7 +78,7 @@ class TasksExtension(Extension):
             given = msgspec.convert(params.arguments or {}, WaitForTask)
             if given.ref is None or given.max_seconds == 0:
                 return await call_next(ctx)
-            (ref,) = wanted_refs(self._threads.session, given)
+            ref = self._threads.session.ref(require_texts(given)[0])
             task = await self._read(ref)
         except (errors.CoatcheckError, msgspec.ValidationError):
             return await call_next(ctx)  # which reports it as a result
@@ -160,8 +162,8 @@ class TasksExtension(Extension):
             "taskId": str(task.ref),
             "status": status,
             "statusMessage": answers.valid_text(message),
-            "createdAt": created.isoformat(),
-            "lastUpdatedAt": max(created, updated).isoformat(),
+            "createdAt": format_time(created.timestamp(), timespec="auto"),
+            "lastUpdatedAt": format_time(max(created, updated).timestamp(), timespec="auto"),
             "ttlMs": None,
             "pollIntervalMs": round(1000 * pause_of(self._threads.session, task)),
         }

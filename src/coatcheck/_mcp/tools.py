@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from .. import errors
 from . import answers, arguments
 from .arguments import Arguments
+from .error_text import message_of
 
 if TYPE_CHECKING:
     from .._app.task_session import TaskSession
@@ -87,24 +88,34 @@ def wait_for_task(call: Call, given: arguments.WaitForTask) -> answers.Waited:
     """Wait for a task, or for several, for a bounded time."""
     from .._app.bounded_wait import wait_at_most
 
-    refs = wanted_refs(call.session, given)
+    session, texts = call.session, require_texts(given)
     if given.ref is not None:
-        task = wait_at_most(call.session, refs[0], given.max_seconds, on_change=call.report)
+        task = wait_at_most(session, session.ref(given.ref), given.max_seconds, on_change=call.report)
         return answers.waited(task_out(call, task))
-    deadline = call.session.clock.monotonic() + given.max_seconds
-    tasks: list[answers.TaskOut] = []
-    for ref in refs:  # they run meanwhile, so one after the other takes no longer
-        remaining = max(0.0, deadline - call.session.clock.monotonic())
-        tasks.append(task_out(call, wait_at_most(call.session, ref, remaining, on_change=call.report)))
-    return answers.waited_for_all(tasks)
+    deadline = session.clock.monotonic() + given.max_seconds
+    tasks: dict[TaskRef, answers.TaskOut] = {}
+    failed: list[answers.FailedRef] = []
+    for text in texts:  # they run meanwhile, so one after the other takes no longer
+        try:
+            ref = session.ref(text)
+            if ref not in tasks:
+                remaining = max(0.0, deadline - session.clock.monotonic())
+                tasks[ref] = task_out(call, wait_at_most(session, ref, remaining, on_change=call.report))
+        except Exception as error:  # noqa: BLE001 - what is wrong with one task hides no other
+            failed.append(answers.FailedRef(ref=text, error=message_of(error), is_retryable=is_retryable(error)))
+    return answers.waited_for_all(list(tasks.values()), failed)
 
 
-def wanted_refs(session: TaskSession, given: arguments.WaitForTask) -> Sequence[TaskRef]:
-    """Return the tasks that *given* names, each once. Raises `ConfigurationError` unless it has ref or refs."""
+def require_texts(given: arguments.WaitForTask) -> Sequence[str]:
+    """Return the texts that name tasks, each once. Raises `ConfigurationError` unless there is either ref or refs."""
     if (given.ref is None) == (not given.refs):
         raise errors.ConfigurationError("give either ref or refs", remedy="ref is one task, refs are several")
-    texts = [given.ref] if given.ref is not None else given.refs
-    return list(dict.fromkeys(session.ref(text) for text in texts))
+    return [given.ref] if given.ref is not None else list(dict.fromkeys(given.refs))
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether the same call may succeed later."""
+    return isinstance(error, errors.TransportError | errors.RateLimitError | errors.ProviderUnavailableError)
 
 
 def list_tasks(call: Call, given: arguments.ListTasks) -> answers.TaskListOut:

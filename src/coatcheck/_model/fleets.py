@@ -265,7 +265,7 @@ class FleetStatus(Value, frozen=True, kw_only=True):
     `deliveries_held` says why approved items are not delivered now: as many pull requests are open as allowed. `outage`
     says why no task that is under way could be polled for a quarter of an hour. `has_worker` is whether a process works
     on the fleet, None where that was not asked. `spent` is what tasks have cost in US dollars, None where no service has
-    reported a cost, and `unknown_costs` how many ended tasks have none then.
+    reported a cost, and `unknown_costs` how many ended tasks have none.
     """
 
     fleet: FleetRecord
@@ -289,7 +289,7 @@ class FleetStatus(Value, frozen=True, kw_only=True):
         "deliveries_held": "why approved items are not delivered now, after a run",
         "outage": "why no task could be polled for 15 minutes, after a run",
         "spent": "what its tasks have cost, in US dollars; null where no service has reported a cost",
-        "unknown_costs": "how many ended tasks have no cost, where others have one",
+        "unknown_costs": "how many ended tasks have a cost that is not known",
         "has_worker": "whether a process works on it; null where that does not matter",
     }
 

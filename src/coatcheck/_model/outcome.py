@@ -243,13 +243,14 @@ class PatchState(enum.Enum):
     PRESENT = "present"
     NONE = "none"
     OFFLOADED = "offloaded"
+    UNAVAILABLE = "unavailable"
 
 
 class Outcome(Value, frozen=True, kw_only=True):
     """The outcome of one attempt.
 
     `patch` is None when there is none; `patch_state` distinguishes an attempt that changed nothing from one
-    whose diff the service keeps elsewhere (`external_file_id` names it). `items` are the requests of a batch, by id in
+    whose diff the service keeps elsewhere (`external_file_id` names it), or does not return at all ("unavailable"). `items` are the requests of a batch, by id in
     alphabetical order; `messages` are then those of all of them.
     """
 
@@ -267,7 +268,7 @@ class Outcome(Value, frozen=True, kw_only=True):
 
     _json: ClassVar[JsonFields] = {
         "messages": "message objects, in order",
-        "patch_state": '"present"; "none": nothing was changed; "offloaded": the service keeps it elsewhere',
+        "patch_state": '"present"; "none": nothing was changed; "offloaded": the service keeps it elsewhere; "unavailable": the service does not return it',
         "patch": "the diff as text; `coatcheck diff` writes its bytes",
         "patch_base64": (
             "the diff's bytes as base64, only where they are not UTF-8",
@@ -294,8 +295,9 @@ class Outcome(Value, frozen=True, kw_only=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no message, no patch, no pull request and no file."""
-        return not (self.messages or self.patch or self.pull_request or self.files or self.external_file_id)
+        """Whether it has no message, no patch, no pull request and no file, and none can exist that is not returned."""
+        is_unread = self.patch_state is PatchState.UNAVAILABLE or self.external_file_id
+        return not (self.messages or self.patch or self.pull_request or self.files or is_unread)
 
     @property
     def title(self) -> str:

@@ -10,71 +10,87 @@ Invariants:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from ..errors import ConfigurationError
+from .provider_index import TASK_PAGES
+from .task_page import TaskPage
 
-# The sites of the built-in providers, and what their pages of tasks are called. GitHub's are two providers'.
-_ANY = re.compile(r".*?/([^/]+)")
-_RUN = re.compile(r"/([^/]+)/([^/]+)/actions/runs/(\d+)(?:/.*)?")
-_AGENT = re.compile(r"/[^/]+/[^/]+/(?:copilot|agents)/(?:tasks|sessions)/([^/]+)")
-SITES: tuple[tuple[str, str, re.Pattern[str]], ...] = (
-    ("https://chatgpt.com", "codex", _ANY),
-    ("https://chat.openai.com", "codex", _ANY),
-    ("https://chatgpt-staging.com", "codex", _ANY),
-    ("https://jules.google.com", "jules", _ANY),
-    ("https://github.com", "github_actions", _RUN),
-    ("https://github.com", "copilot", _AGENT),
+_ANY_PAGE = TaskPage("")
+
+_ADDRESS = re.compile(
+    r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::(\d{1,5}))?(/[^?#\\]*)?(?:\?([^#]*))?(?:#.*)?"
 )
-# How the parts of an address make an id, of providers whose pages hold more than one part of it.
-_PAGES = {"github_actions": _RUN}
-_SEPARATOR = "~"
-
-_ADDRESS = re.compile(r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::(\d{1,5}))?(/[^?#\\]*)?(?:[?#].*)?")
 _PORTS = {"http": "80", "https": "443"}
 _LOOPBACK = re.compile(r"https?://(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]):\d+")
 
 
-def find_task(url: str, *, provider: str | None, origins: Iterable[str] | None = None) -> tuple[str, str]:
+def find_task(url: str, *, provider: str | None, origins: Iterable[str | TaskPage] | None = None) -> tuple[str, str]:
     """Return the provider and the id of the task whose page is *url*. Raises `ConfigurationError`.
 
-    *origins* are base URLs and sites of *provider*; None, where they are not known, takes this machine's for its.
+    *origins* are base URLs, sites and pages of *provider*; None, where they are not known, takes this machine's for its.
     """
-    origin, path = _parts(url)
-    known = None if origins is None else {_origin(each) for each in origins}
-    is_own = bool(origin and _LOOPBACK.fullmatch(origin)) if known is None else origin in known
-    if provider is not None and is_own and (match := _PAGES.get(provider, _ANY).fullmatch(path)):
-        return provider, _SEPARATOR.join(match.groups())
-    for site, owner, page in SITES:
-        if origin == f"{site}:443" and (match := page.fullmatch(path)):
-            return owner, _SEPARATOR.join(match.groups())
+    address = _parts(url)
+    for owner, page in _candidates(address.origin, provider, None if origins is None else tuple(origins)):
+        if id := page.find_id(address.path, address.query):
+            return owner, id
     raise _foreign(url, provider)
+
+
+def _candidates(
+    origin: str | None, provider: str | None, origins: tuple[str | TaskPage, ...] | None
+) -> Iterator[tuple[str, TaskPage]]:
+    """Yield the pages that an address with *origin* may be, each with its provider: those of *provider* first."""
+    if origin is None:
+        return
+    built_in = [(owner, TaskPage(site, path, query)) for owner, site, path, query in TASK_PAGES]
+    declared = [page for page in origins or () if isinstance(page, TaskPage)]
+    if provider is not None and _is_own(origin, origins):
+        own = declared or [page for owner, page in built_in if owner == provider] or [_ANY_PAGE]
+        yield from ((provider, page) for page in own)
+    named = [(provider, page) for page in declared] if provider is not None else []
+    yield from ((owner, page) for owner, page in (*named, *built_in) if origin == _origin(page.site))
+
+
+def _is_own(origin: str, origins: tuple[str | TaskPage, ...] | None) -> bool:
+    """Whether *origin* is one of the configured provider's."""
+    if origins is None:
+        return bool(_LOOPBACK.fullmatch(origin))
+    return origin in {_origin(each) for each in origins if isinstance(each, str)}
 
 
 def is_loopback_page(url: str) -> bool:
     """Whether *url* is of a server on this machine."""
-    origin, _ = _parts(url)
+    origin = _parts(url).origin
     return bool(origin and _LOOPBACK.fullmatch(origin))
 
 
+class _Address(NamedTuple):
+    """The parts of a URL: scheme, host and port as one text, None for what is no plain address; path and query."""
+
+    origin: str | None = None
+    path: str = ""
+    query: str = ""
+
+
 def _origin(url: str) -> str | None:
-    return _parts(url)[0]
+    return _parts(url).origin
 
 
-def _parts(url: str) -> tuple[str | None, str]:
-    """Return scheme, host and port of *url* as one text, None for what is no plain address, and its path."""
+def _parts(url: str) -> _Address:
     scheme, separator, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     match = _ADDRESS.fullmatch(f"{scheme}{separator}{authority}".lower() + slash + path)
     if match is None or not url.isprintable() or " " in url:
-        return None, ""
+        return _Address()
     origin = f"{match[1]}://{match[2]}:{match[3] or _PORTS[match[1]]}"
-    return origin, (match[4] or "").rstrip("/")
+    return _Address(origin, (match[4] or "").rstrip("/"), match[5] or "")
 
 
 def _foreign(url: str, provider: str | None) -> ConfigurationError:
-    sites = dict.fromkeys(site for site, owner, _ in SITES if provider in (None, owner)) or dict.fromkeys(
-        site for site, _, _ in SITES
+    sites = dict.fromkeys(site for owner, site, *_ in TASK_PAGES if provider in (None, owner)) or dict.fromkeys(
+        site for _, site, *_ in TASK_PAGES
     )
     shown = "".join(letter if letter.isprintable() else "?" for letter in url.partition("?")[0])[:200]
     return ConfigurationError(

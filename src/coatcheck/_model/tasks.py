@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import msgspec
 
 from .._values.value import JsonFields, Value
-from ..errors import ConfigurationError, TaskError, TaskFailedError
+from ..errors import CoatcheckError, ConfigurationError, TaskError, TaskFailedError, UnsupportedError
 from .gates import PermissionRequest
-from .outcome import Attempt, DiffStats, Failure, Notice, Outcome, Plan, PullRequest
+from .outcome import Attempt, DiffStats, Failure, Notice, Outcome, PatchState, Plan, PullRequest
 from .states import TaskState as TaskState  # noqa: PLC0414 - exported with tasks
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .._patches.parse import Patch
     from .comparison import Comparison
+    from .task_page import TaskPage
     from .usage import RateLimit
 
 
@@ -85,10 +86,10 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
         return f"{self.provider}:{self.id}"
 
     @classmethod
-    def parse(cls, text: str, *, provider: str | None = None, origins: Iterable[str] | None = None) -> Self:
+    def parse(cls, text: str, *, provider: str | None = None, origins: Iterable[str | TaskPage] | None = None) -> Self:
         """Read a ref as printed, a bare id (of *provider*), or the URL of a task's page.
 
-        A URL is one of a built-in provider's site, of *origins*, which are further base URLs of *provider*, or, where
+        A URL is one of a built-in provider's site, of *origins*, which are further base URLs and pages of *provider*, or, where
         those are not given, of this machine. Raises `ConfigurationError` for anything else.
         """
         text = text.strip()
@@ -104,7 +105,7 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
         return cls(name, id)
 
 
-def _find_by_url(url: str, provider: str | None, origins: Iterable[str] | None) -> tuple[str, str]:
+def _find_by_url(url: str, provider: str | None, origins: Iterable[str | TaskPage] | None) -> tuple[str, str]:
     from .task_urls import find_task  # most refs are printed ones
 
     return find_task(url, provider=provider, origins=origins)
@@ -233,8 +234,8 @@ class Task(Value, frozen=True, kw_only=True):
         """Return the patch of *attempt*, else the task's own, else that of the first attempt that has one.
 
         Patches of attempts that failed come last: they are partial.
-        Raises `TaskError` where there is none, `ConfigurationError` for an attempt that does not exist. Whether the
-        task succeeded is not considered: ``task.raise_for_state().require_patch()`` requires both.
+        Raises `TaskError` where there is none, `UnsupportedError` where the service returns none, and `ConfigurationError`
+        for an attempt that does not exist. Whether the task succeeded is not considered: ``task.raise_for_state().require_patch()`` requires both.
         """
         if attempt is None:
             partial = [each.outcome for each in self.attempts if each.state.is_unsuccessful]
@@ -247,7 +248,7 @@ class Task(Value, frozen=True, kw_only=True):
             raise self._no_patch(attempt)
         return patch
 
-    def _no_patch(self, attempt: int | None) -> TaskError:
+    def _no_patch(self, attempt: int | None) -> CoatcheckError:
         """Return the error that explains why there is no patch."""
         subject = str(self.ref) if attempt is None else f"attempt {attempt} of {self.ref}"
         if not self.state.is_terminal:
@@ -257,6 +258,8 @@ class Task(Value, frozen=True, kw_only=True):
             place = self.outcome.external_file_id
             remedy = f"open {self.url}" if self.url else None
             return TaskError(f"the service stores the patch of {subject} in {place}", ref=self.ref, remedy=remedy)
+        if self.outcome and self.outcome.patch_state is PatchState.UNAVAILABLE:
+            return UnsupportedError(f"{subject} has no patch here: {missing_result(self)}")
         return TaskError(f"{subject} has no patch", ref=self.ref)
 
     def _repr_markdown_(self) -> str:
@@ -349,3 +352,10 @@ class Page(Value, frozen=True, kw_only=True):
     }
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"raw"})
+
+
+def missing_result(task: Task) -> str:
+    """Return why the service does not return the change of *task*, in the words of its notice."""
+    return next(
+        (notice.text for notice in task.notices if notice.kind == "no_result"), "the service does not return it"
+    )

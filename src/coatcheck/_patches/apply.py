@@ -167,7 +167,7 @@ class _Work:
             path
             for group in groups
             for path in group.paths
-            if path in self.entries and self.entries[path].is_unwatched and self.tree.look(path) is not None
+            if path in self.entries and self.entries[path].is_unwatched and self.tree.lstat(path) is not None
         ]
         if not unwatched:
             return self.checkout.changed()
@@ -256,7 +256,7 @@ class _Work:
     def _write_down(self, staged: Mapping[str, os.stat_result | None], result: Merged) -> None:
         """Add the steps of a group to the journal, and what the index gets."""
         for path, facts in staged.items():
-            now = self.tree.look(path)
+            now = self.tree.lstat(path)
             now = None if now and stat.S_ISDIR(now.st_mode) else now  # a folder that the patch empties
             if not _is_same(now, facts):
                 self._add_step(path, now, facts)

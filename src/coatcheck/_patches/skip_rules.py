@@ -96,7 +96,7 @@ class Refusals:
     def _dirty(self, _: FileChange, both: tuple[str, ...]) -> str | None:
         if not self._changed.isdisjoint(both):
             return (
-                "absent" if any(path in self._entries and self._tree.look(path) is None for path in both) else "dirty"
+                "absent" if any(path in self._entries and self._tree.lstat(path) is None for path in both) else "dirty"
             )
         return None if self._filtered.isdisjoint(both) else "filter"
 
@@ -107,7 +107,7 @@ class Refusals:
     def _missing(self, change: FileChange, _: tuple[str, ...]) -> str | None:
         """Find the file to change. The merge reports a file that is not tracked."""
         old = change.old_path
-        if old is None or (facts := self._tree.look(old)) is None:
+        if old is None or (facts := self._tree.lstat(old)) is None:
             return "absent" if old is not None and old in self._entries and not self._is_sparse(old) else None
         if not (stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode)):
             return "blocked"
@@ -119,7 +119,7 @@ class Refusals:
 
     def _in_the_way(self, change: FileChange, _: tuple[str, ...]) -> str | None:
         new = change.new_path
-        if new is None or new in self._entries or (facts := self._tree.look(new)) is None:
+        if new is None or new in self._entries or (facts := self._tree.lstat(new)) is None:
             return None
         if not stat.S_ISDIR(facts.st_mode):
             return "untracked"
@@ -134,7 +134,7 @@ class Refusals:
     def _is_obstacle(self, folder: str) -> bool:
         """Whether something other than a plain folder of this repository is there."""
         if folder not in self._obstacles:
-            facts = self._tree.look(folder)
+            facts = self._tree.lstat(folder)
             is_folder = facts is None or stat.S_ISDIR(facts.st_mode) or folder in self._removed
             is_other_repository = os.path.lexists(os.path.join(self._root, folder, ".git"))
             self._obstacles[folder] = not is_folder or is_other_repository

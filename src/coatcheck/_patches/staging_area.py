@@ -78,7 +78,7 @@ class StagingArea:
     def take(self, tree: Tree, names: Iterable[str]) -> None:
         """Stage what *tree* has under *names*."""
         for name in names:
-            facts = tree.look(name)
+            facts = tree.lstat(name)
             if facts is not None and not stat.S_ISDIR(facts.st_mode) and not os.path.lexists(self.path(name)):
                 tree.save(name, self.place(name))
 

@@ -344,7 +344,7 @@ def _can_restore(tree: Tree, journal: Journal, step: Step) -> bool:
 
 def _is_restored(tree: Tree, journal: Journal, step: Step) -> bool:
     """Whether the path is what it was: the same file, or one with the same content and mode (git checkout)."""
-    facts = tree.look(step.path)
+    facts = tree.lstat(step.path)
     if facts is None or step.saved is None or step.before is None:
         return facts is None and step.before is None
     if _is_same(mark_of(facts), step.before, journal):
@@ -359,7 +359,7 @@ def _is_restored(tree: Tree, journal: Journal, step: Step) -> bool:
 
 def is_in_effect(tree: Tree, journal: Journal, step: Step) -> bool:
     """Whether the path is unchanged since the application."""
-    facts = tree.look(step.path)
+    facts = tree.lstat(step.path)
     return _is_same(None if facts is None else mark_of(facts), step.after, journal)
 
 

@@ -66,7 +66,7 @@ class Tree:
             self._descriptor, self._folder = descriptor, folder
         return self._descriptor, name
 
-    def look(self, path: str) -> os.stat_result | None:
+    def lstat(self, path: str) -> os.stat_result | None:
         """Return what is at *path*, None where nothing is or a folder on the way is none."""
         try:
             descriptor, name = self._enter(path)
@@ -111,7 +111,7 @@ class Tree:
         """Return the folders that `put` would have to make for *path*, the outermost first."""
         missing = []
         while path := path.rpartition("/")[0]:
-            if self.look(path) is not None:
+            if self.lstat(path) is not None:
                 break
             missing.append(path)
         return missing[::-1]

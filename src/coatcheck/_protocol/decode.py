@@ -59,6 +59,13 @@ def check(response: Response) -> None:
         raise _no_response(response.status, request_id(response.headers))
 
 
+def text_body(response: Response) -> bytes:
+    """Return the body of *response*, a text of its own such as a diff, without a byte-order mark. Raises as `check` does."""
+    check(response)
+    body: bytes = response.body
+    return body.removeprefix(BYTE_ORDER_MARK)
+
+
 def read_json(body: bytes | msgspec.Raw, shape: type[T], *, response: Response | None = None, at: str = "$") -> T:
     """Return *body* as *shape*; raises `UnreadableResponseError` with the JSON path of what is wrong.
 
@@ -79,6 +86,8 @@ def _read_repaired(body: bytes | msgspec.Raw, shape: type[T], response: Response
 
 
 # The exceptions of `decode_json` for a text that is not JSON, or not of the expected shape.
+# A program may write one before a text (RFC 8259, section 8.1).
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -212,7 +221,7 @@ def _detail_of_text(response: Response) -> str | None:
 def _secrets() -> re.Pattern[str]:
     """Match what may be a credential: JWTs, "Bearer x", sk-/at-/ghp_ keys, and e-mail addresses."""
     return re.compile(
-        r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?i:bearer)\s+[^\s\"',]+|\b(?:sk|at|rt|ghp|gho|ghs|github_pat|AIza|AKIA)[-_]?[A-Za-z0-9_-]{16,}|[\w.+-]+@[\w-]+\.[\w.]+"
+        r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?i:openai-bearer\.|bearer\s+)[^\s\"',]+|\b(?:sk|at|rt|ghp|gho|ghs|github_pat|AIza|AKIA)[-_]?[A-Za-z0-9_-]{16,}|[\w.+-]+@[\w-]+\.[\w.]+"
     )
 
 

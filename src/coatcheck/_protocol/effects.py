@@ -34,7 +34,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     that has one (a redirect) is sent there. With ``stream=True`` the response has no body but a `stream`: yield
     `Read` for its chunks. With ``conditional=True`` it may be sent as a conditional request and answered from
     the cache (HTTP 304). With ``idempotent=True`` it may be retried with any method: it carries a key by which the
-    service recognises it. `timeout` is in seconds for the whole request; None takes the client's.
+    service recognises it. With ``is_preparation=True`` it creates no task whatever its method, so that a lost answer to
+    it leaves no submission in doubt. `timeout` is in seconds for the whole request; None takes the client's.
     `at_most` lowers either, for a wait whose deadline comes first; it does not concern a streamed response.
     `channel` is what an `Open` asks for; its response has a `stream` for `Send`, `Receive` and `Close`.
     """
@@ -49,6 +50,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     is_public: bool = False
     conditional: bool = False
     idempotent: bool = False
+    is_preparation: bool = False
     timeout: float | None = None
     at_most: float | None = None
     url: str = ""
@@ -96,8 +98,8 @@ class Open(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     a line. The handshake passes through the login and the retries as a GET request does. Returns a `Response`: with status 101 and the
     channel as its `stream`, or as the service sent it in place of a channel; `coatcheck.provider.channel_of` checks it.
 
-    `timeout` is in seconds, for the handshake; None takes the client's. A program
-    runs until the client is closed: later `Open` effects of the same command use it when its present user has closed
+    `timeout` is in seconds, for the handshake; None takes the client's. A subprotocol may be a secret, so its ``repr``
+    shows none. A program runs until the client is closed: later `Open` effects of the same command use it when its present user has closed
     the channel, one after the other.
     """
 
@@ -110,6 +112,13 @@ class Open(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     is_lines: bool = False
     is_public: bool = False
     timeout: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Open {' '.join(self.command[:1]) or f'{self.origin}:{self.path}'}>"
+
+    def with_subprotocols(self, *names: str) -> Open:
+        """Return a copy that offers *names* as well."""
+        return msgspec.structs.replace(self, subprotocols=(*self.subprotocols, *names))
 
     def to_request(self) -> Request:
         """Return the request that opens the channel."""

@@ -93,7 +93,7 @@ class ServerRequest(msgspec.Struct, frozen=True):
 
 
 class JsonRpc:
-    """One side of a connection. Calls are numbered; what came and was not asked for is kept until it is read.
+    """One side of a connection. Calls are numbered; notifications and calls of the other side are kept until they are read.
 
     *timeout* is how long each message is waited for (seconds).
     """
@@ -155,11 +155,11 @@ class JsonRpc:
         yield self._message({"method": method} | ({} if params is None else {"params": params}))
 
     def respond(self, request: ServerRequest, result: object) -> Messages[None]:
-        """RpcAnswer a call of the other side."""
+        """Answer a call of the other side."""
         yield self._message({"id": request.id, "result": result}, is_change=True)
 
     def refuse(self, request: ServerRequest, message: str, *, code: int = METHOD_NOT_FOUND) -> Messages[None]:
-        """RpcAnswer a call of the other side with an error."""
+        """Answer a call of the other side with an error."""
         yield self._message({"id": request.id, "error": {"code": code, "message": message}})
 
     def next_message(self, timeout: float | None = None) -> Messages[Notification | ServerRequest | None]:

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from .._model.catalogue import Environment, Model
     from .._model.events import TaskEvent
     from .._model.outcome import Attempt
+    from .._model.task_page import TaskPage
     from .._model.tasks import Page, Task, TaskRef, TaskSpec
     from .._model.usage import Usage
     from .effects import Events, Exchange, Request
     from .intents import Intent
     from .login_contract import Login, Secret
+    from .webhooks import Webhooks
 
 
 class Verb(enum.StrEnum):
@@ -67,7 +69,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     variables of the service's official tools for an option of `TaskSpec`, in their order.
     `has_resumable_stream`: `stream_events` takes the id of an event (*after*) and emits those after it as they
     happen: waits read it in place of pauses between polls. `vendor` is the company as OpenTelemetry's attribute
-    `gen_ai.provider.name` names it; None takes the provider's name.
+    `gen_ai.provider.name` names it; None takes the provider's name. `result` is where the change of a task comes from,
+    `cost` where its cost or its tokens are reported, and `lost_answer` how a submission is settled whose answer was lost
+    where neither a key nor the list settles it; they are parts of a sentence, for people. `no_change` is
+    why the service never returns the change of a task: its tasks cannot compete with others.
     """
 
     verbs: Mapping[Verb, Support]
@@ -83,6 +88,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     option_variables: Mapping[str, tuple[str, ...]] = {}
     has_resumable_stream: bool = False
     vendor: str | None = None
+    result: str = ""
+    cost: str = ""
+    lost_answer: str = ""
+    no_change: str | None = None
 
     def require(self, verb: Verb, provider: str) -> Support:
         """Return how *verb* is known to work; raises `UnsupportedError` where it does not."""
@@ -133,6 +142,8 @@ class Provider(Protocol):
 
     - `settings`: a tuple of `ProviderSetting`, which `coatcheck config` lists;
     - `sites`: the base URLs of web pages of tasks that are not below an origin, a tuple of strings;
+    - `task_pages`: how the addresses of those pages have the ids of tasks, a tuple of `TaskPage`;
+    - `webhooks`: the `Webhooks` that the service sends;
     - `server_hints`: lines that `coatcheck serve` prints; ``{url}`` and ``{codex_home}`` in them are replaced.
     """
 
@@ -278,10 +289,22 @@ def settings_of(provider: Provider) -> tuple[ProviderSetting, ...]:
     return (*declared, *COMMON_SETTINGS, *(LOGIN_SETTINGS if provider.login.oauth else ()))
 
 
-def sites_of(provider: Provider) -> tuple[str, ...]:
-    """Return the base URLs of the tasks of *provider*: those of its requests, and of their web pages."""
+def task_pages_of(provider: Provider) -> tuple[TaskPage, ...]:
+    """Return how the addresses of the pages of tasks have their ids, as *provider* declares it."""
+    pages: tuple[TaskPage, ...] = getattr(provider, "task_pages", ())
+    return pages
+
+
+def sites_of(provider: Provider) -> tuple[str | TaskPage, ...]:
+    """Return where the tasks of *provider* are: its base URLs, and the sites and addresses of their web pages."""
     sites: tuple[str, ...] = getattr(provider, "sites", ())
-    return (*provider.origins.values(), *sites)
+    return (*provider.origins.values(), *sites, *task_pages_of(provider))
+
+
+def webhooks_of(provider: Provider) -> Webhooks | None:
+    """Return the webhooks of the service of *provider*, None where it declares none."""
+    webhooks: Webhooks | None = getattr(provider, "webhooks", None)
+    return webhooks
 
 
 def server_hints_of(provider: Provider, **values: str | None) -> tuple[str, ...]:

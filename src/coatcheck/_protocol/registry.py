@@ -1,7 +1,7 @@
 """Find a provider by its name: built in, or an entry point in the group ``coatcheck.providers``.
 
 A factory takes `Settings` and returns a provider. Entry points are read only for names that are not built in:
-reading every installed package's metadata costs 30 ms (``bench/imports.py``); a test compares the table with the entry points.
+reading every installed package's metadata costs 30 ms (``bench/imports.py``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .. import errors
+from .._model import provider_index
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -24,23 +25,8 @@ GROUP = "coatcheck.providers"
 DEFAULT_PROVIDER = "codex"
 LOCAL_PROVIDER = "local"
 
-BUILT_IN = {
-    "a2a": "coatcheck.providers.a2a:a2a",
-    "anthropic_batch": "coatcheck.providers.anthropic_batch:anthropic_batch",
-    "aws_lambda": "coatcheck.providers.aws_lambda:executions",
-    "aws_lambda_async": "coatcheck.providers.aws_lambda:invocations",
-    "claude_agents": "coatcheck.providers.claude_agents:claude_agents",
-    "codex": "coatcheck.providers.codex:codex",
-    "codex_app_server": "coatcheck.providers.codex_app_server:codex_app_server",
-    "copilot": "coatcheck.providers.copilot:copilot",
-    "cursor": "coatcheck.providers.cursor:cursor",
-    "github_actions": "coatcheck.providers.github_actions:github_actions",
-    "jules": "coatcheck.providers.jules:jules",
-    "local": "coatcheck.providers.codex:local",
-    "openai_agents": "coatcheck.providers.openai_agents:openai_agents",
-    "openai_batch": "coatcheck.providers.openai_batch:openai_batch",
-}
-
+# Entry points by the name of the provider, as `docs/project/tools/generate_provider_index.py` finds them in the folders.
+BUILT_IN = provider_index.BUILT_IN
 
 Factory: TypeAlias = "Callable[[Settings], Provider]"
 

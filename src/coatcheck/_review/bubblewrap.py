@@ -89,6 +89,7 @@ class Bubblewrap:
                 timeout=command.timeout,
                 user=None if self._reveal else self.user,
                 cgroups=groups,
+                has_handshake=True,
             )
 
     def probe(self, folder: Path) -> str | None:
@@ -120,6 +121,8 @@ class Bubblewrap:
         return [
             str(self._bwrap),
             *NAMESPACES,
+            # bubblewrap's first process sets its signal at the death of its parent after it has forked the command
+            "--as-pid-1",
             *(() if command.network else ("--unshare-net",)),
             *_system(),
             *_resolver(command.network),
@@ -136,7 +139,7 @@ class Bubblewrap:
             "--remount-ro", "/",
             "--chdir", WORK,
             "--",
-            *script(command, source=SOURCE, processes=processes),
+            *script(command, source=SOURCE, processes=processes, is_init=True),
         ]  # fmt: skip
 
     def _path(self, command: SandboxedCommand) -> str:
@@ -154,7 +157,7 @@ class Bubblewrap:
         # The files of a tmpfs count as memory of the group (https://docs.kernel.org/admin-guide/cgroup-v2.html).
         memory = command.limits.memory + command.limits.disk
         name = f"coatcheck-check-{os.getpid()}-{next(_NUMBERS)}"
-        # bwrap is two processes of its own, and our shell a third
+        # bwrap is a process, our shell another, and the sandbox around (`reveal`) a third
         return create_limited_groups(name, memory=memory, processes=command.limits.processes + 3)
 
 

@@ -127,6 +127,8 @@ def _reasons(state: TaskState, outcome: Outcome | None, failure: Failure | None)
         yield f"{REASONS[state]}: {message}" if message else REASONS[state]
     elif outcome is not None and outcome.patch_state is PatchState.OFFLOADED and not outcome.patch:
         yield f"its service keeps the diff in another place ({outcome.external_file_id})"
+    elif outcome is not None and outcome.patch_state is PatchState.UNAVAILABLE:
+        yield "its service does not return the diff"
     elif outcome is None:
         yield "its service sent no outcome of it"
     elif not outcome.patch:

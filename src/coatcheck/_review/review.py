@@ -160,9 +160,9 @@ class Review:
     *candidates* are tasks (each attempt is a candidate), patches, and `Candidate` objects. *repository* is the checkout
     or bare repository that they are for. *checks* are commands that each candidate must pass: text, or `Check` for one
     that is optional; *protected* are the patterns of paths that are restored from the base before them.
-    *verification* replaces both where more is to be set; it protects only what its `protected` names. A candidate that *policy* rejects, or that changes protected
-    paths unless *allow_protected*, is not chosen. *scorer* is a command that reads the diffs and returns scores.
-    `submit` makes candidates of a task for several services.
+    *verification* replaces both where more is to be set; it protects only what its `protected` names. A candidate that
+    *policy* rejects, or that changes protected paths unless *allow_protected*, is not chosen. *scorer* is a command that
+    reads the diffs and returns scores. `submit` makes candidates of a task for several services.
     """
 
     # The name in the store of a review that `submit` or `resume` has returned.

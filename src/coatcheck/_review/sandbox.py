@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from .._workspaces.sandboxed_process import SHELL_HANDSHAKE
 from .checks import Limits
 
 if TYPE_CHECKING:
@@ -69,18 +70,23 @@ class Sandbox(Protocol):
         ...
 
 
-def script(command: SandboxedCommand, *, source: str, processes: int | None) -> list[str]:
+def script(command: SandboxedCommand, *, source: str, processes: int | None, is_init: bool = False) -> list[str]:
     """Return the command behind a POSIX shell script that copies the clone, and sets limits.
 
-    Limits are those of one process, except *processes*, which are counted for the user in its user namespace.
+    Limits are those of one process, except *processes*, which are counted for the user in its user namespace. With
+    *is_init* the shell is the first process of its namespace: it confirms that it has started
+    (`coatcheck._workspaces.sandboxed_process`), and waits for the command and for orphans.
     """
     limits = command.limits
     copy = "" if command.is_setup else f'cp -a "$1/." . || exit {NO_COPY}'
     lines = [
+        SHELL_HANDSHAKE if is_init else "",
         "umask 022",
         # without a program where the sandbox has made them
         'test -d "$HOME" && test -d "$TMPDIR" || mkdir -p "$HOME" "$TMPDIR"',
         copy,
+        # the shell's report of a signal is no message of the sandbox
+        "exec 2>/dev/null\n(" if is_init else "",
         _limit("-c", 0),
         # at the hard limit a process is killed, at the soft one it gets SIGXCPU, from which the reason is known
         _limit("-H -t", math.ceil(limits.cpu) + 1),
@@ -91,6 +97,8 @@ def script(command: SandboxedCommand, *, source: str, processes: int | None) -> 
         f"ulimit -u {processes} 2>/dev/null || ulimit -p {processes} 2>/dev/null || :" if processes else "",
         "shift",
         'exec "$@" 2>&1',
+        # a subshell that ends the script would replace the shell
+        ")\nexit" if is_init else "",
     ]
     return ["/bin/sh", "-c", "\n".join(filter(None, lines)), "sh", source, *command.words]
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from .._installation import install_command
 from ..errors import ConfigurationError
 from .bubblewrap import Bubblewrap, find_bwrap
 from .checks import Verification
@@ -45,7 +46,7 @@ def _bubblewrap(verification: Verification, folder: Path, environ: Mapping[str, 
     if not problems:
         raise ConfigurationError(
             "checks need a sandbox, and bubblewrap is not installed",
-            remedy=f"apt install bubblewrap, or pip install 'coatcheck[sandbox]'; {NONE}",
+            remedy=f"apt install bubblewrap, or {install_command('sandbox')}; {NONE}",
         )
     raise ConfigurationError(
         f"checks need a sandbox, and bubblewrap does not work here: {'; '.join(problems)}",

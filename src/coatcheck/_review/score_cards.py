@@ -40,7 +40,8 @@ FAILURES: Mapping[Verdict, str] = {
 class Rules(NamedTuple):
     """What a candidate must comply with: the checks, the policy, and whether it may change protected paths.
 
-    *base* is the commit that candidates are checked on. *checkout* is where the policy looks for symbolic links that a path goes through, None for nowhere.
+    *base* is the commit that candidates are checked on. *checkout* is where the policy looks for symbolic links that a
+    path goes through, None for nowhere.
     """
 
     checks: Sequence[Check] = ()

@@ -83,11 +83,18 @@ def _output(
     timeout: float,
     scope: CancelScope | None,
 ) -> str:
+    import itertools
     from contextlib import nullcontext
 
-    from .._workspaces.command_process import CommandProcess
+    from .._workspaces.command_process import MAX_LINES, CommandProcess
 
-    process = CommandProcess(grace=GRACE)
+    count = itertools.count(1)
+
+    def end_at_limit(name: str, _line: str) -> None:
+        if name == "stdout" and next(count) == MAX_LINES:
+            process.cancel()
+
+    process = CommandProcess(grace=GRACE, on_line=end_at_limit)
     try:
         with scope.on_cancel(process.cancel) if scope else nullcontext():
             result = process.run(words, cwd=folder, environ=environ, input=input, timeout=timeout)
@@ -95,6 +102,8 @@ def _output(
         raise ScorerError(f"the scorer {words[0]} cannot be run: {getattr(error, 'strerror', None) or error}") from None
     if scope is not None:
         scope.check()
+    if result.is_cancelled:
+        raise ScorerError(f"the scorer wrote {MAX_LINES:,} lines and was ended: scores are one JSON document")
     if result.is_timeout:
         raise ScorerError(f"the scorer took more than {timeout:g} s")
     if result.exit_code:

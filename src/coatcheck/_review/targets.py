@@ -73,12 +73,17 @@ def names_of(chosen: str | None, prompt: str) -> Iterator[str]:
     if chosen is None:
         first = _words(prompt)
         return itertools.chain([first], (f"{first}-{number}" for number in range(2, 10_000)))
-    if not _NAME.fullmatch(chosen):
+    if not is_review_name(chosen):
         raise ConfigurationError(
             f"{chosen!r} cannot be the name of a review",
             remedy="begin with a letter, and use letters, digits, . _ and -",
         )
     return iter([chosen])
+
+
+def is_review_name(text: str) -> bool:
+    """Whether a review may have this name."""
+    return _NAME.fullmatch(text) is not None
 
 
 def _words(prompt: str) -> str:

@@ -14,6 +14,7 @@ from typing import Self
 
 from .._files.locks import try_lock
 from .._workspaces.command_process import log_warning
+from .._workspaces.sandboxed_process import end_left_sandboxes
 from .._workspaces.tree_removal import remove_tree
 
 
@@ -41,16 +42,19 @@ class VerificationFolder:
             path.chmod(0o710)
 
     def open_run(self) -> Run:
-        """Return a new folder for the clones of one run."""
-        name = secrets.token_hex(8)
-        lock = try_lock(str(self._runs / f"{name}.lock"))
-        assert lock is not None  # noqa: S101 - the name is new
+        """Return a new folder for the clones of one run.
+
+        A process that removes what others have left may take the lock of a new name before it is locked here.
+        """
+        while (lock := try_lock(str(self._runs / f"{(name := secrets.token_hex(8))}.lock"))) is None:
+            pass
         return Run(self._inner(f"runs/{name}"), lock)
 
     def _remove_left(self) -> None:
         """Remove the clones of runs whose process has ended: their locks are free."""
         for path in self._runs.glob("*.lock"):
             if (lock := try_lock(str(path))) is not None:
+                end_left_sandboxes(path.with_suffix(""))
                 discard(path.with_suffix(""))
                 path.unlink(missing_ok=True)
                 os.close(lock)

@@ -170,15 +170,15 @@ class VerificationRun:
         """Return the results by the identity of what was applied."""
         if not self._tools.verification.checks:
             return {id(each): _result(each) for each in applied}
-        clone = self._clone()
         try:
+            clone = self._clone()
             self._prepare_setup(clone, base)
+            self._check_base(pool, clone, base)
         except (SetupError, WorkspaceError, OSError) as error:
             return {id(each): _result(each, unchecked=_reason(error)) for each in applied}
         groups: dict[str, list[Applied]] = {}
         for each in applied:
             groups.setdefault(each.tree.tree, []).append(each)
-        self._check_base(pool, clone, base)
         checks = cheapest_first(self._tools.verification.checks, self._seconds)
         checked: dict[int, VerificationResult] = {}
         for results in pool.map(lambda group: self._check_group(group, checks, base), groups.values()):

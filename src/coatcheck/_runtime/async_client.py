@@ -36,7 +36,8 @@ T = TypeVar("T")
 class AsyncClient(BaseClient[AsyncTransport]):
     """Submit tasks to one provider and fetch their results.
 
-    The options are described at ``__init__``. The first call finds the login and opens connections. Close it, or use it in an ``async with`` block.
+    The options are described at ``__init__``. The first call finds the login and opens connections. Close it, or use it in
+    an ``async with`` block.
     One client belongs to one event loop; thousands of tasks may be polled in it at once.
     """
 
@@ -302,9 +303,9 @@ class AsyncClient(BaseClient[AsyncTransport]):
     ) -> AsyncIterator[TaskEvent]:
         """Iterate over the service's live events; their end is the end of the stream, not of the task.
 
-        *after* is the id of an event, of this stream or of a watch: the stream continues after it. Only the local cloud
-        can do that; for other services it raises `ConfigurationError`.
-        Raises `WaitTimeoutError` where the stream has not ended by *timeout* (seconds or `timedelta`); None reads it without limit.
+        *after* is the id of an event, of this stream or of a watch: the stream continues after it. Raises
+        `ConfigurationError` where the service's streams begin at their first event only, and `WaitTimeoutError` where the
+        stream has not ended by *timeout* (seconds or `timedelta`); None reads it without limit.
         """
         async for value in aiterate(
             self._session.verbs.stream_task(ref, timeout=seconds(timeout), after=after), self._driver

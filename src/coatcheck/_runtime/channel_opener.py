@@ -107,22 +107,22 @@ class TrackedChannel:
 
 
 class SharedProgram:
-    """A program, and the right to use it, which one script has at a time."""
+    """A program that one script uses at a time."""
 
     def __init__(self) -> None:
-        self._is_free, self._channel, self._is_closed = Lock(), None, False
+        self._lock, self._channel, self._is_closed = Lock(), None, False
 
     def open(self, request: Request, options: TransportOptions) -> Response:
         """Wait until the program is free, start it where it does not run, and return it."""
         limit = open_timeout(request, options)
-        if not self._is_free.acquire(timeout=-1 if limit is None else max(0.0, limit)):
+        if not self._lock.acquire(timeout=-1 if limit is None else max(0.0, limit)):
             raise not_opened(request, "", is_timeout=True)
         try:
             channel = self._running(request, options)
         except BaseException:
-            self._is_free.release()
+            self._lock.release()
             raise
-        return Response(101, url=request.url, stream=LentChannel(channel, self._is_free.release))
+        return Response(101, url=request.url, stream=LeasedChannel(channel, self._lock.release))
 
     def _running(self, request: Request, options: TransportOptions) -> Any:
         from .line_channels import open_program
@@ -134,6 +134,9 @@ class SharedProgram:
             self._channel = None
         if self._channel is None:
             self._channel = open_program(request, options).stream
+        if self._is_closed:  # meanwhile, by another thread
+            self._channel.close()
+            raise errors.ConfigurationError(_CLOSED, remedy="make a new client")
         return self._channel
 
     def close(self) -> None:
@@ -143,11 +146,11 @@ class SharedProgram:
             self._channel.close()
 
 
-class LentChannel:
-    """A program's channel for one script; closing it gives it back."""
+class LeasedChannel:
+    """A program's channel for one script; closing it releases the program."""
 
-    def __init__(self, channel: Any, give_back: Any) -> None:
-        self._channel, self._give_back = channel, give_back
+    def __init__(self, channel: Any, release: Any) -> None:
+        self._channel, self._release = channel, release
         self._is_closed = False
         self.send, self.receive = channel.send, channel.receive
 
@@ -164,7 +167,7 @@ class LentChannel:
         """Let the next script use the program."""
         if not self._is_closed:
             self._is_closed = True
-            self._give_back()
+            self._release()
 
 
 class AsyncChannelOpener:
@@ -229,24 +232,24 @@ class AsyncTrackedChannel:
 
 
 class AsyncSharedProgram:
-    """A program, and the right to use it, which one script has at a time."""
+    """A program that one script uses at a time."""
 
     def __init__(self) -> None:
-        self._is_free, self._channel, self._is_closed = asyncio.Lock(), None, False
+        self._lock, self._channel, self._is_closed = asyncio.Lock(), None, False
 
     async def open(self, request: Request, options: TransportOptions) -> Response:
         """Wait until the program is free, start it where it does not run, and return it."""
         try:
             async with asyncio.timeout(open_timeout(request, options)):
-                await self._is_free.acquire()
+                await self._lock.acquire()
         except TimeoutError:
             raise not_opened(request, "", is_timeout=True) from None
         try:
             channel = await self._running(request, options)
         except BaseException:
-            self._is_free.release()
+            self._lock.release()
             raise
-        return Response(101, url=request.url, stream=AsyncLentChannel(channel, self._is_free.release))
+        return Response(101, url=request.url, stream=AsyncLeasedChannel(channel, self._lock.release))
 
     async def _running(self, request: Request, options: TransportOptions) -> Any:
         from .async_line_channels import aopen_program
@@ -258,6 +261,9 @@ class AsyncSharedProgram:
             self._channel = None
         if self._channel is None:
             self._channel = (await aopen_program(request, options)).stream
+        if self._is_closed:  # while it was started
+            await self._channel.aclose()
+            raise errors.ConfigurationError(_CLOSED, remedy="make a new client")
         return self._channel
 
     async def aclose(self) -> None:
@@ -267,11 +273,11 @@ class AsyncSharedProgram:
             await self._channel.aclose()
 
 
-class AsyncLentChannel(LentChannel):
+class AsyncLeasedChannel(LeasedChannel):
     """A program's channel for one script, under asyncio."""
 
-    def __init__(self, channel: Any, give_back: Any) -> None:
-        self._channel, self._give_back = channel, give_back
+    def __init__(self, channel: Any, release: Any) -> None:
+        self._channel, self._release = channel, release
         self._is_closed = False
         self.asend, self.areceive = channel.asend, channel.areceive
 

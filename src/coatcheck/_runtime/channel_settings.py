@@ -23,7 +23,7 @@ from .network import TransportOptions, failure
 CLOSE_TIMEOUT = 0.3
 # How long a message may wait for the other side to take it (seconds).
 SEND_TIMEOUT = 60.0
-# Both sides are asked whether they are still there after this silence, and have as long to answer (seconds).
+# A ping is sent after this silence, and its pong may take as long (seconds; RFC 6455, section 5.5.2).
 PING_INTERVAL = 20.0
 # Bytes that are read at once.
 CHUNK = 65536

@@ -34,7 +34,8 @@ T = TypeVar("T")
 class Client(BaseClient[Transport]):
     """Submit tasks to one provider and fetch their results.
 
-    The options are described at ``__init__``. The first call finds the login and opens connections. Close it, or use it in a ``with`` block.
+    The options are described at ``__init__``. The first call finds the login and opens connections. Close it, or use it in
+    a ``with`` block.
     One client may be used from many threads: they share its login, its connections and *max_in_flight*.
     """
 
@@ -288,9 +289,9 @@ class Client(BaseClient[Transport]):
     ) -> Iterator[TaskEvent]:
         """Iterate over the service's live events; their end is the end of the stream, not of the task.
 
-        *after* is the id of an event, of this stream or of a watch: the stream continues after it. Only the local cloud
-        can do that; for other services it raises `ConfigurationError`.
-        Raises `WaitTimeoutError` where the stream has not ended by *timeout* (seconds or `timedelta`); None reads it without limit.
+        *after* is the id of an event, of this stream or of a watch: the stream continues after it. Raises
+        `ConfigurationError` where the service's streams begin at their first event only, and `WaitTimeoutError` where the
+        stream has not ended by *timeout* (seconds or `timedelta`); None reads it without limit.
         """
         yield from iterate(self._session.verbs.stream_task(ref, timeout=seconds(timeout), after=after), self._driver)
 

@@ -77,6 +77,7 @@ class Interruptible:
             if not watcher.has_cancelled:
                 raise
             if not isinstance(error, Exception):
+                _forget_the_call(error)
                 raise error from None  # not from the error of the cancelled call
         finally:
             watcher.pause()
@@ -203,6 +204,12 @@ class _Worker(_Thread):
             except BaseException as error:  # noqa: BLE001 - it is raised in the calling thread
                 outcomes.put((None, error))
             del call, function, outcomes
+
+
+def _forget_the_call(error: BaseException) -> None:
+    """Remove Python 3.12's note on *error* that it interrupted the making of another error, that of the cancelled call."""
+    notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith("Normalization failed")]
+    vars(error)["__notes__"] = notes
 
 
 def _await(outcomes: SimpleQueue[Outcome], grace: float) -> None:

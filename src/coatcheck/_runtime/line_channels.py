@@ -83,7 +83,7 @@ class LineReader:
 
     def _run(self) -> None:
         with suppress(OSError):
-            while self._has_room() and (chunk := self._read()):
+            while self._has_space() and (chunk := self._read()):
                 self._take(chunk)
         with self._changed:
             if self._partial and not self.is_too_large:
@@ -91,7 +91,7 @@ class LineReader:
             self.has_ended = True
             self._changed.notify_all()
 
-    def _has_room(self) -> bool:
+    def _has_space(self) -> bool:
         """Wait until less than a whole message is unread; False after `stop` and after a line that is too long."""
         with self._changed:
             self._changed.wait_for(lambda: self._size <= self._limit or self._is_stopped)

@@ -347,9 +347,9 @@ def failure(
 
 
 def _explained(reason: str) -> tuple[str, str | None]:
-    said = reason.lower()
+    lowered = reason.lower()
     for fragment, words, remedy in EXPLANATIONS:
-        if fragment in said:
+        if fragment in lowered:
             return words or _one_line(reason), remedy
     return _one_line(reason), None
 

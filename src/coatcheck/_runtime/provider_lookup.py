@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .. import errors
+from .._model import provider_index
 from .._protocol import registry
-from .._protocol.provider import server_hints_of, settings_of
+from .._protocol.provider import server_hints_of, settings_of, webhooks_of
 from .._protocol.settings import Settings
 from .config import Config, ProviderSettings, config_dir, read_tables
 
 if TYPE_CHECKING:
     from .._protocol.provider import Provider
     from .._protocol.settings import ProviderSetting
+    from .._protocol.webhooks import Webhooks
 
 TABLE = "services"
 # Where each described service is described: the file, and its tables by name.
@@ -96,6 +98,18 @@ def server_hints(config: Config, *, url: str, codex_home: str | None) -> tuple[s
     """Return the lines that `serve` prints for the programs that can use a local cloud at *url*."""
     provider = _unconfigured(registry.LOCAL_PROVIDER, config)
     return server_hints_of(provider, url=url, codex_home=codex_home)
+
+
+def webhooks_of_providers() -> Iterator[tuple[str, Webhooks]]:
+    """Yield the webhooks that installed providers declare, each with its provider's name; those of plug-ins come last.
+
+    A plug-in that cannot be loaded declares none.
+    """
+    plug_ins = [name for name in registry.names() if name not in registry.BUILT_IN]
+    for name in (*provider_index.WEBHOOK_PROVIDERS, *plug_ins):
+        with contextlib.suppress(errors.CoatcheckError):
+            if (webhooks := webhooks_of(_unconfigured(name, Config(environ={})))) is not None:
+                yield name, webhooks
 
 
 def _declarations(config: Config) -> Iterator[Provider]:

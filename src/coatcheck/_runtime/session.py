@@ -33,6 +33,7 @@ from .telemetry import OpenTelemetry
 
 if TYPE_CHECKING:
     from .._engine.reachability import OnOutage
+    from .._model.task_page import TaskPage
     from .._protocol.effects import Clock
     from .._protocol.intents import Intent, Journal
     from .._protocol.task_recorder import TaskRecorder
@@ -152,7 +153,7 @@ class Session:
         return name
 
 
-def origins_of_client(options: Options) -> tuple[str, ...]:
+def origins_of_client(options: Options) -> tuple[str | TaskPage, ...]:
     """Return where the tasks of such a client are, as `TaskRef.parse` reads it. Sends no request."""
     environ = os.environ if options.environ is None else options.environ
     config = options.config or Config(environ=environ)
@@ -181,14 +182,23 @@ def _located(options: Options, config: Config) -> Options:
 
 
 def _at_host(options: Options, config: Config) -> Options:
-    """Return *options* with the address and the token of a host that runs, where no address is given."""
+    """Return *options* with the address and the token of a host that runs, where the provider has no address without it."""
     name = options.provider
     if not isinstance(name, str) or options.base_url is not None or config.get(f"{name}.base_url") is not None:
         return options
     record = running_host(config.environ, name)
-    if record is None:
+    if record is None or _has_address(options, config):
         return options
     return msgspec.structs.replace(options, base_url=record.url, token=options.token or record.read_token())
+
+
+def _has_address(options: Options, config: Config) -> bool:
+    """Whether the settings of a provider suffice: an option of it may be a service that needs no address."""
+    try:
+        _provider(options, config)
+    except errors.ConfigurationError:
+        return False
+    return True
 
 
 def _provider(options: Options, config: Config) -> Provider:

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._model.tasks import Task
 from .._protocol.effects import Call, Emit
+from .._protocol.logs import WARNING, log
 from .._version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram
-    from opentelemetry.trace import Link, Span
+    from opentelemetry.trace import Link, Span, Tracer
 
     from .._model.tasks import TaskRef, TaskSpec
     from .._protocol.effects import Script
@@ -81,7 +82,7 @@ class OpenTelemetry:
     def submission(self, script: Script[Task], spec: TaskSpec) -> Script[Task]:
         """Return *script* in the span ``invoke_agent PROVIDER``."""
         trace = _trace()
-        return script if trace is None else self._submission(script, spec, trace)
+        return self._submission(script, spec, trace) if trace is not None and _is_recording(trace) else script
 
     def _submission(self, script: Script[Task], spec: TaskSpec, trace: Any) -> Script[Task]:
         attributes = {**self._attributes, **self._agent, **_server_attributes(self._url)}
@@ -90,7 +91,7 @@ class OpenTelemetry:
         name, kind = f"invoke_agent {self._provider}", trace.SpanKind.CLIENT
         with _span(trace, name, kind=kind, attributes=attributes, context=_parent(trace)) as span:
             task = yield from script
-            span.set_attributes(_task_attributes(task))
+            _guarded(lambda: span.set_attributes(_task_attributes(task)), None)
             return task
 
     def wait(
@@ -118,16 +119,19 @@ class OpenTelemetry:
         polls: Callable[[], int] | None,
         is_current: bool,
     ) -> Script[T]:
-        links = yield Call(lambda: _links(refs[:MOST_LINKS], journal, trace))
+        none: list[Link] = []
+        links = yield Call(lambda: _guarded(lambda: _links(refs[:MOST_LINKS], journal, trace), none))
         attributes = {"coatcheck.provider": self._provider, **_refs_attributes(refs)}
         with _span(trace, "coatcheck wait", attributes=attributes, links=links, is_current=is_current) as span:
             try:
                 result = yield from self._recording(script)
             finally:
                 if polls is not None:
-                    span.set_attribute("coatcheck.wait.polls", polls())
+                    count = polls()
+                    _guarded(lambda: span.set_attribute("coatcheck.wait.polls", count), None)
             if isinstance(result, Task):
-                span.set_attributes(_task_attributes(result))
+                ended = _task_attributes(result)
+                _guarded(lambda: span.set_attributes(ended), None)
                 self._record(result)
             return result
 
@@ -157,7 +161,8 @@ class OpenTelemetry:
         attributes = dict(self._attributes)
         if task.state.value != "succeeded":
             attributes["error.type"] = task.state.value
-        _histogram().record(task.duration, attributes)
+        duration = task.duration
+        _guarded(lambda: _histogram().record(duration, attributes), None)
 
 
 def _trace() -> Any:
@@ -165,10 +170,19 @@ def _trace() -> Any:
     return sys.modules.get("opentelemetry.trace")
 
 
+def _guarded(function: Callable[[], T], default: T) -> T:
+    """Return what *function* returns, or *default* where it fails: what the application has registered may fail."""
+    try:
+        return function()
+    except Exception as error:  # noqa: BLE001 - telemetry fails no script
+        log("telemetry", WARNING, "telemetry failed: %s: %s", type(error).__name__, error)
+        return default
+
+
 @contextmanager
 def _span(trace: Any, name: str, *, is_current: bool = True, **options: Any) -> Iterator[Span]:
     """Run the block in a span, whose status is the type of the error that leaves the block."""
-    span: Span = trace.get_tracer(SCOPE, __version__).start_span(name, **options)
+    span = _guarded(lambda: _tracer_of(trace.get_tracer_provider()).start_span(name, **options), trace.INVALID_SPAN)
     try:
         if is_current:
             with trace.use_span(span, record_exception=False, set_status_on_exception=False):
@@ -176,11 +190,28 @@ def _span(trace: Any, name: str, *, is_current: bool = True, **options: Any) -> 
         else:
             yield span
     except Exception as error:
-        span.set_attribute("error.type", type(error).__name__)
-        span.set_status(trace.Status(trace.StatusCode.ERROR))
+        kind = type(error).__name__
+        _guarded(lambda: _fail(span, kind, trace), None)
         raise
     finally:
-        span.end()
+        _guarded(span.end, None)
+
+
+def _fail(span: Span, kind: str, trace: Any) -> None:
+    span.set_attribute("error.type", kind)
+    span.set_status(trace.Status(trace.StatusCode.ERROR))
+
+
+def _is_recording(trace: Any) -> bool:
+    """Whether the application has a provider of spans: with OpenTelemetry's API alone no span is recorded."""
+    return _guarded(lambda: not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider), False)  # noqa: FBT003 - a value
+
+
+@lru_cache(maxsize=4)
+def _tracer_of(provider: Any) -> Tracer:
+    """Return the tracer of *provider*: making one takes longer than a span."""
+    tracer: Tracer = provider.get_tracer(SCOPE, __version__)
+    return tracer
 
 
 def _parent(trace: Any) -> Any:
@@ -215,6 +246,7 @@ def _refs_attributes(refs: tuple[TaskRef, ...]) -> Mapping[str, Any]:
     return {"coatcheck.wait.tasks": len(refs)}
 
 
+@lru_cache(maxsize=64)
 def _server_attributes(url: str | None) -> Mapping[str, Any]:
     from urllib.parse import urlsplit  # 2 ms with ipaddress, and few applications use telemetry
 

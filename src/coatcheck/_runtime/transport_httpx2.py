@@ -25,6 +25,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 from .. import errors
+from .._installation import install_command
 from .._protocol.effects import Request, Response
 from .network import (
     ACCEPT_ENCODING,
@@ -50,7 +51,7 @@ try:
     import httpx2
 except ImportError:
     raise errors.ConfigurationError(
-        "the httpx2 transport needs httpx2", remedy="pip install 'coatcheck[httpx2]'"
+        "the httpx2 transport needs httpx2", remedy=f"install it with: {install_command('httpx2')}"
     ) from None
 
 _DEFAULT_HEADERS = {"accept": "*/*", "accept-encoding": ACCEPT_ENCODING, "user-agent": USER_AGENT}

@@ -5,6 +5,7 @@ Invariants:
 - a redirect is not followed: the answer to the handshake is returned with its status;
 - a message may be as large as a whole HTTP response (`TransportOptions.max_body`), in place of the library's 1 MiB;
 - messages are not compressed, so a small one cannot become a large one;
+- nothing is logged by the library, which would log every header of the handshake, subprotocols and messages included;
 - a loopback address is not reached through a proxy.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
+from .._installation import install_command
 from .._protocol.effects import Request, Response
 from .channel_settings import (
     CLOSE_TIMEOUT,
@@ -163,7 +165,7 @@ def _import(module: str, name: str) -> Any:
         return getattr(import_module(module), name)
     except ImportError:
         raise errors.ConfigurationError(
-            "WebSockets need one more package", remedy="install it with: pip install 'coatcheck[ws]'"
+            "WebSockets need one more package", remedy=f"install it with: {install_command('ws')}"
         ) from None
 
 
@@ -196,6 +198,7 @@ def _arguments(request: Request, options: TransportOptions) -> Mapping[str, Any]
         "ping_interval": PING_INTERVAL,
         "ping_timeout": PING_INTERVAL,
         "max_size": options.max_body,
+        "logger": _silent_logger(),
         "proxy": None,
     }
     if not request.url.startswith("unix:"):
@@ -204,6 +207,16 @@ def _arguments(request: Request, options: TransportOptions) -> Mapping[str, Any]
         if http.startswith("https:"):
             arguments["ssl"] = _tls(options)
     return arguments
+
+
+def _silent_logger() -> Any:
+    """Return a logger that logs nothing, whatever the application has configured."""
+    import logging
+
+    logger = logging.Logger("coatcheck.websocket")  # noqa: LOG001 - of no hierarchy, so that nothing enables it
+    logger.disabled = True
+    logger.setLevel(logging.CRITICAL)
+    return logger
 
 
 def _tls(options: TransportOptions) -> ssl.SSLContext:

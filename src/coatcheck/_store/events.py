@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 PAGE = 500
 # How often a follower reads (seconds): a third of the second within which an event of another process is to be seen.
 FOLLOW_SECONDS = 0.3
-READ = "SELECT id, at, kind, name, data FROM event JOIN subject ON number = subject WHERE id > ?"
+COLUMNS = "SELECT id, at, kind, name, data FROM event JOIN subject ON number = subject"
+READ = f"{COLUMNS} WHERE id > ?"
+LAST_OF_KIND = (
+    "SELECT id FROM (SELECT id FROM event WHERE kind = ? AND id < ? ORDER BY id DESC LIMIT ?) AS last_of_kind"
+)
+LARGEST_ID = 2**63 - 1
 
 
 class StoredEvent(Value, frozen=True, kw_only=True):
@@ -58,6 +63,18 @@ class EventLog:
             transaction.lock_events()
             return append_events(transaction, events, at=self._time())
 
+    def append_new(self, event: AnyEvent, *, after: int, is_new: Callable[[Sequence[StoredEvent]], bool]) -> None:
+        """Store *event* if *is_new* of the events about the same that are stored after the number *after*.
+
+        No other process stores an event meanwhile.
+        """
+        condition, parameters = _selection(str(event.subject), "")
+        query = f"{READ}{condition} ORDER BY id"
+        with self._database.writing(is_durable=False) as transaction:
+            transaction.lock_events()
+            if is_new([_stored(*row) for row in transaction.rows(query, (after, *parameters))]):
+                append_events(transaction, [event], at=self._time())
+
     def read(
         self, *, after: int = 0, subject: TaskRef | str | None = None, family: str = "", limit: int = PAGE
     ) -> Sequence[StoredEvent]:
@@ -79,11 +96,16 @@ class EventLog:
         return [_stored(*row) for row in reversed(rows)]
 
     def before(self, id: int | None, *, kinds: Sequence[str], limit: int) -> Sequence[StoredEvent]:
-        """Return *limit* events of *kinds* before the one with this id (the last ones for None), the newest first."""
-        bound = ("", ()) if id is None else (" AND id < ?", (id,))
-        query = f"{READ}{bound[0]} AND kind IN ({', '.join('?' * len(kinds))}) ORDER BY id DESC LIMIT ?"
+        """Return *limit* events of *kinds* before the one with this id (the last ones for None), the newest first.
+
+        At most *limit* events of each kind are read, by the index ``event_kind``.
+        """
+        ids = " UNION ALL ".join([LAST_OF_KIND] * len(kinds))
+        query = f"{COLUMNS} WHERE id IN ({ids}) ORDER BY id DESC LIMIT ?"
+        bound = LARGEST_ID if id is None else id
+        parameters = [value for kind in kinds for value in (kind, bound, limit)]
         with self._database.reading() as transaction:
-            rows = transaction.rows(query, (0, *bound[1], *kinds, limit))
+            rows = transaction.rows(query, (*parameters, limit))
         return [_stored(*row) for row in rows]
 
     def newest_id(self) -> int:

@@ -4,7 +4,7 @@ Invariants:
 
 - a delivery is stored before it begins, and ends with the state of its item in one transaction;
 - of two deliveries to one branch the second is reserved only after it was merged with the first (`DeliveryStore.reserve`),
-  whichever process makes them.
+  whichever process and whichever fleet makes them.
 """
 
 from __future__ import annotations
@@ -23,22 +23,35 @@ if TYPE_CHECKING:
     from .database import Database, Transaction
 
 _COLUMNS = "item, delivery_key, kind, state, branch, commit_id, url, error"
-# The other deliveries to the branch of an item that were made, or are being made.
+# The other deliveries to the branch of an item that were made, or are being made; and those of other fleets to its
+# repository. What a fleet that has ended was delivering is not being made.
 _BEFORE = """
-    SELECT delivery_key, COALESCE(fleet_candidate.base_commit, other.base_commit), patch FROM fleet_delivery
+    SELECT delivery_key, COALESCE(fleet_candidate.base_commit, other.base_commit), patch,
+    fleet_delivery.fleet, other.base, fleet_delivery.branch, fleet_delivery.state FROM fleet_delivery
     JOIN fleet_item AS other ON other.id = fleet_delivery.item
     JOIN fleet_candidate ON fleet_candidate.id = other.chosen
-    WHERE fleet_delivery.fleet = ? AND fleet_delivery.state IN ('reserved', 'done') AND kind <> 'patch'
-    AND other.id <> ? AND COALESCE(other.repository, '') = ? AND COALESCE(other.base, '') = ?
+    JOIN fleet ON fleet.id = fleet_delivery.fleet
+    WHERE fleet_delivery.state IN ('reserved', 'done') AND kind <> 'patch' AND other.id <> ? AND (
+        (fleet.id = ? AND COALESCE(other.repository, '') = ? AND COALESCE(other.base, '') = ?)
+        OR (fleet.id <> ? AND other.repository IN ({names})
+            AND (fleet_delivery.state = 'done' OR fleet.state IN ('running', 'paused', 'stopping')))
+    )
     ORDER BY fleet_delivery.at, delivery_key"""
 
 
 class EarlierDelivery(NamedTuple):
-    """A delivery to the same branch: its key, the base of its patch, and the digest of that."""
+    """A delivery to the same repository: its key, the base of its patch, and the digest of that.
+
+    `target` is the branch that it is to be merged into as its fleet names it, `branch` the one that was pushed.
+    """
 
     key: str
     base: str | None
     patch: str
+    fleet: int
+    target: str | None
+    branch: str | None
+    is_made: bool
 
 
 class DeliveryStore:
@@ -58,20 +71,34 @@ class DeliveryStore:
             row = transaction.rows(f"SELECT {_COLUMNS} FROM fleet_delivery WHERE delivery_key = ?", (key,))[0]  # noqa: S608 - ours
         return _delivery(row)
 
-    def before(self, fleet: int, item: FleetItem) -> Sequence[EarlierDelivery]:
-        """Return the other deliveries to the branch of an item that were made or are being made, in their order."""
-        with self._database.reading() as transaction:
-            return _before(transaction, fleet, item)
+    def before(self, fleet: int, item: FleetItem, *, names: Collection[str] = ()) -> Sequence[EarlierDelivery]:
+        """Return the other deliveries to the branch of an item that were made or are being made, in their order.
 
-    def reserve(self, fleet: int, item: FleetItem, key: str, *, after: Collection[str]) -> bool:
+        Those of other fleets are to any branch of its repository, which these call one of *names*.
+        """
+        with self._database.reading() as transaction:
+            return _before(transaction, fleet, item, names)
+
+    def repositories_of_others(self, fleet: int) -> Sequence[str]:
+        """Return the names of the repositories that other fleets have delivered to."""
+        query = (
+            "SELECT DISTINCT repository FROM fleet_delivery JOIN fleet_item ON fleet_item.id = item"
+            " WHERE fleet_delivery.fleet <> ? AND fleet_delivery.state IN ('reserved', 'done') AND kind <> 'patch'"
+        )
+        with self._database.reading() as transaction:
+            return [name for (name,) in transaction.rows(query, (fleet,)) if name]
+
+    def reserve(
+        self, fleet: int, item: FleetItem, key: str, *, after: Collection[str], names: Collection[str] = ()
+    ) -> bool:
         """Record that a delivery is being made; False where it was not merged with all deliveries before it.
 
-        *after* are the keys of those that it was merged with.
+        *after* are the keys of those that it was merged with, or need not be; *names* are those of `before`.
         """
         with self._database.writing(is_durable=False) as transaction:
-            # On PostgreSQL others wait for the row of the fleet, so that none is reserved at the same time.
-            transaction.change("UPDATE fleet SET name = name WHERE id = ?", (fleet,))
-            if {each.key for each in _before(transaction, fleet, item)} - {*after}:
+            # On PostgreSQL others wait for the lock, so that none is reserved at the same time, by whichever fleet.
+            transaction.lock_events()
+            if {each.key for each in _before(transaction, fleet, item, names)} - {*after}:
                 return False
             transaction.change(
                 "UPDATE fleet_delivery SET state = 'reserved', at = ? WHERE delivery_key = ?",
@@ -159,9 +186,13 @@ class DeliveryStore:
         return sum(count for _, count in rows), [name for name, _ in rows if name]
 
 
-def _before(transaction: Transaction, fleet: int, item: FleetItem) -> Sequence[EarlierDelivery]:
-    parameters = (fleet, item.id, item.repository or "", item.base or "")
-    return [EarlierDelivery(key, base, patch or "") for key, base, patch in transaction.rows(_BEFORE, parameters)]
+def _before(transaction: Transaction, fleet: int, item: FleetItem, names: Collection[str]) -> Sequence[EarlierDelivery]:
+    query = _BEFORE.format(names=", ".join("?" * len(names)) or "NULL")
+    parameters = (item.id, fleet, item.repository or "", item.base or "", fleet, *names)
+    return [
+        EarlierDelivery(key, base, patch or "", owner, target, branch, state == "done")
+        for key, base, patch, owner, target, branch, state in transaction.rows(query, parameters)
+    ]
 
 
 def _delivery(row: tuple[Any, ...]) -> FleetDelivery:

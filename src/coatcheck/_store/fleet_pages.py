@@ -77,8 +77,13 @@ class FleetPages:
             row = transaction.row(query, (fleet, id))
         return None if row is None else item_of(row)
 
-    def items(self, fleet: int, filter: ItemFilter, *, first: int, limit: int) -> tuple[Sequence[FleetItem], int]:
-        """Return items that *filter* selects, from the position *first* on in the order of the file, and how many there are."""
+    def items(
+        self, fleet: int, filter: ItemFilter, *, limit: int, first: int = 0, after: int = 0
+    ) -> tuple[Sequence[FleetItem], int]:
+        """Return items that *filter* selects, in the order of the file, and how many it selects in all.
+
+        The items begin at the position *first*, or after the item with the number *after*.
+        """
         conditions: list[str] = ["fleet = ?"]
         values: list[object] = [fleet]
         if filter.state is not None:
@@ -88,10 +93,10 @@ class FleetPages:
             conditions.append("(LOWER(item_key) LIKE ? ESCAPE '!' OR LOWER(repository) LIKE ? ESCAPE '!')")
             values += [_containing(filter.text)] * 2
         where = " AND ".join(conditions)
-        page = f"SELECT {ITEM_COLUMNS} FROM fleet_item WHERE {where} ORDER BY id LIMIT ? OFFSET ?"  # noqa: S608 - ours
+        page = f"SELECT {ITEM_COLUMNS} FROM fleet_item WHERE {where} AND id > ? ORDER BY id LIMIT ? OFFSET ?"  # noqa: S608 - ours
         with self._database.reading() as transaction:
             ((count,),) = transaction.rows(f"SELECT COUNT(*) FROM fleet_item WHERE {where}", values)  # noqa: S608 - ours
-            return [item_of(row) for row in transaction.rows(page, (*values, limit, first))], count
+            return [item_of(row) for row in transaction.rows(page, (*values, after, limit, first))], count
 
 
 def _containing(text: str) -> str:

@@ -66,7 +66,7 @@ class SubmissionStore:
                 result = "budget"
             elif (
                 budget.concurrent is not None and _active(transaction, fleet, candidate) >= budget.concurrent
-            ) or _has_twin(transaction, fleet, candidate):
+            ) or _has_duplicate(transaction, fleet, candidate):
                 result = "busy"
             elif not self._move(transaction, candidate, account):
                 result = "lost"
@@ -155,14 +155,14 @@ class SubmissionStore:
             return get_blob(transaction, number)
 
 
-def _has_twin(transaction: Transaction, fleet: int, candidate: FleetCandidate) -> bool:
+def _has_duplicate(transaction: Transaction, fleet: int, candidate: FleetCandidate) -> bool:
     """Whether the same work is just being submitted: after a crash nothing would show which task belongs to which."""
     query = (
-        "SELECT 1 FROM fleet_candidate AS twin JOIN fleet_item AS theirs ON theirs.id = twin.item"
-        " JOIN fleet_item AS ours ON ours.id = ? WHERE twin.fleet = ? AND twin.id <> ? AND twin.state = 'submitting'"
-        " AND twin.provider = ? AND theirs.prompt_digest = ours.prompt_digest"
+        "SELECT 1 FROM fleet_candidate AS other JOIN fleet_item AS theirs ON theirs.id = other.item"
+        " JOIN fleet_item AS ours ON ours.id = ? WHERE other.fleet = ? AND other.id <> ? AND other.state = 'submitting'"
+        " AND other.provider = ? AND theirs.prompt_digest = ours.prompt_digest"
         " AND COALESCE(theirs.base, '') = COALESCE(ours.base, '')"
-        " AND COALESCE(twin.environment, theirs.repository, '') = COALESCE(?, ours.repository, '') LIMIT 1"
+        " AND COALESCE(other.environment, theirs.repository, '') = COALESCE(?, ours.repository, '') LIMIT 1"
     )
     parameters = (candidate.item, fleet, candidate.id, candidate.provider, candidate.environment)
     return transaction.row(query, parameters) is not None

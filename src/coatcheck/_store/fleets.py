@@ -126,7 +126,7 @@ class FleetStore:
                 accounts=accounts_of(transaction, fleet.id),
                 waits_for_wave=_waits_for_wave(transaction, record),
                 spent=spent,
-                unknown_costs=0 if spent is None else _unknown_costs(transaction, fleet.id),
+                unknown_costs=_unknown_costs(transaction, fleet.id),
             )
 
     # --- items --------------------------------------------------------------------------------------------------------

@@ -90,6 +90,16 @@ class GateStore:
             )
         return [_gate(row) for row in reversed(rows)]
 
+    def undone(self, kind: str, prefix: str, *, limit: int) -> Sequence[Gate]:
+        """Return gates of a kind that were decided or have expired, and not carried out; *prefix* begins their subjects."""
+        self.expire()
+        query = (
+            f"{_SELECT} WHERE state IN ('approved', 'rejected', 'expired') AND is_done = 0"
+            " AND kind = ? AND substr(subject, 1, ?) = ? ORDER BY opened_at, id LIMIT ?"
+        )
+        with self._database.reading() as transaction:
+            return [_gate(row) for row in transaction.rows(query, (kind, len(prefix), prefix, limit))]
+
     def request(self, id: str) -> bytes | None:
         """Return what an approval of the gate carries out, None where nothing is held."""
         with self._database.reading() as transaction:
@@ -134,6 +144,12 @@ class GateStore:
                 self._close(transaction, gate, STATES[effect], self._decision(gate, option.id, by=by, via=via, why=why))
                 transaction.change("UPDATE gate SET is_done = 1, request = NULL WHERE id = ?", (gate.id,))
 
+    def withdraw_open(self, transaction: Transaction, subject: str, *, why: str | None) -> None:
+        """Close the open gates of a subject in *transaction*, which holds the lock of events."""
+        rows = transaction.rows(f"{_SELECT} WHERE subject = ? AND state = 'open'", (subject,))
+        for gate in map(_gate, rows):
+            self._withdraw(transaction, gate, why)
+
     def expire(self, now: float | None = None) -> Sequence[Gate]:
         """Carry out the deadlines that have passed, and return their gates as they are afterwards."""
         now = self._time() if now is None else now
@@ -160,10 +176,7 @@ class GateStore:
     def complete(self, id: str) -> bool:
         """Record that the effect of a decision was carried out, and delete the held request; False if it was before."""
         with self._database.writing() as transaction:
-            return (
-                transaction.change("UPDATE gate SET is_done = 1, request = NULL WHERE id = ? AND is_done = 0", (id,))
-                > 0
-            )
+            return complete_gate(transaction, id)
 
     def claim(self, id: str) -> bool:
         """Claim that this process carries out the decision of a gate; False where it was, or another process does.
@@ -287,6 +300,12 @@ class GateStore:
         now = self._time()
         event = GateWithdrawn(**_common(gate, now), why=why, text=why)
         return gate.state == "open" and self._close(transaction, gate, "withdrawn", None, event=event)
+
+
+def complete_gate(transaction: Transaction, id: str) -> bool:
+    """Record in *transaction* that a decision was carried out, as `GateStore.complete` does."""
+    done = "UPDATE gate SET is_done = 1, request = NULL WHERE id = ? AND is_done = 0"
+    return transaction.change(done, (id,)) > 0
 
 
 def record_submission(transaction: Transaction, subject: str, *, via: Via) -> None:

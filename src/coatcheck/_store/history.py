@@ -10,7 +10,6 @@ Invariants:
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -20,6 +19,7 @@ import msgspec
 from .. import errors
 from .._model.states import TaskState
 from .._model.tasks import Task, TaskRef
+from .._values.locked_property import locked_cached_property
 from .._values.value import JsonFields, Value
 from .cache_rule import is_final
 from .documents import Level, summary_of
@@ -103,7 +103,7 @@ class History:
         self._time: Callable[[], float] = clock.time if clock else _time
         self.events = EventLog(self._database, time=self._time)
 
-    @functools.cached_property
+    @locked_cached_property
     def gates(self) -> GateStore:
         """The gates of the store."""
         from .gates import GateStore  # 2 ms, and most commands have none
@@ -295,7 +295,7 @@ class History:
             yield from events
             last = events[-1].id
 
-    @functools.cached_property
+    @locked_cached_property
     def wakes(self) -> WakeSource:
         """The webhooks that `coatcheck hooks serve` receives into this store: they end the pauses of waits."""
         import time

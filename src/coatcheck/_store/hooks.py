@@ -193,15 +193,34 @@ class HookStore:
                 > 0
             )
 
-    def list_deliveries(self, *, hook: str | None = None, limit: int = 50) -> Sequence[HookDelivery]:
-        """Return the newest deliveries, incoming and outgoing, or those of one hook or sender."""
-        condition, parameters = ("", ()) if hook is None else (" WHERE hook = ?", (hook,))
+    def list_deliveries(
+        self, *, hook: str | None = None, limit: int = 50, before: HookDelivery | None = None
+    ) -> Sequence[HookDelivery]:
+        """Return the newest deliveries, incoming and outgoing, or those of one hook or sender.
+
+        With *before* those that come after it in this order.
+        """
+        conditions, parameters = ["1 = 1"], list[object]()
+        if hook is not None:
+            conditions.append("hook = ?")
+            parameters.append(hook)
+        if before is not None:
+            place = "SELECT created_at, id, hook FROM hook_delivery WHERE hook = ? AND id = ?"
+            conditions.append(f"(created_at, id, hook) < ({place})")
+            parameters += [before.hook, before.id]
+        query = (
+            f"SELECT {_DELIVERY} FROM hook_delivery WHERE {' AND '.join(conditions)}"  # noqa: S608 - ours
+            " ORDER BY created_at DESC, id DESC, hook DESC LIMIT ?"
+        )
         with self._database.reading() as transaction:
-            rows = transaction.rows(
-                f"SELECT {_DELIVERY} FROM hook_delivery{condition} ORDER BY created_at DESC, id DESC LIMIT ?",  # noqa: S608 - ours
-                (*parameters, limit),
-            )
-        return [_delivery(row) for row in rows]
+            return [_delivery(row) for row in transaction.rows(query, (*parameters, limit))]
+
+    def find_delivery(self, hook: str, id: str) -> HookDelivery | None:
+        """Return a delivery of a hook or a sender, None where there is none."""
+        query = f"SELECT {_DELIVERY} FROM hook_delivery WHERE hook = ? AND id = ?"  # noqa: S608 - ours
+        with self._database.reading() as transaction:
+            row = transaction.row(query, (hook, id))
+        return None if row is None else _delivery(row)
 
 
 def enqueue(transaction: Transaction, stored: Iterable[tuple[int, AnyEvent]], *, at: float) -> None:

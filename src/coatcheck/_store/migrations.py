@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .. import errors
+from .._installation import upgrade_command
 
 if TYPE_CHECKING:
     from .database import Database, Transaction
@@ -245,11 +246,19 @@ FLEET_COSTS = Migration(
         "CREATE INDEX fleet_candidate_cost ON fleet_candidate (fleet, cost) WHERE cost IS NOT NULL",
     )
 )
+PAGE_ORDERS = Migration(
+    statements=(
+        # The order of the pages of the audit log, and of those of deliveries.
+        "CREATE INDEX event_kind ON event (kind, id)",
+        "CREATE INDEX hook_delivery_time ON hook_delivery (created_at, id, hook)",
+    )
+)
 MIGRATIONS: Sequence[Migration] = (
     *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
     FLEET_WORKERS,
     FLEET_COSTS,
+    PAGE_ORDERS,
 )
 
 
@@ -264,7 +273,7 @@ def migrate(transaction: Transaction, database: Database, *, migrations: Sequenc
             f"the store {database.location} was changed by a newer coatcheck (schema {version}; this one writes "
             f"schema {len(migrations)})",
             location=database.location,
-            remedy="upgrade coatcheck: pip install --upgrade coatcheck",
+            remedy=f"upgrade coatcheck: {upgrade_command()}",
         )
     for number in range(version + 1, len(migrations) + 1):
         with database.migrating(transaction, is_durable=number == len(migrations)):

@@ -4,7 +4,7 @@ Invariants:
 
 - every row is read; rows that are there stay, and one that was open in the store and has ended in the file has ended in
   the store;
-- the file is read again when it has changed, since an older version may still be running: it goes on writing there, and
+- the file is read again when it has changed, since an older version may still be running: it still writes there, and
   what it writes is read by the next call of a newer one. It does not read what newer versions have submitted;
 - the file stays where it is, so that an older version finds its submissions.
 """

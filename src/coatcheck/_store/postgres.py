@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from .. import errors
+from .._installation import install_command
 from .._protocol.urls import password_parts, without_password
 from .database import Database, Transaction, UniqueError
 
@@ -127,7 +128,7 @@ def _psycopg(location: str) -> Any:
         raise errors.StoreError(
             f"the store {location} needs psycopg, which is not usable here: {error}",
             location=location,
-            remedy="pip install 'coatcheck[postgres]'",
+            remedy=f"install it with: {install_command('postgres')}",
         ) from None
     return psycopg
 

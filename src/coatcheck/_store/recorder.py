@@ -5,6 +5,7 @@ Invariants:
 - a snapshot that shows nothing new writes nothing;
 - a row is changed only if it is still as it was read (`version`), and its events are in the same transaction;
 - an observation that lacks the result never replaces a stored result;
+- a message that the event stream of a task has reported is not stored again as its result's;
 - after a request that may change a task (`History.invalidate`) a snapshot that is as before makes nothing current: the
   service may show the change some seconds later.
 """
@@ -25,6 +26,7 @@ from .blobs import delete_unused_blobs
 from .cache_rule import contradicts
 from .documents import Level, decode, encode
 from .events import append_events, delete_events
+from .messages import unreported_events
 from .search import add_words, create_index, has_index, remove_words
 from .snapshots import Snapshot, load_task, merged, store_task, text_of
 from .transfer import ImportedTask
@@ -113,10 +115,13 @@ class Recorder:
 
     def _happened(self, seen: str, task: Task, events: Iterable[TaskEvent] | None) -> tuple[list[TaskEvent], str]:
         """Return the events to store, and the cursor after them."""
-        if events is None:
-            events = [event for event, _ in changes(SeenState.from_cursor(seen), task)]
-        happened = list(events)
+        is_observed = events is None
+        happened = (
+            [event for event, _ in changes(SeenState.from_cursor(seen), task)] if events is None else list(events)
+        )
         cursor = happened[-1].id if happened else seen
+        if is_observed:
+            happened = unreported_events(self._transaction, task, happened)
         if self._level == "metadata":
             happened = [_without_text(event) for event in happened if isinstance(event, StateEvent)]
         return happened, cursor

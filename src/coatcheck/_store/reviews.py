@@ -6,7 +6,8 @@ Invariants:
 - the intent of a submission and the row that names it are written in one transaction, and only once: of two processes
   that continue a review, one sends a submission (`ReviewJournal`);
 - what became of a submission is read from the journal of submissions, the only place that records it;
-- the prompt is kept while a submission may have to be sent, and deleted afterwards (`forget_specs`).
+- the prompt is kept while a submission may have to be sent, and deleted afterwards (`forget_specs`);
+- a review that is held has no prompts and sends nothing until it is released, which happens once (`release`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from .._model.tasks import TaskRef, TaskSpec
 from .._values.value import JsonFields, Value
 from .database import UniqueError
 from .events import append_events
+from .gates import GateStore
 from .journal import SubmissionJournal
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from .._protocol.intents import Intent
     from .database import Database, Row, Transaction
 
-ReviewState: TypeAlias = Literal["submitting", "waiting", "ended"]
+ReviewState: TypeAlias = Literal["held", "submitting", "waiting", "ended"]
 
 _REVIEW = "name, state, created_at, title, root, base, settings, choice"
 _SUBMISSION = (
@@ -79,7 +81,7 @@ class ReviewSubmission(Value, frozen=True, kw_only=True):
 class StoredReview(Value, frozen=True, kw_only=True):
     """A review: its name, its submissions, and how its candidates are checked.
 
-    `state` is "submitting", "waiting" or "ended". `root` is the checkout it was begun in and `base` the commit of it
+    `state` is "held" (by a gate), "submitting", "waiting" or "ended". `root` is the checkout it was begun in and `base` the commit of it
     at that time. `settings` are those of the checks, as the caller gave them; `choice` is the candidate that was
     chosen.
     """
@@ -96,7 +98,7 @@ class StoredReview(Value, frozen=True, kw_only=True):
 
     _json: ClassVar[JsonFields] = {
         "name": "its name",
-        "state": "submitting, waiting or ended",
+        "state": "held (by a gate), submitting, waiting or ended",
         "created_at": "when it was begun",
         "title": "the beginning of the prompt",
         "root": "the checkout that it was begun in",
@@ -131,10 +133,15 @@ class ReviewStore:
         root: str | None = None,
         base: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        is_held: bool = False,
     ) -> StoredReview:
-        """Store a review under the first of *names* that no review has. Raises `ConfigurationError` for no such name."""
+        """Store a review under the first of *names* that no review has. Raises `ConfigurationError` for no such name.
+
+        With *is_held* its prompts are not stored: `release` adds them.
+        """
         review = StoredReview(
             name="",
+            state="held" if is_held else "submitting",
             created_at=datetime.fromtimestamp(self._clock.time(), UTC),
             title=title,
             root=root,
@@ -151,6 +158,19 @@ class ReviewStore:
             f"there is a review with the name {last!r}",
             remedy=f"choose another with --name, or continue it with: coatcheck review {last}",
         )
+
+    def release(self, name: str, specs: Mapping[int, TaskSpec]) -> bool:
+        """Let a review that is held be submitted, with *specs* by the numbers of submissions; False where it is not."""
+        with self._database.writing() as transaction:
+            row = transaction.row(
+                "UPDATE review SET state = 'submitting' WHERE name = ? AND state = 'held' RETURNING name", (name,)
+            )
+            for number, spec in specs.items() if row is not None else ():
+                transaction.change(
+                    "UPDATE review_submission SET spec = ? WHERE review = ? AND number = ? AND error IS NULL",
+                    (_text(spec), name, number),
+                )
+        return row is not None
 
     def get(self, name: str) -> StoredReview | None:
         """Return a review, None where there is none."""
@@ -213,8 +233,13 @@ class ReviewStore:
             )
 
     def delete(self, names: Sequence[str]) -> int:
-        """Delete reviews; their tasks and the journal of their submissions stay. Return how many there were."""
-        count = 0
+        """Delete reviews; their tasks and the journal of their submissions stay. Return how many there were.
+
+        Gates that hold them are withdrawn.
+        """
+        gates, count = GateStore(self._database, time=self._clock.time), 0
+        for name in names:
+            gates.withdraw_all(f"review:{name}", why="the review was deleted", kinds=["submission"])
         with self._database.writing() as transaction:
             for name in names:
                 transaction.change("DELETE FROM review_submission WHERE review = ?", (name,))
@@ -235,10 +260,11 @@ class ReviewStore:
                     (review.name, review.state, times, review.title, review.root, review.base, document, review.choice),
                 )
                 for each in review.submissions:
+                    spec = None if review.state == "held" else _text(each.spec)
                     transaction.change(
                         "INSERT INTO review_submission (review, number, provider, attempts, spec, error)"
                         " VALUES (?, ?, ?, ?, ?, ?)",
-                        (review.name, each.number, each.provider, each.attempts, _text(each.spec), each.error),
+                        (review.name, each.number, each.provider, each.attempts, spec, each.error),
                     )
         except UniqueError:
             return False
@@ -329,10 +355,17 @@ def _review(row: Row, submissions: tuple[ReviewSubmission, ...]) -> StoredReview
 
 
 def prune_reviews(transaction: Transaction, before: float) -> int:
-    """Delete the reviews that have ended and were begun before a time (seconds since the epoch); how many there were."""
-    ended = "SELECT name FROM review WHERE state = 'ended' AND created_at < ?"
-    transaction.change(f"DELETE FROM review_submission WHERE review IN ({ended})", (before,))  # noqa: S608 - ours
-    return transaction.change("DELETE FROM review WHERE state = 'ended' AND created_at < ?", (before,))
+    """Delete the reviews that have ended and were begun before a time (seconds since the epoch); how many there were.
+
+    A review whose gate was rejected, or whose deadline has passed, has ended.
+    """
+    gates = "SELECT 1 FROM gate WHERE subject = 'review:' || review.name AND gate.state IN ('open', 'approved')"
+    ended = f"(state = 'ended' OR (state = 'held' AND NOT EXISTS ({gates}))) AND created_at < ?"
+    transaction.change(
+        f"DELETE FROM review_submission WHERE review IN (SELECT name FROM review WHERE {ended})",  # noqa: S608 - ours
+        (before,),
+    )
+    return transaction.change(f"DELETE FROM review WHERE {ended}", (before,))  # noqa: S608 - ours
 
 
 def _text(spec: TaskSpec | None) -> str | None:

@@ -95,8 +95,8 @@ class WebApp:
         """Answer a request without a session: a page for browsers, a problem document for programs."""
         if scope["path"].startswith(API) or b"text/html" not in header(scope, b"accept").encode():
             return NO_LOGIN
-        page = links.no_session(PageRequest(self.site, None, scope["path"]))
-        return PlainResponse(status=401, headers={"content-type": "text/html; charset=utf-8"}, body=bytes(page.body))
+        page = links.no_session(scope)
+        return PlainResponse(status=page.status_code, headers=dict(page.headers), body=bytes(page.body))
 
     def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these

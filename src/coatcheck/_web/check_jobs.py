@@ -3,13 +3,14 @@
 Guarantees:
 
 - a run that is started while another one of the same comparison is running starts nothing;
+- a run is kept until it has ended; of those that have ended the last `KEPT` are;
 - `stop` ends the commands of every run, and waits for the threads.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from .. import errors
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Review: TypeAlias = Callable[[Callable[[CheckProgress], None], CancelScope], Ranking]
 
-# So many rankings are kept; the results of checks are in the store as well.
+# So many runs that have ended are kept; the results of checks are in the store as well.
 KEPT = 50
 
 
@@ -34,7 +35,8 @@ class CheckJob:
         self.ranking: Ranking | None = None
         self.error: errors.CoatcheckError | None = None
         self.ended = 0
-        self.running: dict[tuple[str | None, str], None] = {}
+        self._running: dict[tuple[str | None, str], None] = {}
+        self._lock = threading.Lock()
         self.thread: threading.Thread | None = None
 
     @property
@@ -42,14 +44,21 @@ class CheckJob:
         """Whether it has not ended."""
         return self.thread is not None and self.ranking is None and self.error is None
 
+    @property
+    def running(self) -> Sequence[tuple[str | None, str]]:
+        """The checks that are running: the candidate, None for the base, and the check."""
+        with self._lock:
+            return tuple(self._running)
+
     def on_progress(self, progress: CheckProgress) -> None:
-        """Record that a check has begun or ended."""
+        """Record that a check has begun or ended; the threads of several checks call this."""
         check = (progress.candidate, progress.check)
-        if progress.state == "running":
-            self.running[check] = None
-        else:
-            self.running.pop(check, None)
-            self.ended += 1
+        with self._lock:
+            if progress.state == "running":
+                self._running[check] = None
+            else:
+                self._running.pop(check, None)
+                self.ended += 1
 
     def run(self, review: Review) -> None:
         """Run the checks."""
@@ -83,11 +92,12 @@ class CheckJobs:
             if previous is not None and previous.is_running:
                 self._jobs[path] = previous
                 return False
-            while len(self._jobs) >= KEPT:
-                del self._jobs[next(iter(self._jobs))]
+            ended = [each for each, kept in self._jobs.items() if not kept.is_running]
+            for each in ended[: max(0, len(ended) - KEPT + 1)]:
+                del self._jobs[each]
             self._jobs[path] = job
             job.thread = threading.Thread(target=job.run, args=(review,), name=f"checks of {path}", daemon=True)
-        job.thread.start()
+            job.thread.start()
         return True
 
     def stop(self) -> None:

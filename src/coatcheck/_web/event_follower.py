@@ -51,10 +51,11 @@ class EventFollower:
             return
         found = self._site.history.list(HistoryFilter(states=FOLLOWED), limit=STREAMS)
         refs = [entry.task.ref for entry in found.items]
-        self._retry_at = {ref: at for ref, at in self._retry_at.items() if ref in refs}
-        for ref in refs:
-            if self._retry_at.get(ref, 0.0) <= self._site.now:
-                self._start(ref)
+        with self._lock:
+            self._retry_at = {ref: at for ref, at in self._retry_at.items() if ref in refs}
+            due = [ref for ref in refs if self._retry_at.get(ref, 0.0) <= self._site.now]
+        for ref in due:
+            self._start(ref)
 
     def stop(self) -> None:
         """End every stream."""
@@ -80,8 +81,8 @@ class EventFollower:
         except errors.CoatcheckError as error:
             LOGGER.info("the events of %s cannot be read: %s", ref, error)
         finally:
-            self._retry_at[ref] = self._site.now + AFTER_END
             with self._lock:
+                self._retry_at[ref] = self._site.now + AFTER_END
                 self._streams.pop(ref, None)
 
     def _follow(self, ref: TaskRef) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from .._fleet.quantities import dollars
 from .._model.states import TaskState
 from .._protocol.safe_links import is_safe_url
 
@@ -163,6 +164,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "time": time,
     "duration": duration,
     "size": size,
+    "dollars": dollars,
     "plural": plural,
     "stats": stats,
     "sparkline": sparkline,

@@ -97,8 +97,12 @@ class LiveEvents:
     def publish_new(self) -> None:
         """Send what was stored since the last call."""
         with self._lock:
-            events = self._log.after(self._position, limit=PAGE) if self._pages else ()
-            self._position = events[-1].id if events else self._position
+            position = self._position if self._pages else None
+        if position is None:
+            return
+        events = self._log.after(position, limit=PAGE)  # without the lock, for which the event loop may wait
+        with self._lock:
+            self._position = max(self._position, events[-1].id) if events else self._position
         for event in events:
             self._broadcast.publish(event)
 

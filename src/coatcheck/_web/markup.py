@@ -4,6 +4,7 @@ Guarantees:
 
 - raw HTML in it is text; links lead to http, https and mailto alone; there are no images, so no request is sent;
 - hidden characters are shown as escapes;
+- the end of a line is one, as in comments on GitHub (https://github.github.com/gfm/#soft-line-breaks);
 - its headings come below those of the page, and skip no level;
 - a text longer than `LONGEST` is cut, and a sentence after it names the cut;
 - nested deeper than `NESTING` it is shown as it was written.
@@ -65,7 +66,7 @@ def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     return (
-        MarkdownIt("commonmark", {"html": False, "maxNesting": NESTING})
+        MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": NESTING})
         .enable(["table", "strikethrough"])
         .disable("image")
     )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Pixels: the height of a row, the place of the dots, and the width for curves and for a key.
 ROW, LEFT, WIDTH = 22, 120, 640
+# The place of the dots where there are no curves.
+NO_CURVES = 8
 LONGEST_KEY = 60
 CLASSES = {"approved": "moving", "delivering": "moving", "waiting": "waiting", "conflict": "bad"}
 
@@ -22,7 +24,8 @@ def order_picture(ordered: Sequence[Ordered[FleetItem]], first: int) -> Markup:
     rows = {each.item.id: row for row, each in enumerate(ordered)}
     overlaps = sum(each.overlaps is not None for each in ordered)
     label = f"merge order of {len(ordered)} items, {overlaps} of which overlap with one before them"
-    parts = [*_curves(ordered, rows), *_dots(ordered, first)]
+    curves = [*_curves(ordered, rows)]
+    parts = [*curves, *_dots(ordered, first, LEFT if curves else NO_CURVES)]
     height = ROW * len(ordered)
     return element(
         "svg",
@@ -47,13 +50,13 @@ def _curves(ordered: Sequence[Ordered[FleetItem]], rows: dict[int, int]) -> Iter
             yield element("path", title, d=path, class_="overlap")
 
 
-def _dots(ordered: Sequence[Ordered[FleetItem]], first: int) -> Iterator[Markup]:
+def _dots(ordered: Sequence[Ordered[FleetItem]], first: int, left: int) -> Iterator[Markup]:
     for row, each in enumerate(ordered):
         y, key = _middle(row), each.item.key
         name = CLASSES.get(each.item.state.value, "open")
         shown = key if len(key) <= LONGEST_KEY else f"{key[: LONGEST_KEY - 1]}…"
-        yield element("circle", element("title", f"{key}: {each.item.state.value}"), cx=LEFT, cy=y, r="6", class_=name)
-        yield element("text", f"{first + row}. {shown}", x=LEFT + 16, y=y + 4)
+        yield element("circle", element("title", f"{key}: {each.item.state.value}"), cx=left, cy=y, r="6", class_=name)
+        yield element("text", f"{first + row}. {shown}", x=left + 16, y=y + 4)
 
 
 def _middle(row: int) -> int:

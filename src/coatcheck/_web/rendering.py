@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import functools
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from .. import errors
+from .._installation import install_command
 from .._patches.hidden_characters import escape_lines
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .page_request import PageRequest
 
 MISSING = "the page needs the extra coatcheck[web]"
-REMEDY = "install it with: pip install 'coatcheck[web]'"
 
 
 def require_extra() -> None:
@@ -35,7 +35,7 @@ def require_extra() -> None:
         import markdown_it  # noqa: F401
         import nh3  # noqa: F401
     except ImportError:
-        raise errors.ConfigurationError(MISSING, remedy=REMEDY) from None
+        raise errors.ConfigurationError(MISSING, remedy=f"install it with: {install_command('web')}") from None
 
 
 @functools.cache
@@ -59,6 +59,7 @@ def environment() -> Environment:
     templates.globals["task_url"] = task_url
     templates.globals["fleet_url"] = fleet_url
     templates.globals["item_url"] = item_url
+    templates.globals["subject_url"] = subject_url
     return templates
 
 
@@ -84,6 +85,20 @@ def fleet_url(name: str, *parts: str) -> str:
 def item_url(fleet: str, id: int, *parts: str) -> str:
     """Return the path of the page of a fleet's item, or of a page below it."""
     return fleet_url(fleet, "items", str(id), *parts)
+
+
+def subject_url(subject: str, item: str | None = None) -> str | None:
+    """Return the page of what an event or a gate is about, None where it has none; *item* is the key of a fleet's item."""
+    kind, _, rest = subject.partition(":")
+    if kind == "fleet":
+        name, _, key = rest.partition("/")
+        wanted = item or key
+        return fleet_url(name, f"find?{urlencode({'key': wanted})}") if wanted else fleet_url(name)
+    if kind in ("gate", "review"):
+        return f"/{kind}s/{quote(rest, safe='')}"
+    if kind in ("submission", "file") or not rest:
+        return None
+    return {"checkout": "/checkout", "hook": "/hooks"}.get(kind) or task_url(subject)
 
 
 def render(request: PageRequest, template: str, /, *, status: int = 200, **context: Any) -> Response:

@@ -9,7 +9,6 @@ Guarantees:
 
 from __future__ import annotations
 
-import functools
 from contextlib import AbstractContextManager, ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from .._app.task_history import level_of, location_of, open_history
 from .._app.task_session import TaskSession
 from .._app.templates import folders_of
 from .._engine.backoff import RetryPolicy
+from .._values.locked_property import locked_cached_property
 from .check_jobs import CheckJobs
 from .delivery_jobs import DeliveryJobs
 from .sessions import Sessions
@@ -87,7 +87,7 @@ class Site:
         """The folders of prompt templates: of the checkout, then the user's."""
         return folders_of(self.checkout, self.workspace.environ)
 
-    @functools.cached_property
+    @locked_cached_property
     def history(self) -> History:
         """The tasks of the store. Its methods raise `StoreError`."""
         return open_history(self.config, clock=self.clock)
@@ -97,17 +97,17 @@ class Site:
         """The events of the store."""
         return self.history.events
 
-    @functools.cached_property
+    @locked_cached_property
     def gates(self) -> Gates:
         """The gates of the store."""
         return Gates(self.config, clock=self.clock)
 
-    @functools.cached_property
+    @locked_cached_property
     def reviews(self) -> ReviewStore:
         """The reviews of the store: candidates that compete."""
         return open_reviews(self.config, clock=self.clock)
 
-    @functools.cached_property
+    @locked_cached_property
     def fleets(self) -> FleetControl:
         """The fleets of the store; decisions are recorded as made on the page."""
         from .._fleet.control import FleetControl
@@ -116,14 +116,14 @@ class Site:
         database = self._closing.enter_context(closing(open_database(location_of(self.config))))
         return FleetControl(database, clock=self.clock, via="web")
 
-    @functools.cached_property
+    @locked_cached_property
     def hooks(self) -> WebhookSettings:
         """The webhooks of the store, and their secrets."""
         from .._webhooks.settings import WebhookSettings
 
         return self._closing.enter_context(closing(WebhookSettings(self.workspace, clock=self.clock)))
 
-    @functools.cached_property
+    @locked_cached_property
     def _clients(self) -> ClientFactory:
         store = self.history if self.is_recording else None
         return ClientFactory(

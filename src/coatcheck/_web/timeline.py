@@ -102,6 +102,12 @@ def _fleet(event: FleetEventBase) -> str:
     return ": ".join(filter(None, [getattr(event, "item", None), by, event.why]))
 
 
+def _decided(event: GateDecided) -> str:
+    """Return what was decided, by whom, by which way, and why."""
+    decision = {"approve": "approved", "reject": "rejected"}.get(event.effect, event.effect)
+    return ": ".join(filter(None, [event.concerns, f"{decision} by {event.by} ({event.via})", event.why]))
+
+
 # Kind of an event -> the function that writes it; the event's own text is used where that returns nothing.
 WORDS: Sequence[tuple[type[Event], Callable[[Any], str | None]]] = (
     (TaskMessage, lambda event: one_line(event.message.text, SHORT)),
@@ -111,7 +117,7 @@ WORDS: Sequence[tuple[type[Event], Callable[[Any], str | None]]] = (
     (TaskPlan, _plan),
     (TaskTool, _tool),
     (TaskFailed, lambda event: str(event.error) if event.error else None),
-    (GateDecided, lambda event: " ".join(filter(None, [f"{event.effect} by {event.by} ({event.via})", event.why]))),
+    (GateDecided, _decided),
     (GateEvent, lambda event: event.text or event.concerns),
     (FleetEventBase, _fleet),
     (ActionPerformed, lambda event: ": ".join(filter(None, [f"by {event.by} ({event.via})", event.text]))),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .._store.received import repository_name
-from .senders import SENDERS
 
 if TYPE_CHECKING:
     from .._protocol.effects import Clock
@@ -36,9 +35,8 @@ class StoreInbox:
 
 
 def _names(delivery: Delivery) -> Iterator[str]:
-    """Yield the names of what a delivery concerns: tasks, and the repository whose tasks it may concern."""
+    """Yield the names of what a delivery concerns: tasks, and repositories whose tasks it may concern."""
     for provider, id in delivery.tasks:
         yield f"{provider}:{id}"
-    provider_of_repository = SENDERS[delivery.sender].repository_provider
-    if delivery.repository is not None and provider_of_repository is not None:
-        yield repository_name(provider_of_repository, delivery.repository)
+    for provider, repository in delivery.repositories:
+        yield repository_name(provider, repository)

@@ -16,8 +16,8 @@ import msgspec
 
 from .. import errors
 from .._model.events import TaskEventBase
+from .._protocol import standard_webhooks as standard
 from .._store.events import EventLog
-from . import standard
 from .attempts import Resolve, Result, next_delay, post, resolve
 from .targets import read_target
 

@@ -22,7 +22,7 @@ from .._server.asgi_types import Receive, Scope, Send
 from .._server.middleware import BODY_TOO_LARGE, BODY_TOO_SLOW, send_response
 from .._server.problems import closing, problem
 from .._server.request_bodies import BodyBudget
-from .senders import SENDERS, Delivery, Sender, check_body, unique_headers, verify_delivery
+from .senders import Delivery, Sender, all_senders, check_body, unique_headers, verify_delivery
 
 # Seconds in which a body has to arrive; senders wait 10 to 30 seconds for the whole answer.
 BODY_SECONDS = 10.0
@@ -55,12 +55,13 @@ class Receiver:
 
     def __init__(self, inbox: Inbox, *, now: Callable[[], float]) -> None:
         self._inbox, self._now = inbox, now
+        self._senders = all_senders()
         self._bodies = BodyBudget(BODY_MEMORY)
         self._verifying = asyncio.Semaphore(VERIFYING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        sender = SENDERS.get(scope["path"].strip("/"))
+        sender = self._senders.get(scope["path"].strip("/"))
         if sender is None:
             return await send_response(NOT_FOUND, send)
         if scope["method"] != "POST":

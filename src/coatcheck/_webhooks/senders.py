@@ -1,74 +1,135 @@
-"""The senders of webhooks, as a table: how each signs, and how it names a task.
-
-A delivery only causes a poll: a state in it is not used
-(docs/reference/protocols/webhooks.md, 6).
+"""The senders of webhooks: coatcheck itself, and those that providers declare.
 
 Invariants:
 - a body is verified, as the exact bytes that arrived, before it is parsed;
-- signatures and tokens are compared in constant time;
 - a header that arrives twice is refused, because programs differ in which one they take;
+- a plug-in replaces neither the signature of another provider's sender nor this program's own, and its errors are warnings;
 - every fault of a delivery is one `WebhookRejectedError`, whose `status` is the HTTP status to answer.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
 
-from .._protocol.lenient import fields, text, whole
+from .._protocol.lenient import fields, text
+from .._protocol.webhooks import STANDARD_WEBHOOKS, Webhooks, WebhookSignature, WebhookSubject
+from .._runtime.provider_lookup import webhooks_of_providers
 from ..errors import ConfigurationError, WebhookRejectedError
-from . import standard
 
-_MIB = 1024 * 1024
-# "sha256=" and the digest in lower-case hexadecimal digits; octokit refuses upper case.
-_HEX = re.compile(r"sha256=([0-9a-f]{64})")
-_DELIVERY_ID = re.compile(r"[!-~]{1,256}")
-Document = Mapping[str, object]
+_logger = logging.getLogger("coatcheck.webhooks")
+# The sender of this program's own webhooks: a delivery names a ref, of any provider.
+COATCHECK = "coatcheck"
+# A name is a part of the address of the receiver.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A genuine delivery: its id, the sender's word for the event, and the tasks that it names.
 
-    `tasks` are pairs of a provider's name and a task's id. `repository` (``owner/repo``) is given where the event may
-    concern tasks of a repository that it does not name.
+    `tasks` are pairs of a provider's name and a task's id; `repositories` are pairs of a provider's name and a
+    repository (``owner/repo``), of whose tasks each may be concerned.
     """
 
     sender: str
     id: str
     type: str
     tasks: tuple[tuple[str, str], ...] = ()
-    repository: str | None = None
+    repositories: tuple[tuple[str, str], ...] = ()
 
 
-class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """What a body concerns: tasks, or a repository."""
+class Sender:
+    """A sender, with what each of its providers declares."""
 
-    type: str = ""
-    tasks: tuple[tuple[str, str], ...] = ()
-    repository: str | None = None
+    def __init__(self, name: str, declared: Mapping[str, Webhooks]) -> None:
+        first = next(iter(declared.values()))
+        self.name, self.title = name, first.title
+        self.signature: WebhookSignature = first.signature
+        self.max_bytes = max(webhooks.max_bytes for webhooks in declared.values())
+        self.media_types = sorted({type for webhooks in declared.values() for type in webhooks.media_types})
+        self._declared = declared
+        self._decoder = decoder_of({path for webhooks in declared.values() for path in webhooks.fields})
+
+    def read(self, id: str, body: bytes, headers: Mapping[str, str]) -> Delivery:
+        """Return what a genuine body is about. Raises `WebhookRejectedError` where it is not JSON."""
+        document = _parsed(self._decoder, body)
+        subjects = {name: _subject(name, each, document, headers) for name, each in self._declared.items()}
+        return Delivery(
+            sender=self.name,
+            id=id,
+            type=next((subject.type for subject in subjects.values() if subject.type), ""),
+            tasks=tuple(pair for provider, subject in subjects.items() for pair in _pairs(provider, subject.tasks)),
+            repositories=tuple(
+                (provider, subject.repository) for provider, subject in subjects.items() if subject.repository
+            ),
+        )
 
 
-class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """How one sender's deliveries are verified and read.
+def _subject(
+    provider: str, webhooks: Webhooks, document: Mapping[str, object], headers: Mapping[str, str]
+) -> WebhookSubject:
+    """Return what *provider* reads in a delivery; any error of a plug-in is a delivery about nothing, and a warning."""
+    try:
+        return webhooks.read(document, headers)
+    except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way
+        _logger.warning("%s cannot read a delivery of %s: %s", provider, webhooks.sender, type(error).__name__)
+        return WebhookSubject()
 
-    `verify` returns the delivery's id or raises `WebhookRejectedError`; `read_secret` returns the key of a printed
-    secret; `read_subject` is given the parsed body and the headers. `max_bytes` limits the body. Where an event names a
-    repository only, it concerns the repository's tasks at `repository_provider`.
-    """
 
-    name: str
-    title: str
-    verify: Callable[[Mapping[str, str], bytes, Sequence[bytes], float], str]
-    read_secret: Callable[[str], bytes]
-    read_subject: Callable[[Document, Mapping[str, str]], Subject]
-    max_bytes: int = _MIB
-    repository_provider: str | None = None
+def _pairs(provider: str, ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the names of tasks; the sender `COATCHECK` gives refs in place of ids."""
+    for id in ids:
+        name, _, task = id.partition(":") if provider == COATCHECK else (provider, "", id)
+        if name and task:
+            yield name, task
+
+
+def _read_own(document: Mapping[str, object], _headers: Mapping[str, str]) -> WebhookSubject:
+    ref = text(fields(document.get("data")).get("ref"))
+    return WebhookSubject(type=text(document.get("type")) or "", tasks=(ref,) if ref else ())
+
+
+OWN = Webhooks(
+    sender=COATCHECK,
+    title="coatcheck, and any sender of Standard Webhooks whose data has a ref",
+    about="the task of the ref",
+    signature=STANDARD_WEBHOOKS,
+    fields=("type", "data.ref"),
+    read=_read_own,
+)
+
+
+def _warn(provider: str, reason: str) -> None:
+    _logger.warning("the webhooks of %s are not received: %s", provider, reason)
+
+
+@cache
+def all_senders() -> Mapping[str, Sender]:
+    """Return the senders by name: those of the installed providers, sorted, and this program's own."""
+    declared: dict[str, dict[str, Webhooks]] = {COATCHECK: {COATCHECK: OWN}}
+    for provider, webhooks in webhooks_of_providers():
+        others = declared.get(webhooks.sender, {})
+        if webhooks.sender == COATCHECK or any(other.signature != webhooks.signature for other in others.values()):
+            _warn(provider, f"another provider declares the sender {webhooks.sender} with another signature")
+        elif not _NAME.fullmatch(webhooks.sender):
+            _warn(provider, f"{webhooks.sender!r} is no name of a sender: use small letters, digits, - and _")
+        else:
+            declared[webhooks.sender] = {**others, provider: webhooks}
+    names = sorted(declared, key=lambda name: (name == COATCHECK, name))
+    return {name: Sender(name, declared[name]) for name in names}
+
+
+def sender_named(name: str) -> Sender:
+    """Return the sender called *name*. Raises `ConfigurationError` that lists the known ones."""
+    if (sender := all_senders().get(name)) is None:
+        known = ", ".join(all_senders())
+        raise ConfigurationError(f"there is no webhook sender {name!r}", remedy=f"known senders: {known}")
+    return sender
 
 
 def verify_delivery(
@@ -81,9 +142,13 @@ def verify_delivery(
     """
     known = unique_headers(headers)
     check_body(sender, known, len(body))
-    id = sender.verify(known, body, [sender.read_secret(secret) for secret in secrets], now)
-    subject = sender.read_subject(_parsed(body), known)
-    return Delivery(sender=sender.name, id=id, type=subject.type, tasks=subject.tasks, repository=subject.repository)
+    signature = sender.signature
+    id = signature.verify(known, body, [signature.read_secret(secret) for secret in secrets], now)
+    return sender.read(id, body, known)
+
+
+# Headers, beside those of senders, that are read here.
+_SINGLE = frozenset({"content-type", "content-encoding", "authorization"})
 
 
 def unique_headers(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
@@ -91,7 +156,7 @@ def unique_headers(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     known: dict[str, str] = {}
     for name, value in headers:
         name = name.lower()  # noqa: PLW2901 - the same header
-        if name in known and (name.startswith(("webhook-", "x-")) or name in ("content-type", "content-encoding")):
+        if name in known and (name.startswith(("webhook-", "x-", "a2a-")) or name in _SINGLE):
             raise WebhookRejectedError(f"the header {name} was sent twice", status=400)
         known[name] = value
     return known
@@ -104,189 +169,34 @@ def check_body(sender: Sender, headers: Mapping[str, str], size: int) -> None:
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise WebhookRejectedError("a compressed body is not supported", status=415)
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise WebhookRejectedError("the body must be application/json", status=415)
+    if media_type not in sender.media_types:
+        raise WebhookRejectedError(f"the body must be {' or '.join(sender.media_types)}", status=415)
 
 
-class _Data(msgspec.Struct):
-    id: Any = None
-    type: Any = None
-    ref: Any = None
+# --- bodies -----------------------------------------------------------------------------------------------------------
 
 
-class _Repository(msgspec.Struct):
-    full_name: Any = None
+def decoder_of(paths: Iterable[str]) -> msgspec.json.Decoder[Any]:
+    """Return a decoder of the fields at *paths*; the others, most of a large body, are not made into objects."""
+    return msgspec.json.Decoder(_struct("Body", sorted(path.split(".") for path in paths)))
 
 
-class _WorkflowRun(msgspec.Struct):
-    id: Any = None
+def _struct(name: str, paths: Sequence[Sequence[str]]) -> type[msgspec.Struct]:
+    """Return a type with a field for each first part of *paths*, whose type has the further parts."""
+    inner: dict[str, list[Sequence[str]]] = {}
+    for first, *rest in paths:
+        inner.setdefault(first, []).extend([rest] if rest else [])
+    return msgspec.defstruct(
+        name, [(first, _struct(first, rest) | None if rest else Any, None) for first, rest in inner.items()]
+    )
 
 
-class _WorkflowJob(msgspec.Struct):
-    run_id: Any = None
-
-
-class _Body(msgspec.Struct):
-    """The fields that senders' bodies are read for; the others, most of a large body, are not made into objects."""
-
-    type: Any = None
-    action: Any = None
-    id: Any = None
-    data: _Data | None = None
-    repository: _Repository | None = None
-    workflow_run: _WorkflowRun | None = None
-    workflow_job: _WorkflowJob | None = None
-
-
-_BODY = msgspec.json.Decoder(_Body)
-
-
-def _parsed(body: bytes) -> Document:
+def _parsed(decoder: msgspec.json.Decoder[Any], body: bytes) -> Mapping[str, object]:
     """Return the fields of a body that are read, of any types. Raises `WebhookRejectedError` for no JSON."""
     try:
         try:
-            return fields(msgspec.to_builtins(_BODY.decode(body)))
+            return fields(msgspec.to_builtins(decoder.decode(body)))
         except msgspec.ValidationError:  # JSON so far, with other types
             return fields(msgspec.json.decode(body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise WebhookRejectedError("the body is not JSON", status=400) from None
-
-
-# --- how senders sign -------------------------------------------------------------------------------------------------
-
-
-def _verify_standard(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: float) -> str:
-    return standard.verify(headers, body, keys, now=now)
-
-
-def _verify_hex(
-    headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: float, *, signature: str, id: str
-) -> str:
-    """Verify ``sha256=`` and hexadecimal digits of an HMAC over the body (GitHub, Cursor); there is no timestamp."""
-    del now
-    delivery, sent = headers.get(id, ""), _HEX.fullmatch(headers.get(signature, ""))
-    if not _DELIVERY_ID.fullmatch(delivery) or sent is None or not body:
-        raise WebhookRejectedError(f"{id}, {signature} or the body is missing or malformed", status=400)
-    digests = [hmac.digest(key, body, hashlib.sha256).hex() for key in keys]
-    if not sum(hmac.compare_digest(digest, sent[1]) for digest in digests):
-        raise WebhookRejectedError(f"{signature} is not a valid signature", status=401)
-    return delivery
-
-
-def _read_text_secret(secret: str) -> bytes:
-    if not secret:
-        raise ConfigurationError("the secret of a webhook is empty", remedy="give the secret that the sender has")
-    return secret.encode()
-
-
-# --- how senders name tasks -------------------------------------------------------------------------------------------
-
-
-def _standard_subject(document: Document, _headers: Mapping[str, str], *, provider: str, field: str = "id") -> Subject:
-    id = text(fields(document.get("data")).get(field))
-    return Subject(type=text(document.get("type")) or "", tasks=((provider, id),) if id else ())
-
-
-def _openai_subject(document: Document, headers: Mapping[str, str]) -> Subject:
-    """Read an event of OpenAI: of a session of an agent, or of a batch; others concern no task."""
-    kind = text(document.get("type")) or ""
-    provider = next((name for prefix, name in _OPENAI_PROVIDERS.items() if kind.startswith(prefix)), None)
-    if provider is None:
-        return Subject(type=kind)
-    return _standard_subject(document, headers, provider=provider)
-
-
-# Whose tasks the events of OpenAI are about, by the beginning of their type (OpenAI's SDK 3.52, ``types/webhooks``).
-_OPENAI_PROVIDERS = {"agent.session.": "openai_agents", "batch.": "openai_batch"}
-
-
-def _anthropic_subject(document: Document, _headers: Mapping[str, str]) -> Subject:
-    """Read an event of Anthropic: its type is in its data, whose id is the session in every event about one.
-
-    See Anthropic's SDK 2.11, ``types/beta/beta_webhook_session_status_idled_event_data.py``.
-    """
-    data = fields(document.get("data"))
-    kind, id = text(data.get("type")) or text(document.get("type")) or "", text(data.get("id"))
-    is_session = kind.startswith("session.") and kind != "session.deleted"
-    return Subject(type=kind, tasks=(("claude_agents", id),) if is_session and id else ())
-
-
-def _coatcheck_subject(document: Document, _headers: Mapping[str, str]) -> Subject:
-    """Read a delivery of coatcheck itself: its data has a ref."""
-    provider, _, id = (text(fields(document.get("data")).get("ref")) or "").partition(":")
-    return Subject(type=text(document.get("type")) or "", tasks=((provider, id),) if provider and id else ())
-
-
-def _github_subject(document: Document, headers: Mapping[str, str]) -> Subject:
-    """Read an event of GitHub: a workflow run is a task, and every event may concern the repository's Copilot tasks.
-
-    Those have no event, but work in a workflow run and a pull request (docs/reference/protocols/webhooks.md, 5).
-    """
-    kind, action = headers.get("x-github-event", ""), text(document.get("action"))
-    repository = text(fields(document.get("repository")).get("full_name"))
-    run = whole(fields(document.get("workflow_run")).get("id"))
-    run = whole(fields(document.get("workflow_job")).get("run_id")) if run is None else run
-    task = f"{repository.replace('/', '~')}~{run}" if repository and run is not None else None
-    return Subject(
-        type=f"{kind}.{action}" if action else kind,
-        tasks=(("github_actions", task),) if task else (),
-        repository=repository,
-    )
-
-
-def _cursor_subject(document: Document, headers: Mapping[str, str]) -> Subject:
-    id = text(document.get("id"))
-    return Subject(type=headers.get("x-webhook-event", ""), tasks=(("cursor", id),) if id else ())
-
-
-_TEXT_OR_BASE64 = partial(standard.read_secret, is_text=True)
-
-SENDERS: Mapping[str, Sender] = {
-    sender.name: sender
-    for sender in (
-        Sender(
-            name="openai",
-            title="OpenAI",
-            verify=_verify_standard,
-            read_secret=_TEXT_OR_BASE64,
-            read_subject=_openai_subject,
-        ),
-        Sender(
-            name="anthropic",
-            title="Anthropic",
-            verify=_verify_standard,
-            read_secret=standard.read_secret,
-            read_subject=_anthropic_subject,
-        ),
-        Sender(
-            name="github",
-            title="GitHub",
-            verify=partial(_verify_hex, signature="x-hub-signature-256", id="x-github-delivery"),
-            read_secret=_read_text_secret,
-            read_subject=_github_subject,
-            max_bytes=25 * _MIB,
-            repository_provider="copilot",  # its tasks have no event (docs/reference/protocols/webhooks.md, 5)
-        ),
-        Sender(
-            name="cursor",
-            title="Cursor",
-            verify=partial(_verify_hex, signature="x-webhook-signature", id="x-webhook-id"),
-            read_secret=_read_text_secret,
-            read_subject=_cursor_subject,
-        ),
-        Sender(
-            name="coatcheck",
-            title="coatcheck, and any sender of Standard Webhooks whose data has a ref",
-            verify=_verify_standard,
-            read_secret=standard.read_secret,
-            read_subject=_coatcheck_subject,
-        ),
-    )
-}
-
-
-def sender_named(name: str) -> Sender:
-    """Return the sender called *name*. Raises `ConfigurationError` that lists the known ones."""
-    if (sender := SENDERS.get(name)) is None:
-        raise ConfigurationError(f"there is no webhook sender {name!r}", remedy=f"known senders: {', '.join(SENDERS)}")
-    return sender

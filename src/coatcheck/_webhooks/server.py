@@ -92,15 +92,22 @@ def _shown_as_receiving(settings: WebhookSettings) -> Iterator[None]:
 
 @contextmanager
 def repeating(action: Callable[[], object], *, name: str, seconds: float = SEARCH_EVERY) -> Iterator[None]:
-    """Call *action* again and again in a thread; an error is logged, and it is called again."""
+    """Call *action* again and again in a thread.
+
+    An error is logged, once until the action succeeds or fails with another error, and the action is called again.
+    """
     stopping = threading.Event()
 
     def repeat() -> None:
+        logged = ""
         while not stopping.is_set():
             try:
                 action()
+                logged = ""
             except Exception as error:  # noqa: BLE001 - one error must not end the thread
-                _log(error)
+                if repr(error) != logged:
+                    _log(error)
+                logged = repr(error)
             stopping.wait(seconds)
 
     thread = threading.Thread(target=repeat, name=name, daemon=True)

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from .. import errors
 from .._model.events import EVENT_TYPES
+from .._protocol import standard_webhooks as standard
 from .._runtime.config import state_dir
 from .._runtime.system_clock import SystemClock
 from .._store.hooks import ALL_KINDS, Hook, HookDelivery, HookStore
 from .._store.location import open_database
 from .._store.received import ReceivedStore
+from .._values.locked_property import locked_cached_property
 from .._values.value import JsonFields, Value
-from . import standard
 from .secrets_file import SecretsFile
-from .senders import SENDERS, sender_named
+from .senders import all_senders, sender_named
 from .targets import read_target
 
 if TYPE_CHECKING:
@@ -48,14 +49,11 @@ class HookSettings:
     def __init__(self, location: str, *, folder: str, environ: Mapping[str, str], clock: Clock | None = None) -> None:
         self.location, self._folder, self._environ = location, folder, environ
         self.clock = clock or SystemClock()
-        self._database: Database | None = None
 
-    @property
+    @locked_cached_property
     def database(self) -> Database:
         """The store."""
-        if self._database is None:
-            self._database = open_database(self.location)
-        return self._database
+        return open_database(self.location)
 
     @property
     def hooks(self) -> HookStore:
@@ -74,8 +72,8 @@ class HookSettings:
 
     def close(self) -> None:
         """Close the store."""
-        if self._database is not None:
-            self._database.close()
+        if (database := self.__dict__.get("database")) is not None:
+            database.close()
 
     def add(self, url: str, kinds: Sequence[str], *, allowed: Sequence[str]) -> NewHook:
         """Add a hook for events of *kinds* (all without any). Raises `ConfigurationError`."""
@@ -131,14 +129,14 @@ class HookSettings:
         self.hooks.switch(id, is_on=is_on)
         return self.hooks.get(id)
 
-    def deliveries(self, *, hook: str | None, limit: int) -> Sequence[HookDelivery]:
-        """Return the newest deliveries, of one hook or sender where *hook* is given.
+    def deliveries(self, *, hook: str | None, limit: int, before: HookDelivery | None = None) -> Sequence[HookDelivery]:
+        """Return the newest deliveries, of one hook or sender where *hook* is given; those that come after *before*.
 
         Raises `ConfigurationError` where there is no such hook or sender.
         """
-        if hook is not None and hook not in SENDERS:
+        if hook is not None and hook not in all_senders():
             self.hooks.get(hook)
-        return self.hooks.list_deliveries(hook=hook, limit=limit)
+        return self.hooks.list_deliveries(hook=hook, limit=limit, before=before)
 
     def use_urls(self, urls: Sequence[str], *, allowed: Sequence[str]) -> Sequence[tuple[Hook, str | None]]:
         """Send every event to *urls* and to no other address; return their hooks, with the secrets of new ones."""
@@ -156,7 +154,7 @@ class HookSettings:
 
         Raises `ConfigurationError` for an unknown sender or a secret that is not one.
         """
-        sender_named(sender).read_secret(secret)
+        sender_named(sender).signature.read_secret(secret)
         self.secrets.add(f"in:{sender}", secret, now=self.clock.time())
 
     def remove_sender_secret(self, sender: str) -> bool:
@@ -165,7 +163,7 @@ class HookSettings:
 
     def senders(self) -> Sequence[str]:
         """Return the senders whose deliveries are accepted."""
-        return [name for name in SENDERS if self.secrets.get(f"in:{name}", now=self.clock.time())]
+        return [name for name in all_senders() if self.secrets.get(f"in:{name}", now=self.clock.time())]
 
 
 class WebhookSettings(HookSettings):

@@ -93,8 +93,7 @@ class Git:
             try:
                 stdout, stderr = process.communicate(input, timeout=self._timeout())
             except subprocess.TimeoutExpired:
-                self._scope.check()
-                raise WorkspaceError("git_timed_out", f"git {arguments[0]} took {GIT_TIMEOUT:g} s") from None
+                raise self._timed_out(arguments[0]) from None
         if check and process.returncode:
             raise git_failure(stderr)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
@@ -107,21 +106,29 @@ class Git:
         """Return what a command prints, None if that is more than *limit* bytes. Raises as `run` does."""
         with tempfile.TemporaryFile() as errors:
             with self._started(arguments, environ, stderr=errors.fileno()) as process:
-                output = self._read_up_to(process, limit)
-                if len(output) > limit:
-                    return None
-                process.communicate(timeout=self._timeout())
+                try:
+                    output = self._read_up_to(process, limit)
+                    if len(output) > limit:
+                        return None
+                    process.communicate(timeout=self._timeout())
+                except (TimeoutError, subprocess.TimeoutExpired):
+                    raise self._timed_out(arguments[0]) from None
             if process.returncode:
                 errors.seek(0)
                 raise git_failure(errors.read())
         return output
+
+    def _timed_out(self, command: str | Path) -> WorkspaceError:
+        """Return the error of a command that took too long. Raises `Stopped` where the attempt's own time is up."""
+        self._scope.check()
+        return WorkspaceError("git_timed_out", f"git {command} took {GIT_TIMEOUT:g} s")
 
     def _timeout(self) -> float:
         remaining = self._scope.remaining()
         return GIT_TIMEOUT if remaining is None else min(GIT_TIMEOUT, remaining)
 
     def _read_up_to(self, process: subprocess.Popen[bytes], limit: int) -> bytes:
-        """Return the first *limit* + 1 bytes of the output."""
+        """Return the first *limit* + 1 bytes of the output. Raises `TimeoutError`."""
         assert process.stdout is not None  # noqa: S101 - PIPE was asked for
         assert process.stdin is not None  # noqa: S101 - PIPE was asked for
         process.stdin.close()
@@ -130,7 +137,7 @@ class Git:
         while len(output) <= limit:
             self._scope.check()
             if not select.select([descriptor], [], [], self._timeout())[0]:
-                raise WorkspaceError("git_timed_out", f"git printed nothing for {GIT_TIMEOUT:g} s")
+                raise TimeoutError
             chunk = os.read(descriptor, min(1 << 20, limit + 1 - len(output)))
             if not chunk:
                 break

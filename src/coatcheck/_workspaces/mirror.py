@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .._files.locks import LockSet
+from .._files.private import replace_file
 from .cancellation import CancelScope
 from .git import Git, WorkspaceError
 
@@ -70,9 +71,7 @@ class Mirror:
     def trust(self) -> dict[str, str]:
         """Return the variables with which git reads a repository that another user owns."""
         if not self._config.exists():
-            new = self._config.with_suffix(f".{os.getpid()}")  # a process that is killed leaves no half of it
-            new.write_text(GIT_CONFIG)
-            new.replace(self._config)
+            replace_file(str(self._config), GIT_CONFIG.encode(), is_durable=False)  # threads may do so at once
         return {"GIT_CONFIG_GLOBAL": str(self._config)}
 
 

@@ -5,7 +5,10 @@ Invariants, when `SandboxedProcess.run` returns:
 - everything in its control groups was killed, and the groups are removed;
 - nothing more is read from its output.
 
-No supervisor stands between (`coatcheck._workspaces.command_process`): nothing can leave the namespace, and starting a
+Where this process is killed instead, the command is killed with it, or does not start (`has_handshake`). A bubblewrap
+that is killed between two of its first system calls leaves a process that waits for it for ever: `end_left_sandboxes`.
+
+There is no supervisor (`coatcheck._workspaces.command_process`): nothing can leave the namespace, and starting a
 supervisor would take longer than the sandbox.
 """
 
@@ -22,9 +25,12 @@ from pathlib import Path
 
 from .cgroup import end_group, reached_limit
 from .command_process import DRAIN, OutputCapture, ProcessResult, log_warning
+from .supervisor import send
 
 # The command waits for a line until it is in its control groups, so that no process of it is outside.
 WAIT_FOR_LINE = ("/bin/sh", "-c", 'read -r _ && exec "$@"', "sh")
+# A shell's side of the handshake: it writes a line to its standard output, and goes on after it has read one.
+SHELL_HANDSHAKE = "echo && read -r _ || exit 1"
 
 
 class SandboxedProcess:
@@ -32,12 +38,13 @@ class SandboxedProcess:
 
     def __init__(self, *, max_output: int) -> None:
         self._max_output = max_output
-        self._wake = threading.Event()
+        self._has_started, self._wake = threading.Event(), threading.Event()
         self._is_cancelled = False
 
     def cancel(self) -> None:
         """Kill the command and everything that it started."""
         self._is_cancelled = True
+        self._has_started.set()
         self._wake.set()
 
     def run(
@@ -49,23 +56,34 @@ class SandboxedProcess:
         timeout: float | None,
         user: int | None = None,
         cgroups: Sequence[Path] = (),
+        has_handshake: bool = False,
     ) -> ProcessResult:
-        """Run *command* to its end, as *user* where one is given. Raises `OSError` where it cannot be started."""
+        """Run *command* to its end, as *user* where one is given. Raises `OSError` where it cannot be started.
+
+        A signal at the death of a parent (PR_SET_PDEATHSIG, prctl(2)) is lost where the parent has ended before it was
+        set. With *has_handshake* the command sets it, writes a line and waits for one, which this thread, its parent,
+        writes: from then on the signal comes, and without the line the command ends (`SHELL_HANDSHAKE`).
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
         process = self._start(command, cwd=cwd, environ=environ, user=user, is_waiting=bool(cgroups))
-        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        assert process.stderr is not None  # noqa: S101 - PIPE was asked for
-        captures = [OutputCapture(pipe, limit=self._max_output) for pipe in (process.stdout, process.stderr)]
-        waiter = threading.Thread(target=self._wait, args=(process,), daemon=True)
+        waiter = threading.Thread(target=self._wait, args=(process, has_handshake), daemon=True)
+        captures: list[OutputCapture] = []
         try:
-            self._release(process, cgroups)
+            self._join_groups(process, cgroups)
             waiter.start()
-            has_ended = self._wake.wait(timeout) and not self._is_cancelled
+            if has_handshake:
+                self._has_started.wait(timeout)
+            captures = [
+                OutputCapture(pipe, limit=self._max_output) for pipe in (process.stdout, process.stderr) if pipe
+            ]
+            self._release(process, has_handshake=has_handshake)
+            has_ended = self._wake.wait(_seconds_until(deadline)) and not self._is_cancelled
         finally:
             limit = reached_limit(cgroups)
             self._end(process, cgroups)
         waiter.join()
-        deadline = time.monotonic() + DRAIN
-        stdout, stderr = (capture.finish(deadline) for capture in captures)
+        drain = time.monotonic() + DRAIN
+        stdout, stderr = (capture.finish(drain) for capture in captures)
         return ProcessResult(
             exit_code=process.returncode,
             stdout=stdout,
@@ -93,16 +111,27 @@ class SandboxedProcess:
         )
 
     @staticmethod
-    def _release(process: subprocess.Popen[bytes], cgroups: Sequence[Path]) -> None:
-        """Put the process into its control groups, and let it go on with an empty standard input."""
+    def _join_groups(process: subprocess.Popen[bytes], cgroups: Sequence[Path]) -> None:
+        """Put the process into its control groups, then let it become the command (`WAIT_FOR_LINE`)."""
         for group in cgroups:
             with contextlib.suppress(OSError):
                 (group / "cgroup.procs").write_text(str(process.pid))
-        assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-        with contextlib.suppress(OSError), process.stdin:
-            process.stdin.write(b"\n" if cgroups else b"")
+        if cgroups:
+            _write_line(process)
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+    def _release(self, process: subprocess.Popen[bytes], *, has_handshake: bool) -> None:
+        """Let the command go on, with an empty standard input."""
+        if has_handshake and not self._is_cancelled:
+            _write_line(process)
+        assert process.stdin is not None  # noqa: S101 - PIPE was asked for
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+    def _wait(self, process: subprocess.Popen[bytes], has_handshake: bool) -> None:  # noqa: FBT001 - private
+        if has_handshake:
+            assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+            os.read(process.stdout.fileno(), 1)  # the line, or the end of a command that could not start
+            self._has_started.set()
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         self._wake.set()
@@ -115,3 +144,24 @@ class SandboxedProcess:
         for group in cgroups:
             if not end_group(group):
                 log_warning("the control group %s could not be emptied", group)
+
+
+def _write_line(process: subprocess.Popen[bytes]) -> None:
+    """Write an empty line to the standard input of a process, which may have ended."""
+    assert process.stdin is not None  # noqa: S101 - PIPE was asked for
+    with contextlib.suppress(OSError):
+        os.write(process.stdin.fileno(), b"\n")
+
+
+def _seconds_until(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def end_left_sandboxes(folder: Path) -> None:
+    """Kill the bubblewraps that have *folder* in their command line: the process that started them was killed."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            program, *words = path.read_bytes().split(b"\0")
+            is_bubblewrap = os.path.basename(program) == b"bwrap"
+            if is_bubblewrap and any(word.startswith(os.fsencode(f"{folder}/")) for word in words):
+                send(int(path.parent.name), signal.SIGKILL)

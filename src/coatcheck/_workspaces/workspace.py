@@ -1,4 +1,4 @@
-"""temporary clones.
+"""Temporary clones: the folders in which agents work on attempts.
 
 Invariants:
 - the user's repository is read by one command (a fetch into our mirror) and written by none. A clone borrows objects
@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .._files.private import make_private_folder
+from .._files.private import make_private_folder, replace_file
 from .cancellation import CancelScope
 from .cgroup import ControlGroups, end_group
 from .command_process import MARK, end_strays, log_warning
@@ -131,9 +131,7 @@ class WorkspaceManager:
         """Return the settings with which git reads a repository that another user owns: ``--environment`` named it."""
         settings = self._root / "gitconfig"
         if not settings.exists():
-            half = settings.with_suffix(f".{threading.get_ident()}")  # a server that is killed leaves no half of it
-            half.write_text("[safe]\n\tdirectory = *\n")
-            half.replace(settings)
+            replace_file(str(settings), b"[safe]\n\tdirectory = *\n", is_durable=False)
         return {"GIT_CONFIG_GLOBAL": str(settings)}
 
     @staticmethod

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 
 from .. import errors
+from .._installation import install_command
 from .._values.value import Value
 
 ACP = "acp:"
@@ -70,7 +71,7 @@ def find_agent(name: str, *, path: str | None, has_acp: bool) -> AgentCommand:
     if found is not None:
         raise errors.ConfigurationError(
             f"{found[0]} is an ACP agent, which needs the Python package agent-client-protocol",
-            remedy="install it: pip install 'coatcheck[acp]'",
+            remedy=f"install it with: {install_command('acp')}",
         )
     programs = [*(command[0] for command in preset.acp), *(preset.command or ())[:1]]
     raise errors.ConfigurationError(
@@ -84,5 +85,5 @@ def _hint(preset: Preset, *, is_adapter_missing: bool) -> str | None:
     if not preset.acp:
         return None
     what = preset.acp_install or preset.install
-    missing = what if is_adapter_missing else "pip install 'coatcheck[acp]'"
+    missing = what if is_adapter_missing else install_command("acp")
     return f"with ACP it would report progress, usage and permission requests: {missing}"

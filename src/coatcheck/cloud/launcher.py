@@ -20,6 +20,7 @@ from .. import errors
 from .._files.locks import lock_descriptor
 from .._files.private import make_private_folder
 from .._files.processes import boot_id
+from .._installation import install_command
 from .._patches.git import GitError, git
 from .._runtime.server_record import ServedEnvironment, ServerRecord
 from .._values.value import Value
@@ -152,7 +153,7 @@ def check(options: ServeOptions) -> None:
     problems = {
         "there is no environment": (not options.environments, "add --environment owner/repo=/path/to/checkout"),
         "two environments have the same label": (
-            _has_twins(options.environments),
+            _has_duplicates(options.environments),
             "give each --environment a different label",
         ),
         "there is no agent command": (not options.command, "add --agent 'COMMAND {prompt}'"),
@@ -175,11 +176,11 @@ def require_acp() -> None:
     except ImportError:
         raise errors.ConfigurationError(
             "an ACP agent needs the Python package agent-client-protocol",
-            remedy="install it: pip install 'coatcheck[acp]'",
+            remedy=f"install it with: {install_command('acp')}",
         ) from None
 
 
-def _has_twins(environments: tuple[CloudEnvironment, ...]) -> bool:
+def _has_duplicates(environments: tuple[CloudEnvironment, ...]) -> bool:
     return len({environment.label for environment in environments}) < len(environments)
 
 

@@ -133,7 +133,7 @@ class CloudRound(Value, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """The round's word: it goes on until every attempt has ended, and one success is success."""
+        """The round's word: it runs until every attempt has ended, and one success is success."""
         return joint_state(attempt.state for attempt in self.attempts)
 
     @property

@@ -140,7 +140,7 @@ class OAuthServer:
 
     def show_device_form(self) -> Response:
         """Show the page where a person types the code."""
-        return html_reply("Log in to the local cloud", self._form("/codex/device", {}, asks_code=True))
+        return html_reply("Log in to the local cloud", self._form("/codex/device", {}, has_code_field=True))
 
     def approve_device(self, request: Request) -> Response:
         """Approve the device login whose code was typed."""
@@ -169,7 +169,7 @@ class OAuthServer:
         if problem := _problem_with(asked):
             return html_reply("Not possible", f"<p>{html.escape(problem)}</p>", status=400)
         if self._key is not None:
-            return html_reply("Log in to the local cloud", self._form("/oauth/authorize", asked, asks_code=False))
+            return html_reply("Log in to the local cloud", self._form("/oauth/authorize", asked, has_code_field=False))
         return self._redirect(asked)
 
     def approve_authorization(self, request: Request) -> Response:
@@ -222,12 +222,12 @@ class OAuthServer:
                 self._guesses.append(now)
             return is_right
 
-    def _form(self, action: str, kept: Form, *, asks_code: bool) -> str:
+    def _form(self, action: str, kept: Form, *, has_code_field: bool) -> str:
         hidden = "".join(
             f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
             for name, value in kept.items()
         )
-        code = '<p><label>Code <input name="user_code" required autofocus></label></p>' if asks_code else ""
+        code = '<p><label>Code <input name="user_code" required autofocus></label></p>' if has_code_field else ""
         key = (
             ""
             if self._key is None

@@ -40,7 +40,7 @@ from .router import Router, find_route
 from .transitions import find_environment, plan_follow_up, plan_task
 from .turn_stream import EventSource
 
-# A word per look, or (seconds after creation, word) by the clock.
+# A word for each poll, or (seconds after creation, word) by the clock.
 Step: TypeAlias = str | tuple[float, str]
 
 DEFAULT_TIMELINE: Sequence[Step] = ("pending", "in_progress", "completed")
@@ -96,8 +96,8 @@ DEFAULT_RATE_LIMIT: Mapping[str, object] = {
     "windows": [{"limit": 1283.0, "limit_window_mins": 10_080, "remaining": 1282.0, "resets_after_secs": 591_600.0}],
 }
 
-# Only these count as looks; the siblings are seen as the last look left them.
-LOOKS = frozenset({"get_task", "list_tasks", "search_tasks"})
+# Only these requests count as polls; others show the state of the last poll.
+POLLS = frozenset({"get_task", "list_tasks", "search_tasks"})
 
 
 class AttemptScript(Value, frozen=True, kw_only=True):
@@ -107,12 +107,12 @@ class AttemptScript(Value, frozen=True, kw_only=True):
     result: CloudResult = DEFAULT_RESULT
     error: CloudFailure = DEFAULT_FAILURE
 
-    def word(self, *, looks: int, elapsed: float) -> str:
-        """Return the attempt's word at a look or a time; the last one stays."""
+    def word(self, *, polls: int, elapsed: float) -> str:
+        """Return the attempt's word at a poll or a time; the last one stays."""
         words = [step for step in self.timeline if isinstance(step, str)]
         timed = [step for step in self.timeline if not isinstance(step, str)]
         if words:
-            return words[min(looks, len(words) - 1)]
+            return words[min(polls, len(words) - 1)]
         return max((step for step in timed if step[0] <= elapsed), default=timed[0])[1]
 
 
@@ -181,7 +181,7 @@ class ScriptedCloud:
 
     @property
     def tasks(self) -> tuple[CloudTask, ...]:
-        """Every task as it is now, oldest first; looking here advances nothing."""
+        """Every task as it is now, oldest first; reading them here advances nothing."""
         return self._backend.peek()
 
     def add_task(self, order: TaskOrder, *, id: str | None = None) -> CloudTask:
@@ -200,7 +200,7 @@ class ScriptedCloud:
 
     def _answer(self, request: Request) -> Response:
         route, _ = find_route(request)
-        with self._lock, self._backend.look(counts=route is not None and route.name in LOOKS):
+        with self._lock, self._backend.count_polls(counts=route is not None and route.name in POLLS):
             return self._router.handle(request)
 
 
@@ -218,37 +218,37 @@ class _Backend:
     def __init__(self, cloud: ScriptedCloud) -> None:
         self._cloud = cloud
         self._tasks: dict[str, CloudTask] = {}
-        self._looks: dict[str, int] = {}
-        self._look = _PollCount(self._looks)
+        self._polls: dict[str, int] = {}
+        self._count = _PollCount(self._polls)
 
-    def look(self, *, counts: bool) -> _PollCount:
-        self._look = _PollCount(self._looks, counts=counts)
-        return self._look
+    def count_polls(self, *, counts: bool) -> _PollCount:
+        self._count = _PollCount(self._polls, counts=counts)
+        return self._count
 
     def peek(self) -> tuple[CloudTask, ...]:
-        return tuple(self._as_seen(task, self._looks[task.id]) for task in self._tasks.values())
+        return tuple(self._as_seen(task, self._polls[task.id]) for task in self._tasks.values())
 
     def add(self, order: TaskOrder, *, id: str | None = None) -> CloudTask:
         environment = find_environment(self._cloud.environments, order.environment_id)
         id = id or f"task_e_{len(self._tasks) + 1:032x}"
         now = (
             self._cloud.clock.time() + len(self._tasks) / 1000
-        )  # so that the newest is first even while the clock stands
+        )  # so that the newest is first even while the clock does not advance
         self._tasks[id] = plan_task(order, environment, id=id, now=now)
-        self._looks[id] = 0
+        self._polls[id] = 0
         return self._as_seen(self._tasks[id], 0)
 
-    def _as_seen(self, task: CloudTask, looks: int) -> CloudTask:
+    def _as_seen(self, task: CloudTask, polls: int) -> CloudTask:
         *before, last = task.rounds
-        attempts = tuple(self._attempt_as_seen(attempt, looks, last.prompt) for attempt in last.attempts)
+        attempts = tuple(self._attempt_as_seen(attempt, polls, last.prompt) for attempt in last.attempts)
         return msgspec.structs.replace(task, rounds=(*before, msgspec.structs.replace(last, attempts=attempts)))
 
-    def _attempt_as_seen(self, attempt: CloudAttempt, looks: int, prompt: str) -> CloudAttempt:
+    def _attempt_as_seen(self, attempt: CloudAttempt, polls: int, prompt: str) -> CloudAttempt:
         if attempt.is_over:
             return attempt
         now = self._cloud.clock.time()
         script = self._cloud.script_of(attempt)
-        word = script.word(looks=looks, elapsed=now - attempt.created_at)
+        word = script.word(polls=polls, elapsed=now - attempt.created_at)
         result = None
         if word == COMPLETED:
             result = self._cloud.result_of(prompt) if self._cloud.result_of else script.result
@@ -268,12 +268,12 @@ class _Backend:
         found = sorted(
             (task for task in self._tasks.values() if query.matches(task)), key=lambda task: task.key, reverse=True
         )
-        shown = [self._as_seen(task, self._look.at(task.id)) for task in found[: query.limit]]
+        shown = [self._as_seen(task, self._count.at(task.id)) for task in found[: query.limit]]
         return TaskPage(tasks=tuple(shown), has_more=len(found) > query.limit)
 
     def get_task(self, id: str) -> CloudTask | None:
         task = self._tasks.get(id)
-        return task and self._as_seen(task, self._look.at(id))
+        return task and self._as_seen(task, self._count.at(id))
 
     def create_task(self, order: TaskOrder) -> CloudTask:
         return self.add(order)
@@ -281,15 +281,15 @@ class _Backend:
     def follow_up(self, follow_up: FollowUp) -> CloudTask | None:
         if follow_up.task_id not in self._tasks:
             return None
-        seen = self._as_seen(self._tasks[follow_up.task_id], self._looks[follow_up.task_id])
+        seen = self._as_seen(self._tasks[follow_up.task_id], self._polls[follow_up.task_id])
         task = plan_follow_up(seen, follow_up.order, turn_id=follow_up.turn_id, now=self._cloud.clock.time())
-        self._tasks[task.id], self._looks[task.id] = task, 0
+        self._tasks[task.id], self._polls[task.id] = task, 0
         return self._as_seen(task, 0)
 
     def cancel_task(self, id: str) -> bool:
         if id not in self._tasks:
             return False
-        task, now = self._as_seen(self._tasks[id], self._looks[id]), self._cloud.clock.time()
+        task, now = self._as_seen(self._tasks[id], self._polls[id]), self._cloud.clock.time()
         attempts = tuple(
             attempt
             if attempt.is_over
@@ -312,8 +312,8 @@ class _Backend:
     def delete_task(self, id: str) -> bool:
         return self._tasks.pop(id, None) is not None
 
-    def create_pull_request(self, id: str, turn_id: str, *, draft: bool) -> None:  # noqa: ARG002 - drafts look the same here
-        task = self._as_seen(self._tasks[id], self._look.at(id))
+    def create_pull_request(self, id: str, turn_id: str, *, draft: bool) -> None:  # noqa: ARG002 - a draft is the same here
+        task = self._as_seen(self._tasks[id], self._count.at(id))
         *before, last = task.rounds
         attempts = tuple(
             msgspec.structs.replace(attempt, pull_request_status="created") if attempt.id == turn_id else attempt
@@ -340,19 +340,19 @@ class _Backend:
 
 
 class _PollCount:
-    """One request's view: which look at each task it is, counted when the request is over."""
+    """The number of the poll of each task that a request makes; a poll is counted when the request is over."""
 
-    def __init__(self, looks: dict[str, int], *, counts: bool = False) -> None:
-        self._looks = looks
+    def __init__(self, polls: dict[str, int], *, counts: bool = False) -> None:
+        self._polls = polls
         self._counts = counts
         self._seen: set[str] = set()
 
     def at(self, id: str) -> int:
         self._seen.add(id)
-        return self._looks[id] if self._counts else max(self._looks[id] - 1, 0)
+        return self._polls[id] if self._counts else max(self._polls[id] - 1, 0)
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None:
         for id in self._seen if self._counts else ():
-            self._looks[id] += 1
+            self._polls[id] += 1

@@ -1,1 +1,1 @@
-"""The built-in providers: one folder each, found by entry points as plug-ins are."""
+"""The built-in providers: one folder each. The index of their names is generated from the folders (docs/guides/providers.md)."""

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from . import emulators
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..cloud import faults as faults
@@ -27,48 +29,28 @@ if TYPE_CHECKING:
         EmulatorTransport as EmulatorTransport,
         Handler as Handler,
     )
-    from .emulators.a2a import A2AEmulator as A2AEmulator
-    from .emulators.aws_lambda import LambdaEmulator as LambdaEmulator
-    from .emulators.batches import (
-        AnthropicBatchEmulator as AnthropicBatchEmulator,
-        OpenAIBatchEmulator as OpenAIBatchEmulator,
-    )
-    from .emulators.claude_agents import ClaudeAgentsEmulator as ClaudeAgentsEmulator
-    from .emulators.cursor import CursorEmulator as CursorEmulator
-    from .emulators.generic_http import Http202Emulator as Http202Emulator
-    from .emulators.github import GithubEmulator as GithubEmulator
-    from .emulators.jules import JulesEmulator as JulesEmulator
-    from .emulators.openai_agents import OpenAIAgentsEmulator as OpenAIAgentsEmulator
+    from .emulators import *  # noqa: F403 - the names in its __all__
     from .fake_clock import FakeClock as FakeClock
     from .memory_journal import MemoryJournal as MemoryJournal
 
 _HOMES = {
-    "A2AEmulator": "testing.emulators.a2a",
-    "AnthropicBatchEmulator": "testing.emulators.batches",
     "AsyncEmulatorTransport": "testing.emulator_transport",
     "AttemptScript": "cloud.scripted_cloud",
     "Both": "testing.both_clients",
-    "ClaudeAgentsEmulator": "testing.emulators.claude_agents",
     "CloudEnvironment": "cloud.models",
     "CloudFailure": "cloud.models",
     "CloudFile": "cloud.models",
     "CloudResult": "cloud.models",
-    "CursorEmulator": "testing.emulators.cursor",
     "EmulatorTransport": "testing.emulator_transport",
     "FakeClock": "testing.fake_clock",
-    "GithubEmulator": "testing.emulators.github",
     "Handler": "testing.emulator_transport",
-    "Http202Emulator": "testing.emulators.generic_http",
-    "JulesEmulator": "testing.emulators.jules",
-    "LambdaEmulator": "testing.emulators.aws_lambda",
     "MemoryJournal": "testing.memory_journal",
-    "OpenAIAgentsEmulator": "testing.emulators.openai_agents",
-    "OpenAIBatchEmulator": "testing.emulators.batches",
     "ProviderConformance": "testing.conformance",
     "ScriptedCloud": "cloud.scripted_cloud",
     "Transcript": "testing.conformance",
     "faults": "cloud",
     "serving": "cloud.http_server",
+    **dict.fromkeys(emulators.__all__, "testing.emulators"),
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one list, kept once

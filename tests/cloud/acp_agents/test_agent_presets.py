@@ -9,6 +9,7 @@ import pytest
 
 from coatcheck import errors
 from coatcheck._cli.commands.serve import read_agent
+from coatcheck._installation import install_command
 from coatcheck.cloud.agent_presets import PRESETS, find_agent
 from coatcheck.cloud.launcher import require_acp
 
@@ -52,7 +53,7 @@ def test_a_name_chooses_the_best_command(
     ("installed", "has_acp", "hint"),
     [
         (("codex",), True, "npm install --global @zed-industries/codex-acp"),
-        (("codex", "codex-acp"), False, "pip install 'coatcheck[acp]'"),
+        (("codex", "codex-acp"), False, install_command("acp")),
     ],
 )
 def test_what_acp_needs_is_named(programs: Path, installed: tuple[str, ...], has_acp: bool, hint: str) -> None:
@@ -117,4 +118,4 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(errors.ConfigurationError, match="agent-client-protocol") as caught:
         require_acp()
 
-    assert "pip install 'coatcheck[acp]'" in str(caught.value.remedy)
+    assert install_command("acp") in str(caught.value.remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -48,6 +49,17 @@ def test_a_line_that_is_no_message_is_text(line: bytes) -> None:
     messages, texts = read(line + b'\n\n{"method": "m"}\n')
 
     assert ([{"method": "m"}], [line.decode("utf-8", "replace")[:10_000]]) == (messages, texts)
+
+
+@pytest.mark.parametrize(
+    ("id", "expected"), [("3", 3), ('"3"', 3), ("3.0", 3), ('"x"', "x"), ("3.5", 3.5), ("null", None)]
+)
+def test_the_id_of_a_response_is_the_number_that_was_sent(id: str, expected: object) -> None:
+    """Also where an agent repeats it as a text or with a fraction; that of a request of the agent stays as it is."""
+    messages, _ = read(f'{{"id": {id}, "result": 1}}\n{{"id": {id}, "method": "m"}}\n'.encode())
+    given: object = json.loads(id)
+
+    assert [(expected, type(expected)), (given, type(given))] == [(each["id"], type(each["id"])) for each in messages]
 
 
 def test_text_has_no_control_sequences() -> None:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import BinaryIO, TextIO
 from urllib.request import urlopen
 
 import pytest
+from tests.web.test_live import OpenPage
+from tests.web.web_support import TOKEN, Browser
 
 import coatcheck
 from coatcheck import Task, TaskRef, TaskState, errors
 from coatcheck._app.gates import Gates
+from coatcheck._app.workspace import Workspace
 from coatcheck._cli.app import run
 from coatcheck._cli.console import Console
 from coatcheck._cli.process_env import ProcessEnv
 from coatcheck._runtime.config import Config
 from coatcheck._runtime.server_record import ServerRecord, record_path
 from coatcheck._runtime.system_clock import SystemClock
+from coatcheck._web.app import WebApp
+from coatcheck._web.site import Site
 from coatcheck.cloud.demo.site import make_site
 from coatcheck.cloud.launcher import ServeOptions, environment, running
 
@@ -53,9 +62,24 @@ class Machine:
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run a command in another terminal; return its exit code and what it printed."""
         out = io.BytesIO()
+        return self.run_into(out, *arguments), out.getvalue().decode()
+
+    def run_into(self, out: BinaryIO, *arguments: str) -> int:
+        """Run a command that prints to *out*; return its exit code."""
         console = Console(out, out, environ=self.environ, is_terminal=False, is_interactive=False)
         environment = ProcessEnv(environ=self.environ, folder=str(self.folder), stdin=io.BytesIO(), console=console)
-        return int(run(arguments, environment)), out.getvalue().decode()
+        return int(run(arguments, environment))
+
+    @contextmanager
+    def page(self) -> Iterator[Browser]:
+        """Serve the page of `coatcheck web`, and return a browser that has opened it."""
+        workspace = Workspace(
+            str(self.folder), config=Config(environ=self.environ), environ=self.environ, provider="local"
+        )
+        site = Site(workspace, clock=SystemClock(), checkout=None)
+        app = WebApp(site, token=TOKEN)
+        with closing(site), app.running():
+            yield Browser(app)
 
 
 @contextmanager
@@ -78,6 +102,30 @@ def machine(root: Path, **options: object) -> Iterator[Machine]:
     )
     with running(chosen) as record:
         yield Machine(environ, root, record)
+
+
+def seen_live(browser: Browser, task: TaskRef, words: str) -> bool:
+    """Return whether the page of a task shows *words* once one of the events that it is sent while it is open does."""
+
+    async def read() -> bool:
+        async with OpenPage(SimpleNamespace(app=browser.app, browser=browser), after=0) as page:
+            count, shown = 0, ""
+            while words not in shown:
+                count = len(await page.until(count + 1))
+                shown = (await asyncio.to_thread(browser.get, f"/tasks/{task}/timeline")).words
+        return True
+
+    return asyncio.run(read())
+
+
+def lines_until(output: TextIO, words: str) -> list[str]:
+    """Return the lines of a command up to the one with *words*."""
+    lines = []
+    for line in output:
+        lines.append(line.rstrip())
+        if words in line:
+            break
+    return lines
 
 
 def page_of(task: Task) -> str:
@@ -115,6 +163,43 @@ def test_a_permission_is_decided_from_another_terminal(tmp_path: Path) -> None:
         [notice.text for notice in ended.notices],
     )
     assert ("Done.", True) == (ended.outcome and ended.outcome.text.strip(), "approved" in log and "read it" in log)
+
+
+def test_an_edit_appears_live_and_its_permission_is_decided_from_another_terminal(tmp_path: Path) -> None:
+    """While the agent waits, `coatcheck watch` has printed its edit and an open page shows it; each is stored once."""
+    with machine(tmp_path) as local, ThreadPoolExecutor(1) as terminal, local.page() as browser:
+        task = local.submit("edit one.txt", "ask execute make", "say Done.")
+        reading, writing = os.pipe()
+        with open(reading, encoding="utf-8") as output, open(writing, "wb", buffering=0) as out:
+            watch = terminal.submit(local.run_into, out, "watch", str(task))
+            before = lines_until(output, "tool  Write one.txt")
+            on_page = seen_live(browser, task, "Write one.txt")
+            is_running = not watch.done()
+            approved = local.run("approve", str(task))
+            after = lines_until(output, "succeeded")
+            code = watch.result()
+        stored = [
+            event["event"]["type"]
+            for event in map(json.loads, local.run("events", str(task), "--json")[1].splitlines())
+        ]
+
+    assert (True, True, 0, 0) == (on_page, is_running, approved[0], code)
+    assert (True, True) == (
+        before[-1].endswith("tool  Write one.txt"),
+        any("message  make: yes Done." in line for line in after),
+    )
+    assert [1, 1] == [stored.count(kind) for kind in ("task.tool", "task.message")]
+
+
+def test_what_a_dead_agent_wrote_last_is_kept(tmp_path: Path) -> None:
+    """The paragraph that it has not ended is an event, and in the reason of the failure."""
+    with machine(tmp_path) as local, local.client() as client:
+        task = local.submit("say before", "edit a.txt", "say half a sentence", "leave 3")
+        seen = [event.text for event in client.watch_task(task, timeout=240) if event.type == "task.message"]
+        ended = client.get_task(task)
+
+    assert ["before", "half a sentence"] == [text for text in seen if text and not text.startswith("Notes")]
+    assert ("agent_exit_3", True) == (ended.error and ended.error.code, "half a sentence" in str(ended.error))
 
 
 def test_a_watch_continues_when_a_permission_is_decided(tmp_path: Path) -> None:

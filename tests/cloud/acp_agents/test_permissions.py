@@ -37,6 +37,7 @@ OPTIONS = read_options(
         ({"kind": "edit", "locations": [{"path": ".git/config"}]}, False),
         ({"kind": "edit", "locations": [{"path": "sub/.GIT/hooks/x"}]}, False),
         ({"kind": "edit", "locations": [{"path": "{folder}-other/a.txt"}]}, False),
+        ({"kind": "edit", "locations": [{"path": "~/.ssh/config"}]}, False),
         ({"kind": "edit"}, False),
         ({"kind": "edit", "locations": "a.txt"}, False),
         ({"kind": "execute", "locations": [{"path": "a.txt"}]}, False),

@@ -30,6 +30,13 @@ def test_updates_are_events_in_their_order(tmp_path: Path) -> None:
     ] == turn.shown
 
 
+def test_a_code_block_is_one_message_and_ends(tmp_path: Path) -> None:
+    """A paragraph in a code block is not a message of its own, and one after the code block is."""
+    turn = prompt("say ```\\na\\n\\nb\\n```\\n\\nafter\\n\\nlast", folder=tmp_path)
+
+    assert ["message ```\na\n\nb\n```", "message after", "message last"] == turn.shown[:3]
+
+
 def test_events_have_plans_and_changes(tmp_path: Path) -> None:
     """The steps of a plan with their states, and a change as a diff with paths in the clone."""
     turn = prompt("plan a,b,c", "edit a.txt", folder=tmp_path)
@@ -192,3 +199,4 @@ def test_what_is_kept_of_a_flood_is_bounded(tmp_path: Path) -> None:
     sizes = (len(turn.updates.message), len(turn.updates.record))
 
     assert (True, True) == (sizes[0] <= 64 * 1024, sizes[1] <= 513 * 1024)
+    assert (1, True) == (turn.updates.message.count("[…]"), turn.updates.message.endswith("word 29999"))

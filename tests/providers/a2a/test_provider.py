@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from coatcheck.testing.emulators.a2a import HTTP_PATH, RPC_PATH, A2AEmulator
 from coatcheck.testing.fake_clock import FakeClock
 
 BINDINGS = ("HTTP+JSON", "JSONRPC")
+PUSH_URL = "https://me.example/a2a"
 CARD = '{{"supportedInterfaces": [{{"url": "{url}", "protocolBinding": "{binding}", "protocolVersion": "{version}"}}]}}'
 
 
@@ -196,12 +198,42 @@ def test_errors_are_of_one_class_in_both_bindings(binding: str) -> None:
         ({"context": "none"}, "a2a.context cannot be 'none'"),
         ({"auth": "a b"}, "a2a.auth cannot be 'a b'"),
         ({"base_url": "agent.example"}, "the base URL of a2a is not usable"),
+        ({"push_url": PUSH_URL, "binding": "jsonrpc", "push_secret": "s"}, "a2a.push_url needs the agent's card"),
+        ({"push_url": "me.example/a2a", "push_secret": "s"}, "the base URL of a2a.push_url is not usable"),
     ],
 )
 def test_a_setting_that_is_none_is_refused(settings: dict[str, str], error: str) -> None:
     """A value that is not accepted is an error with the accepted ones."""
     with pytest.raises(errors.ConfigurationError, match=error):
         Service.of(Settings(**settings))
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+@pytest.mark.parametrize(("has_push", "push_url"), [(True, PUSH_URL), (True, ""), (False, PUSH_URL)])
+def test_push_notifications_are_requested_of_agents_that_send_them(binding: str, has_push: bool, push_url: str) -> None:
+    """Where the user wants them, with a task and with a message; the secret is in no representation."""
+    settings = {"push_url": push_url, "push_secret": "newest former"}
+    client, agent = connect(binding, settings=settings, has_push=has_push)
+    task = client.create_task("Say hello")
+    client.send_message(task.ref, "And again")
+    bodies = [json.loads(each.body) for each in (*agent.seen("create_task"), *agent.seen("send_message"))]
+    configurations = [body.get("params", body)["configuration"] for body in bodies]
+    authentication = {"scheme": "Bearer", "credentials": "newest"}
+    config = {"url": PUSH_URL, "token": "newest", "authentication": authentication}
+    expected = {"returnImmediately": True, **({"taskPushNotificationConfig": config} if has_push and push_url else {})}
+
+    assert [expected] * len(bodies) == configurations
+    assert "newest" not in repr(provider(**settings))
+
+
+def test_without_the_secret_of_push_notifications_nothing_is_submitted() -> None:
+    """The error names the variable; what submits nothing needs no secret."""
+    client, agent = connect("HTTP+JSON", settings={"push_url": PUSH_URL}, has_push=True)
+    listed = list(client.list_tasks())
+    with pytest.raises(errors.ConfigurationError, match=r"the secret of push notifications is not") as caught:
+        client.create_task("Say hello")
+
+    assert ([], (), "COATCHECK_HOOK_SECRET_A2A" in (caught.value.remedy or "")) == (listed, agent.tasks, True)
 
 
 def test_without_a_base_url_the_error_names_the_setting() -> None:

@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 from hypothesis import given, strategies as st
 
 from coatcheck import Client, errors
+from coatcheck._installation import install_command
 from coatcheck._protocol.effects import Request
 from coatcheck._protocol.login_contract import Secret
 from coatcheck.providers.aws_lambda.credentials import Keys, chain, signed
@@ -125,7 +126,7 @@ def test_without_botocore_the_extra_is_named(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(errors.ConfigurationError) as caught:
             act()
 
-        assert "pip install 'coatcheck[aws]'" == caught.value.remedy
+        assert f"install it with: {install_command('aws')}" == caught.value.remedy
 
 
 # -- signatures --------------------------------------------------------------------------------------------------------

@@ -49,3 +49,16 @@ def test_a_change_of_nothing_passes_the_check(tmp_path: Path) -> None:
     printed = "".join(run(command, folder) for command in commands)
 
     assert ("", b"") == (printed, (outputs / PATCH_FILE).read_bytes())
+
+
+def test_the_commands_change_nothing_for_later_ones(tmp_path: Path) -> None:
+    """An agent may keep one shell: after the check its commits use the repository's own index."""
+    folder, outputs = tmp_path / "repo", tmp_path / "outputs"
+    folder.mkdir()
+    run("git init -q . && printf 'a\\n' > kept && git add . && git commit -qm base", folder)
+    commands = re.findall(r"^    (.+)$", instructions(folder=str(folder), outputs=str(outputs)), re.MULTILINE)
+    change = "printf 'b\\n' > new"
+    commit = "git commit -qm new && git status --short && git show --format= --name-only"
+    printed = run("\n".join([commands[0], change, *commands[1:], commit]), folder)
+
+    assert "new\n" == printed

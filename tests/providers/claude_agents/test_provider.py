@@ -16,9 +16,8 @@ from coatcheck.providers.claude_agents.endpoints import Service
 from coatcheck.providers.claude_agents.provider import ClaudeAgentsProvider
 from coatcheck.testing import ClaudeAgentsEmulator, EmulatorTransport
 from coatcheck.testing.both_clients import VARIANTS, Both
+from coatcheck.testing.emulators._sessions import BASE, PATCH
 from coatcheck.testing.emulators.claude_agents import (
-    BASE,
-    PATCH,
     Step,
     fail,
     needs_permission,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from coatcheck._protocol.effects import Emit, Read, Request, Response
-from coatcheck.providers.codex.credentials import LOGIN
+from coatcheck.providers._chatgpt.credentials import LOGIN
 from coatcheck.providers.codex.endpoints import Service
 from coatcheck.providers.codex.provider import CodexProvider
 

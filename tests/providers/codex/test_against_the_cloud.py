@@ -13,7 +13,7 @@ from coatcheck._engine.optional_methods import prepare_spec
 from coatcheck._protocol.effects import Emit, Read, Request
 from coatcheck._protocol.login_contract import Secret
 from coatcheck.cloud.scripted_cloud import DIFF, AttemptScript, ScriptedCloud
-from coatcheck.providers.codex.credentials import LOGIN
+from coatcheck.providers._chatgpt.credentials import LOGIN
 from coatcheck.providers.codex.endpoints import Service
 from coatcheck.providers.codex.provider import CodexProvider
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from coatcheck.cloud.faults import RepeatingCursor
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
+from coatcheck.providers._chatgpt.credentials import LOGIN
 from coatcheck.providers.codex import extract
-from coatcheck.providers.codex.credentials import LOGIN
 from coatcheck.providers.codex.endpoints import Service
 from coatcheck.providers.codex.provider import CodexProvider
 from coatcheck.testing.conformance import ProviderConformance, Transcript

@@ -6,7 +6,7 @@ import pytest
 from tests.clients import VARIANTS, Both
 
 from coatcheck.cloud.scripted_cloud import ScriptedCloud
-from coatcheck.providers.codex.credentials import LOGIN
+from coatcheck.providers._chatgpt.credentials import LOGIN
 from coatcheck.providers.codex.endpoints import Service
 from coatcheck.providers.codex.provider import CodexProvider
 

@@ -372,6 +372,33 @@ def test_each_status_has_its_error(name: str, status: int, error: type[Exception
             answer_exchange(exchange, refused)
 
 
+@pytest.mark.parametrize(
+    ("detail", "status", "has_remedy"),
+    [
+        ("Not Found", 404, True),
+        ("Gone", 410, True),
+        ("This workspace was migrated", 403, True),
+        ("Legacy tasks are no longer available", 400, True),
+        ("Invalid task ID", 404, False),
+        ("Not allowed", 403, False),
+        ("<!doctype html><title>Not Found</title>", 404, False),
+        ("Bad gateway", 502, False),
+    ],
+)
+@pytest.mark.parametrize("verb", ["create_task", "list_tasks", "get_task", "get_usage"])
+def test_an_account_that_may_have_moved_has_a_remedy(verb: str, detail: str, status: int, has_remedy: bool) -> None:
+    """A route that is gone, and a refusal that says why, name the setting of the newer service; of the local cloud none."""
+    arguments = {"create_task": (SPEC,), "get_task": (REF,)}.get(verb, ())
+    body = detail.encode() if detail.startswith("<") else {"detail": detail}
+    remedies = []
+    for provider in (PROVIDER, load("local")(Settings(base_url="http://127.0.0.1:1"))):
+        with pytest.raises(errors.ProviderError) as caught:
+            answer_exchange(getattr(provider, verb)(*arguments), answer(body, status))
+        remedies.append("codex_app_server.backend" in str(caught.value.remedy))
+
+    assert [has_remedy, False] == remedies
+
+
 def test_a_web_page_is_not_an_answer() -> None:
     """HTML with status 200 is unreadable, and the error quotes its content type."""
     page = Response(200, {"content-type": "text/html"}, b"<html>")

@@ -246,6 +246,48 @@ def test_events_are_emitted_as_they_happen_and_can_be_continued(variant: str) ->
     assert ("hologram", 3, "changed hello.txt") == (streamed[1].kind, streamed[1].data["size"], streamed[2].text)
 
 
+def test_many_tasks_are_watched_over_one_connection(variant: str) -> None:
+    """A watch of several threads has the items of each in order and once, and each end, and polls each once by itself."""
+    client, emulator = connected(variant, step_seconds=25.0)
+    refs = [client.create_task(SPEC).ref for _ in range(3)]
+    emulator.requests.clear()
+    events = list(client.watch_tasks(refs))
+    of_each = [[event.type for event in events if event.ref == ref] for ref in refs]
+    opened = [request for request in emulator.requests if request.channel is not None]
+
+    expected = ["task.started", "task.message", "task.tool", "task.tool", "task.message", "task.diff", "task.succeeded"]
+
+    assert [expected] * 3 == of_each
+    assert (3, 3) == (len(emulator.seen("get_task")), len(calls(emulator, "thread/resume")))
+    assert len(opened) < 10
+
+
+def test_a_cut_connection_of_many_tasks_repeats_and_loses_nothing(variant: str) -> None:
+    """After a cut the watch reads the items again, and emits those that came meanwhile and no other twice."""
+
+    def life(prompt: str) -> Iterable[Step]:
+        for step in ordinary_turn(prompt):
+            yield step
+            emulator.cut()
+
+    client, emulator = connected(variant, life, step_seconds=25.0)
+    refs = [client.create_task(SPEC).ref for _ in range(2)]
+    events = list(client.watch_tasks(refs))
+    shown = {ref: [(event.type, event.text or "") for event in events if event.ref == ref] for ref in refs}
+
+    expected = [
+        ("task.started", ""),
+        ("task.message", SPEC.prompt),
+        ("task.tool", "/bin/bash -lc 'make test'"),
+        ("task.tool", "changed hello.txt"),
+        ("task.message", "All done."),
+        ("task.diff", ""),
+        ("task.succeeded", ""),
+    ]
+
+    assert dict.fromkeys(refs, expected) == shown
+
+
 def test_lists_show_how_tasks_ended(variant: str) -> None:
     """A list has the state of each task, and the archived ones where they are asked for."""
     client, _ = connected(variant)

@@ -15,9 +15,8 @@ from coatcheck.providers.openai_agents import openai_agents
 from coatcheck.providers.openai_agents.provider import OpenAIAgentsProvider
 from coatcheck.testing import OpenAIAgentsEmulator
 from coatcheck.testing.both_clients import VARIANTS, Both
+from coatcheck.testing.emulators._sessions import BASE, PATCH
 from coatcheck.testing.emulators.openai_agents import (
-    BASE,
-    PATCH,
     Step,
     complete,
     fail,
@@ -200,7 +199,7 @@ def test_a_lost_response_is_found_by_the_key() -> None:
     ("settings", "spec", "problem", "remedy"),
     [
         ({"model": ""}, SPEC, "no model is set", "openai_agents.model"),
-        ({}, msgspec.structs.replace(SPEC, environment="env"), "openai_agents has no environments", "--env"),
+        ({}, msgspec.structs.replace(SPEC, environment="env"), "openai_agents has no environments", "--environment"),
         ({}, msgspec.structs.replace(SPEC, repository="https://gitlab.com/a/b"), "no repository on GitHub", "--repo"),
         ({"max_cost": "free"}, SPEC, "openai_agents.max_cost cannot be 'free'", "2.50"),
         ({"base_url": "ftp://x"}, SPEC, "the base URL of openai_agents is not usable", "http"),

@@ -82,6 +82,8 @@ ELEMENTS = frozenset(
         "h3",
         "i",
         "img",
+        "input",
+        "label",
         "mark",
         "p",
         "pre",
@@ -96,17 +98,21 @@ ELEMENTS = frozenset(
 ATTRIBUTES = frozenset(
     [
         "alt",
+        "aria-label",
         "class",
         "colspan",
+        "data-digest",
         "data-lines",
         "data-n",
         "data-part",
+        "data-viewed",
         "height",
         "href",
         "id",
         "open",
         "src",
         "title",
+        "type",
         "width",
     ]
 )
@@ -116,7 +122,7 @@ def foreign(html: str) -> list[tuple[str, str]]:
     """Return elements and attributes that a diff never has, and addresses that are none of ours."""
     found = []
     for tag, attributes in Reader(html).elements:
-        if tag not in ELEMENTS:
+        if tag not in ELEMENTS or (tag == "input" and attributes["type"] != "checkbox"):
             found.append((tag, ""))
         for name, value in attributes.items():
             is_url = name in {"href", "data-part", "data-lines"} and not value.startswith(("/tasks/t/compare", "#f"))

@@ -175,8 +175,8 @@ class Demo:
         """Show all steps, or with ``--json`` print their results."""
         from ...cloud.demo.site import LABEL, PROMPT
 
-        self._say("A local cloud runs at: ", Styled(url, "bold"))
-        self._say("Its agent is a small script with prepared changes; no model is used.")
+        self._print_line("A local cloud runs at: ", Styled(url, "bold"))
+        self._print_line("Its agent is a small script with prepared changes; no model is used.")
         task = self._submit(LABEL, PROMPT)
         task = self._wait(task)
         ranking = self._review(task)
@@ -202,14 +202,14 @@ class Demo:
             f'coatcheck submit --provider {LOCAL_PROVIDER} --environment {label} --attempts {ATTEMPTS} "{prompt}"'
         )
         task = self._client.create_task(prompt, environment=label, attempts=ATTEMPTS)
-        self._say(f"Step 1/2: the ticket is returned at once: {task.ref}")
+        self._print_line(f"Step 1/2: the ticket is returned at once: {task.ref}")
         return task
 
     def _wait(self, task: Task) -> Task:
         self._show_command(f"coatcheck wait {task.ref}")
         progress = self._run.start_progress(task.ref)
         ended = wait_for_task(self._client, task.ref, WAIT, on_change=progress.update)
-        self._say("Step 2/2: the task ended: ", state_word(ended.state, ended.raw_state), ".")
+        self._print_line("Step 2/2: the task ended: ", state_word(ended.state, ended.raw_state), ".")
         self._show(attempts(ended.attempts))
         return ended
 
@@ -230,7 +230,7 @@ class Demo:
             self._show_command(line)
         except errors.ConfigurationError as error:
             self._show_command(f"{line} --sandbox none")
-            self._say(f"Here the tests run without a sandbox, because the agent is part of coatcheck: {error}.")
+            self._print_line(f"Here the tests run without a sandbox, because the agent is part of coatcheck: {error}.")
             request = request._replace(verification=_verification(command, sandbox="none"))
         ranking = with_progress(
             self._run, lambda report, scope: review_candidates(request, tools, on_progress=report, scope=scope)
@@ -277,7 +277,7 @@ class Demo:
     def _show_command(self, command_line: str) -> None:
         self._show(["", Styled(f"$ {command_line}", "cyan")])
 
-    def _say(self, *parts: Part) -> None:
+    def _print_line(self, *parts: Part) -> None:
         self._show([parts])
 
     def _show(self, lines: list[Line]) -> None:

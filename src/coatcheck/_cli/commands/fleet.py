@@ -106,7 +106,7 @@ coatcheck fleet run typing.toml --yes --wait
 @file_argument
 @click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
 @rebase_option
-@click.option("--wait", is_flag=True, help="Go on until all is done, also while a person or a quota is needed.")
+@click.option("--wait", is_flag=True, help="Continue until all is done, also while a person or a quota is needed.")
 def run_fleet(run: CommandContext, *, file: str, is_confirmed: bool, rebase: bool, wait: bool) -> int:
     """Run a fleet file until a person or a quota is needed, or all is done.
 
@@ -302,7 +302,7 @@ def _show_changed(run: CommandContext, changed: Sequence[FleetItem], word: str, 
         lines.append(f"{word} wave {wave}")
     run.answer(lambda: {"items": [to_object(each) for each in changed]}, lambda: lines or [f"Nothing was {word}."])
     if lines:
-        run.note("Run the fleet again to go on: coatcheck fleet run FILE")
+        run.note("Run the fleet again to continue: coatcheck fleet run FILE")
 
 
 @fleet_command.subcommand(

@@ -63,25 +63,43 @@ def show_provider(run: CommandContext, *, name: str) -> None:
     run.answer(lambda: document(name, capabilities), lambda: _lines(run, name, capabilities))
 
 
-@providers_command.subcommand("new", examples="coatcheck providers new acme --folder coatcheck-acme")
+@providers_command.subcommand(
+    "new",
+    examples="""
+coatcheck providers new acme --folder coatcheck-acme
+coatcheck providers new acme --built-in
+""",
+)
 @name_argument
-@click.option("--folder", metavar="PATH", help="Where to write it (default: coatcheck-NAME in this folder).")
-def write_provider(run: CommandContext, *, name: str, folder: str | None) -> None:
+@click.option(
+    "--folder",
+    metavar="PATH",
+    help="Where to write it (default: coatcheck-NAME in this folder; with --built-in, this folder).",
+)
+@click.option("--built-in", is_flag=True, help="Write a built-in provider into a checkout of coatcheck.")
+@click.option("--json-rpc", is_flag=True, help="For a service that speaks JSON-RPC over a WebSocket.")
+def write_provider(run: CommandContext, *, name: str, folder: str | None, built_in: bool, json_rpc: bool) -> None:
     """Write a new provider.
 
-    It is a separate package, which passes the conformance tests before you change it.
+    It is a separate package, or a built-in provider in a checkout of coatcheck. It passes the conformance tests before
+    you change it.
     """
     from .. import scaffolding  # rarely used
 
-    folder = os.path.join(run.process_env.folder, folder or f"coatcheck-{name.replace('_', '-')}")
-    paths = scaffolding.write(name, folder)
+    default = "" if built_in else f"coatcheck-{name.replace('_', '-')}"
+    folder = os.path.normpath(os.path.join(run.process_env.folder, folder or default))
+    write = scaffolding.write_built_in if built_in else scaffolding.write
+    paths = write(name, folder, is_json_rpc=json_rpc)
     run.answer(
         lambda: {"name": name, "folder": folder, "files": paths},
         lambda: [*(os.path.join(folder, path) for path in paths)],
     )
+    test = (
+        f"make generate && make test TESTS=tests/providers/{name}" if built_in else "pip install -e '.[test]' && pytest"
+    )
     run.note(
         f"{name} is an invented service: change wire.py and extract.py to the responses of yours.",
-        f"Try it: cd {folder} && pip install -e '.[test]' && pytest",
+        f"Try it: cd {folder} && {test}",
     )
 
 
@@ -120,7 +138,11 @@ def _commands(can: Capabilities, support: Support) -> str:
 
 
 def capabilities_of(run: CommandContext, name: str) -> Capabilities:
-    """Return the capabilities of the provider *name*, without a request or a configured URL."""
+    """Return the capabilities of the provider *name*: as it is configured, else without settings. Sends no request."""
+    try:
+        return provider_of(name, run.config).capabilities
+    except errors.ConfigurationError:  # such as one without the address that it needs
+        pass
     return provider_of(name, run.config, settings=OfflineSettings(run.config.get(f"{name}.base_url"))).capabilities
 
 
@@ -144,6 +166,8 @@ CAPABILITIES: Fields[Capabilities] = {
     "options": ("the options of a submission", lambda c: sorted(c.options)),
     "modes": ('"code", "ask"', lambda c: sorted(c.modes)),
     "max_attempts": ("the largest number of attempts", lambda c: c.max_attempts),
+    "result": ("where the change of a task comes from", lambda c: c.result),
+    "cost": ("where the cost or the tokens of a task are reported", lambda c: c.cost),
     "notes": ("further notes", lambda c: list(c.notes)),
 }
 
@@ -163,6 +187,7 @@ def _lines(run: CommandContext, name: str, can: Capabilities) -> list[Line]:
         f"options: {_options(can)}",
         f"modes: {', '.join(sorted(can.modes))}",
         f"attempts: 1 to {can.max_attempts}" if can.max_attempts > 1 else "attempts: 1",
+        *(f"{name}: {text}" for name, text in (("change", can.result), ("cost", can.cost)) if text),
         *can.notes,
     ]
 

@@ -132,6 +132,8 @@ def _continue(
     output: ReviewOutput,
 ) -> int:
     """Submit what a review has not submitted, wait for all its tasks, and review them with the candidates *names*."""
+    if stored.state == "held":
+        return _continue_held(run, stored, names, options, output)
     request, apply_options = request_of(run, _stored_file(run, stored, options), options, root=stored.root)
     if output.is_applied:
         require_work_tree(request.repository)
@@ -145,6 +147,32 @@ def _continue(
         sources = sources_of(submitted.results)
         sources += _read_sources(run, names, options, is_refreshed=output.is_refreshed)
         return finish_review(run, request, sources, apply_options, output, ended=EndedReview(session.store, submitted))
+
+
+def _continue_held(
+    run: CommandContext,
+    stored: StoredReview,
+    names: Sequence[str],
+    options: dict[str, Any],
+    output: ReviewOutput,
+) -> int:
+    """Continue a review whose gate is approved; print the gate where it is open. Raises where it was rejected."""
+    from contextlib import closing
+
+    from ..._app.held_reviews import gate_of_review, release_review
+    from ..._app.held_work import require_approved
+    from ..._app.stored_reviews import open_reviews
+    from ..gates import answer_with_open_gate
+    from .gates import open_gates
+
+    with closing(open_gates(run)) as gates:
+        gate = gate_of_review(gates, stored)
+        if gate.state == "open":
+            return answer_with_open_gate(run, gate)
+        require_approved(gate)
+        with closing(open_reviews(run.config)) as store:
+            approved = release_review(gates, gate, store)
+    return _continue(run, approved.review, names, options, output)
 
 
 def _forget(run: CommandContext, names: Sequence[str], *, is_list: bool) -> int:
@@ -225,9 +253,19 @@ def _read_sources(
             failures.append((name, error))
             sources.append(failed_candidate(name, error))
     if failures and len(failures) == len(sources):
-        raise failures[0][1]
+        raise _also_no_review(*failures[0])
     report_errors(run, failures)
     return sources
+
+
+def _also_no_review(name: str, error: errors.CoatcheckError) -> errors.CoatcheckError:
+    """Return the error of a task; where *name* could be that of a review as well, its remedy says that there is none."""
+    from ..._review.targets import is_review_name
+
+    if is_review_name(name):
+        no_review = f"or, if {name} is a review: there is none of this name, see coatcheck review --list"
+        error.remedy = f"{error.remedy}; {no_review}" if error.remedy else no_review
+    return error
 
 
 def _distinct(run: CommandContext, names: Sequence[str]) -> list[str]:

@@ -107,7 +107,8 @@ def submit_command(
     With --on the task is submitted to several services, as a review that `coatcheck review NAME` continues; where one
     of them refuses it, the exit code is 14.
 
-    With --gate nothing is sent: a gate is printed, and the exit code is 10. Whoever approves the gate submits the task.
+    With --gate nothing is sent: a gate is printed, and the exit code is 10. Whoever approves the gate submits the task;
+    with --on as well, to all the services.
     """
     if is_review(options):
         return _submit_review(
@@ -159,12 +160,14 @@ def _run_review(run: CommandContext, options: dict[str, Any], wait: WaitOptions)
 def _submit_review(run: CommandContext, options: dict[str, Any]) -> int:
     """Submit a task to several services."""
     from ..best_of import submit_review, targets_of
+    from ..held_reviews import hold_submissions
     from ..review_results import begun_file
 
     rendered = use_template(run, options)
     targets = targets_of(run, options)
     chosen = _review_options(run, options, begun_file(run, options), rendered)
-    return submit_review(run, targets, _read_prompt(run, options), chosen)
+    submit = hold_submissions if options["is_gated"] else submit_review
+    return submit(run, targets, _read_prompt(run, options), chosen)
 
 
 def _review_options(

@@ -179,7 +179,7 @@ def watch_command(
 ) -> None:
     """Print what happens to one task or many as it happens, until each ends.
 
-    Where the service has an event stream that can be resumed (the local cloud), it is read between polls: output arrives
+    Where the service has an event stream that can be resumed (the local cloud, a Codex host, Cursor), it is read between polls: output arrives
     while the agent writes it. With --json each event is one line. The exit code is 0 however a task ends; that of `wait`
     depends on it. A task that waits for a permission is watched until that is decided and the task ends.
 

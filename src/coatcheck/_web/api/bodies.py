@@ -10,6 +10,10 @@ from msgspec import Meta
 Text: TypeAlias = Annotated[str, Meta(max_length=1_000_000)]
 Short: TypeAlias = Annotated[str, Meta(min_length=1, max_length=500)]
 Attempt: TypeAlias = Annotated[int, Meta(ge=1, le=1000)]
+Reason: TypeAlias = Annotated[str, Meta(max_length=2000)]
+Limit: TypeAlias = Annotated[int, Meta(ge=1, le=200)]
+# A cursor that is a number: what comes after it is returned.
+NumberCursor: TypeAlias = Annotated[str, Meta(pattern="^[0-9]{1,18}$")]
 StateName: TypeAlias = Literal[
     "queued", "running", "input_required", "paused", "succeeded", "failed", "cancelled", "expired", "unknown"
 ]
@@ -74,7 +78,7 @@ class NewDecision(Body, frozen=True, kw_only=True):
     """
 
     option: Short
-    why: Annotated[str, Meta(max_length=2000)] | None = None
+    why: Reason | None = None
     answer: Text | None = None
     digest: Short | None = None
 
@@ -86,7 +90,7 @@ class TaskQuery(Body, frozen=True, kw_only=True):
     state: StateName | None = None
     provider: str | None = None
     cursor: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    limit: Limit = 50
 
 
 class AttemptQuery(Body, frozen=True, kw_only=True):

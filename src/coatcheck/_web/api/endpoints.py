@@ -68,3 +68,4 @@ def maybe(schema: Schema) -> Schema:
 
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = maybe(TEXT)
+EVENTS: Schema = fields(events=many("StoredEvent"))

@@ -19,9 +19,9 @@ from .. import operations
 from ..poller import poll_task
 from ..views.checkout import applications
 from ..views.task import require_entry
-from . import comparisons
+from . import audit_log, comparisons, fleets, hooks
 from .bodies import AttemptQuery, EventQuery, GateQuery, NewApplication, NewDecision, NewMessage, NewTask, TaskQuery
-from .endpoints import DIFF, TEXT, TEXT_OR_NULL, Call, Endpoint, Schema, fields, many, maybe, ref
+from .endpoints import DIFF, EVENTS, TEXT, TEXT_OR_NULL, Call, Endpoint, Schema, fields, many, maybe, ref
 
 
 def list_tasks(call: Call) -> Any:
@@ -179,6 +179,7 @@ def decide_gate(call: Call) -> Any:
         "gate": decided.gate and to_object(decided.gate),
         "outcome": decided.outcome,
         "ref": decided.ref and str(decided.ref),
+        "submissions": [to_object(each.submission) for each in decided.submissions],
         "applied": decided.report and to_object(decided.report.applied),
     }
 
@@ -216,7 +217,6 @@ STORED: Schema = {
 }
 STORED_TASK: Schema = {"allOf": [ref("Task"), fields(**STORED)]}
 STORED_RESULT: Schema = {"allOf": [ref("TaskResult"), fields(**STORED)]}
-EVENTS: Schema = fields(events=many("StoredEvent"))
 APPLICATION: Schema = {
     "allOf": [
         ref("AppliedPatch"),
@@ -244,7 +244,11 @@ SUBMITTED: Schema = fields(
 )
 OUTCOMES: Schema = {"enum": list(get_args(Outcome))}
 DECIDED: Schema = fields(
-    gate=maybe(ref("Gate")), outcome=OUTCOMES, ref=TEXT_OR_NULL, applied=maybe(ref("AppliedPatch"))
+    gate=maybe(ref("Gate")),
+    outcome=OUTCOMES,
+    ref=TEXT_OR_NULL,
+    submissions={"type": "array", "items": {"type": "object"}},
+    applied=maybe(ref("AppliedPatch")),
 )
 SETTING: Schema = fields(name=TEXT, value=TEXT_OR_NULL, origin=TEXT)
 TEMPLATE: Schema = fields(
@@ -254,7 +258,6 @@ TASKS: Schema = fields(tasks={"type": "array", "items": STORED_TASK}, cursor=TEX
 TASK = "/tasks/{ref}"
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    *comparisons.ENDPOINTS,
     Endpoint("GET", "/version", "getVersion", "The version of the server", get_version, fields(version=TEXT)),
     Endpoint("GET", "/tasks", "listTasks", "Tasks in the store, the last submitted first", list_tasks, TASKS, TaskQuery),
     Endpoint("POST", "/tasks", "createTask", "Submit a task, or hold it for a decision", create_task, SUBMITTED, body=NewTask, status=201, errors=(403, 409, 429, 502)),
@@ -273,4 +276,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/events", "listEvents", "The events of everything", list_events, EVENTS, EventQuery),
     Endpoint("GET", "/settings", "listSettings", "Every setting with its origin; secrets are hidden", list_settings, fields(settings={"type": "array", "items": SETTING})),
     Endpoint("GET", "/templates", "listTemplates", "Prompt templates", list_prompt_templates, fields(templates={"type": "array", "items": TEMPLATE})),
+    *comparisons.ENDPOINTS,
+    *fleets.ENDPOINTS,
+    *hooks.ENDPOINTS,
+    *audit_log.ENDPOINTS,
 )  # fmt: skip

@@ -98,6 +98,11 @@ def anchor_of(path: str) -> str:
     return "f" + sha1(path.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:10]
 
 
+def digest_of(file: DiffFile) -> str:
+    """Return the digest of what a section shows, by which a browser remembers what was viewed."""
+    return sha1(file.path.encode("utf-8", "surrogatepass") + b"\0" + file.text, usedforsecurity=False).hexdigest()[:16]
+
+
 def rows_of(file: DiffFile, view: FileView) -> FileRows:
     """Return the rows of a file. Raises `PatchError` where its hunks cannot be read."""
     assert file.change is not None  # noqa: S101 - the text of two diffs has no rows
@@ -120,8 +125,9 @@ def section_html(file: DiffFile, view: FileView, *, body: str | None = None, not
     """
     content = lazy_html(file, view) if body is None else body
     return (
-        f'<details class="file" id="{file.anchor}" open><summary>{_heading(file)}{note}</summary>'
-        f'<p class="about">{links}<a href="#{file.anchor}">Link</a> <a href="{to_attribute(view.links.raw(file.anchor))}">Text</a></p>'
+        f'<details class="file" id="{file.anchor}" data-digest="{digest_of(file)}" open><summary>{_heading(file)}{note}</summary>'
+        f'<p class="about">{links}<label class="script-only"><input type="checkbox" data-viewed '
+        f'aria-label="Viewed: {to_attribute(file.path)}"> viewed</label> <a href="#{file.anchor}">Link</a> <a href="{to_attribute(view.links.raw(file.anchor))}">Text</a></p>'
         f'<div class="body">{content}</div></details>'
     )
 

@@ -31,7 +31,7 @@ def to_html(text: str) -> str:
 
 def to_attribute(text: str) -> str:
     """Return *text* for an attribute in double quotes, harmful characters as they are written in Python."""
-    parts = split_harmful(text)
+    parts = split_harmful(_STACKED.sub(lambda marks: "".join(map(visible_form, marks[0])), text))
     return "".join(visible_form(part) if at % 2 else part.translate(_ESCAPES) for at, part in enumerate(parts))
 
 

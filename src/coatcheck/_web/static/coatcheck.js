@@ -223,4 +223,7 @@ function onKey(event) {
 addEventListener("keydown", onKey);
 document.getElementById("show-changes")?.addEventListener("click", showPending);
 showTimes(document);
+const navigation = document.querySelector(".top nav"); // scrolls sideways on a phone
+const page = navigation?.querySelector("[aria-current]");
+if (page) navigation.scrollLeft = page.offsetLeft - navigation.offsetLeft - navigation.clientWidth / 2 + page.offsetWidth / 2;
 if (meta("newest-event")) listen();

@@ -17,9 +17,43 @@ const near = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) load(entry.target);
 }, { rootMargin: "2000px" });
 
+// --- parts that are far away are kept as text: the collector of a browser stops the page for as long as it has elements ------
+
+const texts = new Map(); // a part that is not shown, and its rows
+
+const far = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) (isIntersecting ? restore : store)(target);
+}, { rootMargin: "10000px" });
+
+function store(part) {
+  if (!part.isConnected) return void (far.unobserve(part), texts.delete(part));
+  if (texts.has(part) || part.contains(document.activeElement) || isSelected(part)) return;
+  texts.set(part, part.innerHTML);
+  if (part.offsetHeight) part.style.height = `${part.offsetHeight}px`; // 0 in a closed file
+  part.replaceChildren();
+}
+
+function restore(part) {
+  if (!texts.has(part)) return;
+  part.innerHTML = texts.get(part);
+  part.style.height = "";
+  texts.delete(part);
+}
+
+function isSelected(part) {
+  const selection = getSelection();
+  return !selection.isCollapsed && selection.containsNode(part, true);
+}
+
+const restoreAll = (within) => [...within.querySelectorAll(".rows")].forEach(restore);
+
+const OBSERVED = [[".lazy", near], [".rows", far]];
+
 function observe(within) {
-  if (within.matches?.(".lazy")) near.observe(within);
-  for (const place of within.querySelectorAll(".lazy")) near.observe(place);
+  for (const [selector, observer] of OBSERVED) {
+    if (within.matches?.(selector)) observer.observe(within);
+    for (const place of within.querySelectorAll(selector)) observer.observe(place);
+  }
 }
 
 async function load(place) {
@@ -63,6 +97,7 @@ async function goTo(hash) {
   const file = match && document.getElementById(match[1]);
   if (!file) return;
   file.open = true;
+  restoreAll(file);
   let line = document.getElementById(id);
   for (let place; !line && (place = file.querySelector(".lazy")); line = document.getElementById(id)) {
     await load(place);
@@ -86,7 +121,7 @@ function move(step) {
   const focused = all.indexOf(document.activeElement.closest?.("details.file"));
   const at = focused >= 0 ? focused : step > 0 ? -1 : 1;
   const next = all[Math.max(0, Math.min(all.length - 1, at + step))];
-  next.open = true;
+  if (!viewed.has(next.dataset.digest)) next.open = true;
   next.scrollIntoView();
   next.querySelector("summary").focus({ preventScroll: true });
   history.replaceState(history.state, "", `#${next.id}`);
@@ -101,6 +136,43 @@ function moveHunk(step) {
   const next = step > 0 ? rows.find((row) => row.getBoundingClientRect().top > top + 60)
     : rows.findLast((row) => row.getBoundingClientRect().top < top - 5);
   if (next) scrollBy({ top: next.getBoundingClientRect().top - top });
+}
+
+// --- files that were viewed: by their content, so that one that changes is shown again -------------------------------------
+
+const VIEWED = "coatcheck viewed", MOST_VIEWED = 5000;
+const viewed = new Set(JSON.parse(localStorage.getItem(VIEWED) ?? "[]"));
+
+function showViewed() {
+  const all = files();
+  for (const file of all) file.querySelector("[data-viewed]").checked = viewed.has(file.dataset.digest);
+  for (const file of all) if (viewed.has(file.dataset.digest)) file.open = false;
+  countViewed();
+}
+
+function countViewed() {
+  const all = files(), count = all.filter((each) => viewed.has(each.dataset.digest)).length;
+  const place = document.getElementById("viewed");
+  if (place) place.textContent = count ? ` ${count} of ${all.length} viewed.` : "";
+}
+
+function setViewed(file, isViewed) {
+  const { digest } = file.dataset;
+  viewed.delete(digest);
+  if (isViewed) viewed.add(digest);
+  localStorage.setItem(VIEWED, JSON.stringify([...viewed].slice(-MOST_VIEWED)));
+  file.querySelector("[data-viewed]").checked = isViewed;
+  file.open = !isViewed;
+  countViewed();
+}
+
+function toggleViewed() {
+  const file = document.activeElement.closest?.("details.file") ?? currentFile();
+  if (!file) return;
+  const isViewed = !viewed.has(file.dataset.digest);
+  file.querySelector("summary").focus({ preventScroll: true });
+  setViewed(file, isViewed);
+  if (isViewed) move(1);
 }
 
 // --- another candidate or view, without loading the page again --------------------------------------------------------------
@@ -119,6 +191,7 @@ async function swap(url, isNew) {
     if (isNew) history.pushState(null, "", url);
     shown = location.pathname + location.search;
     observe(after);
+    showViewed();
     followChecks();
     await goTo(new URL(url, location.href).hash);
   } catch {
@@ -165,7 +238,7 @@ addEventListener("click", (event) => {
   event.preventDefault();
 });
 
-const KEYS = { n: () => move(1), p: () => move(-1), j: () => moveHunk(1), k: () => moveHunk(-1) };
+const KEYS = { n: () => move(1), p: () => move(-1), j: () => moveHunk(1), k: () => moveHunk(-1), v: toggleViewed };
 
 addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !compare()) return;
@@ -177,10 +250,12 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+addEventListener("change", ({ target }) => "viewed" in target.dataset && setViewed(target.closest("details.file"), target.checked));
 addEventListener("hashchange", () => goTo(location.hash));
 addEventListener("popstate", () => compare() && shown !== location.pathname + location.search && swap(location.href, false));
-addEventListener("beforeprint", () => files().forEach((each) => { each.open = true; }));
+addEventListener("beforeprint", () => files().forEach((each) => { each.open = true; restoreAll(each); }));
 
 observe(document);
+showViewed();
 followChecks();
 if (location.hash) goTo(location.hash);

@@ -63,7 +63,7 @@ def applied_notice(root: str, report: ApplyReport) -> Notice:
     elif applied.commit:
         text = f"Applied {count} to {root}, and committed them as {applied.commit[:7]}."
     else:
-        text = f"Applied {count} to {root}."
+        text = f"Applied {count} to {root}. Undo it under Checkout."
     if not report.is_complete:
         text += " The patch is not applied completely."
     lines = [file_line(file) for file in applied.files]

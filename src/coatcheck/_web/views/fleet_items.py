@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starlette.responses import Response
 
-from ... import errors
 from ..._fleet.control import RETRIED
 from ..._fleet.report_building import name_of, reported_item
 from ..._model.fleets import CandidateState, ItemState
-from ..._model.gates import digest_of
-from ..fleet_lookup import item_of
-from ..fleet_operations import ACTIONS, FleetRequest
+from ..fleet_lookup import fleet_of, item_of
+from ..fleet_notices import ACTIONS
+from ..fleet_operations import FleetRequest, digest_of_item, require_same
 from ..page_errors import PageNotFoundError
 from ..page_request import PageRequest
-from ..rendering import item_url, render
+from ..rendering import item_url, redirect, render
 from ..routing import action, page
 from .actions import done
-
-if TYPE_CHECKING:
-    from ..._model.fleets import FleetItem
 
 DECIDED = ("approve", "reject", "retry")
 
@@ -45,8 +39,19 @@ def show_item(request: PageRequest) -> Response:
         is_waiting=report.item.state is ItemState.WAITING,
         is_retried=report.item.state in RETRIED,
         is_uncertain=any(each.state is CandidateState.UNCERTAIN for each in report.candidates),
-        digest=_digest(report.item),
+        digest=digest_of_item(report.item),
     )
+
+
+def find_item(request: PageRequest) -> Response:
+    """Lead to the page of the item that has the key of the query."""
+    fleet, key = fleet_of(request), request.query.text("key")
+    items = request.site.fleets.store.items(fleet.id, keys=[key])
+    if not items:
+        raise PageNotFoundError(
+            f"the fleet {fleet.name} has no item {key!r}", remedy=f"list them with: coatcheck fleet show {fleet.name}"
+        )
+    return redirect(item_url(fleet.name, items[0].id))
 
 
 def decide(request: PageRequest) -> Response:
@@ -55,19 +60,13 @@ def decide(request: PageRequest) -> Response:
     form, name = request.form, request.parameters["action"]
     if name not in DECIDED:
         raise PageNotFoundError("an item has no such action", remedy="load the page again")
-    if form.get("digest") != _digest(item):
-        raise errors.ConflictError(
-            f"the item {item.key} has changed since it was shown: it is {item.state}",
-            status=409,
-            remedy="load the page again, and decide about what it shows",
-        )
+    require_same(item, form.get("digest"))
     wanted = FleetRequest(fleet.name, (item.key,), form.get("why") or None, is_uncertain=form.has("uncertain"))
     return done(request, ACTIONS[name](request.site, wanted), item_url(fleet.name, item.id))
 
 
-def _digest(item: FleetItem) -> str:
-    """Return the digest of what is decided: the state of the item, since when, and the chosen candidate."""
-    return digest_of(item.state.value.encode(), str(item.changed_at), str(item.chosen))
-
-
-ROUTES = (page("/fleets/{name}/items/{id}", show_item), action("/fleets/{name}/items/{id}/{action}", decide))
+ROUTES = (
+    page("/fleets/{name}/find", find_item),
+    page("/fleets/{name}/items/{id}", show_item),
+    action("/fleets/{name}/items/{id}/{action}", decide),
+)

@@ -18,7 +18,8 @@ from ..._fleet.report_charts import rate_chart, rate_legend, state_bar, state_le
 from ..._model.fleets import FleetOutcome, ItemState
 from ..._store.fleet_pages import ItemFilter
 from ..fleet_lookup import fleet_of
-from ..fleet_operations import ACTIONS, FleetRequest, require_keys
+from ..fleet_notices import ACTIONS
+from ..fleet_operations import FleetRequest, require_keys
 from ..order_picture import order_picture
 from ..page_errors import PageNotFoundError
 from ..page_request import PageRequest
@@ -137,11 +138,13 @@ def show_delivery(request: PageRequest) -> Response:
     plan = plan_deliveries(site.workspace, fleet.name, clock=site.clock) if request.query.has("try") else None
     number = request.query.number("page") or 1
     first = (number - 1) * ORDERED
+    groups = _groups(ordered[first : first + ORDERED], first)
     return render(
         request,
         "fleet_delivery.html",
         fleet=fleet,
-        groups=_pictures(ordered[first : first + ORDERED], first),
+        groups=[group for group in groups if "picture" in group],
+        alone=[row for group in groups if "picture" not in group for row in group["rows"]],
         count=len(ordered),
         approved=sum(each.item.state is ItemState.APPROVED for each in ordered),
         planned={each.key: each for each in plan.items} if plan else {},
@@ -153,13 +156,15 @@ def show_delivery(request: PageRequest) -> Response:
     )
 
 
-def _pictures(ordered: Sequence[Ordered[FleetItem]], first: int) -> list[dict[str, Any]]:
-    """Return the items by repository and branch, each with its picture."""
-    groups, at = [], first
-    for place, members in groupby(ordered, lambda each: (each.item.repository, each.item.base)):
+def _groups(ordered: Sequence[Ordered[FleetItem]], first: int) -> list[dict[str, Any]]:
+    """Return the items by repository and branch with their places; those of the same repository have a picture."""
+    groups, at = [], first + 1
+    for (repository, base), members in groupby(ordered, lambda each: (each.item.repository, each.item.base)):
         items = list(members)
-        picture = Markup(order_picture(items, at + 1))  # noqa: S704 - `_fleet.markup` escapes
-        groups.append({"repository": place[0], "base": place[1], "items": items, "first": at + 1, "picture": picture})
+        group: dict[str, Any] = {"repository": repository, "base": base, "rows": [*enumerate(items, at)]}
+        if len(items) > 1 or repository is None:
+            group["picture"] = Markup(order_picture(items, at))  # noqa: S704 - `_fleet.markup` escapes
+        groups.append(group)
         at += len(items)
     return groups
 
@@ -178,7 +183,9 @@ def act(request: PageRequest) -> Response:
         require_keys(keys)
     wanted = FleetRequest(name, keys, form.get("why") or None, is_uncertain=form.has("uncertain"))
     notice = operation(request.site, wanted)
-    return done(request, notice, fleet_url(name, "delivery") if operation is ACTIONS["deliver"] else fleet_url(name))
+    return done(
+        request, notice, fleet_url(name, "delivery") if request.parameters["action"] == "deliver" else fleet_url(name)
+    )
 
 
 def act_on_chosen(request: PageRequest) -> Response:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from ..._app.held_reviews import is_of_review
 from ..._model.gates import STATES
 from .. import operations
 from ..page_request import PageRequest
@@ -69,7 +70,7 @@ def decided_notice(request: PageRequest, gate: Gate, decided: Decided) -> Notice
     if decided.report is not None:
         return applied_notice(request.site.checkout or "", decided.report)
     if decided.outcome == "submitted":
-        return Notice(f"Approved, and submitted as {decided.ref}.")
+        return _submitted_notice(gate, decided)
     text = f"{gate.title}: {SENTENCES[decided.outcome]}"
     if gate.kind == "permission":
         return Notice(f"{text} The agent continues without it." if decided.outcome == "rejected" else text)
@@ -82,6 +83,16 @@ def decided_notice(request: PageRequest, gate: Gate, decided: Decided) -> Notice
     if gate.kind in ("wave", "delivery"):
         text += " The running fleet carries it out; without one: coatcheck fleet run FILE."
     return Notice(text)
+
+
+def _submitted_notice(gate: Gate, decided: Decided) -> Notice:
+    """Return what an approval has submitted: a task, or a review with what each service has refused."""
+    if not is_of_review(gate):
+        return Notice(f"Approved, and submitted as {decided.ref}.")
+    refs = ", ".join(str(each.submission.ref) for each in decided.submissions if each.submission.ref is not None)
+    failures = "; ".join(f"{each.submission.provider}: {each.error}" for each in decided.submissions if each.error)
+    text = f"Approved, and submitted as {refs or 'nothing'}." + (f" Not submitted: {failures}." if failures else "")
+    return Notice(text, is_error=bool(failures))
 
 
 ROUTES = (page("/gates", show_gates), page("/gates/{id}", show_gate), action("/gates/{id}", decide))

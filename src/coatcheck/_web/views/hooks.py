@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from starlette.responses import Response
 
 from .. import operations
+from ..delivery_pages import delivery_page
 from ..page_request import PageRequest
 from ..rendering import render
 from ..routing import action, page
@@ -15,16 +18,20 @@ DELIVERIES = 100
 
 
 def show_hooks(request: PageRequest) -> Response:
-    """Show the hooks, the senders, and the newest deliveries, of one hook or sender where the query names it."""
+    """Show the hooks, the senders, and the deliveries by pages, of one hook or sender where the query names it."""
     settings, target = request.site.hooks, request.query.get("hook") or None
+    cursor = request.query.get("before") or None
+    page = delivery_page(settings, hook=target, cursor=cursor, limit=DELIVERIES)
+    pairs = [*([("hook", target)] if target else []), ("before", page.cursor)]
     return render(
         request,
         "hooks.html",
         hooks=settings.hooks.list_hooks(),
         senders=settings.senders(),
-        deliveries=settings.deliveries(hook=target, limit=DELIVERIES),
+        deliveries=page.deliveries,
         target=target,
-        most=DELIVERIES,
+        is_first=cursor is None,
+        older=f"/hooks?{urlencode(pairs)}#deliveries" if page.cursor else None,
     )
 
 

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from ... import errors
 from ..._app.gates import TASK_KINDS
 from ..._app.outcomes import choose_patch, file_of, outcome_of
-from ..._model.outcome import changes_of
+from ..._model.outcome import DiffStats, changes_of
 from ..._patches.hidden_characters import escape_lines
 from ..._store.history import HistoryEntry
 from ..page_errors import PageNotFoundError
@@ -25,7 +25,7 @@ from ..timeline import Entry, entries
 
 if TYPE_CHECKING:
     from ..._model.gates import Gate
-    from ..._model.outcome import Outcome
+    from ..._model.outcome import Message, Outcome
     from ..._model.tasks import Task, TaskRef
     from ..site import Site
 
@@ -39,7 +39,9 @@ def show_task(request: PageRequest) -> Response:
     entry, number = require_entry(request), request.query.number("attempt")
     task = entry.task
     outcome = outcome_of(task, number)
-    shown = entries(request.site.events.last(LAST_EVENTS, subject=task.ref))
+    changes = _changes(outcome)
+    stored = request.site.events.last(LAST_EVENTS, subject=task.ref)
+    shown = entries(stored)
     return render(
         request,
         "task.html",
@@ -47,14 +49,16 @@ def show_task(request: PageRequest) -> Response:
         task=task,
         number=number,
         outcome=outcome,
-        changes=_changes(outcome),
+        messages=_messages(outcome, task.prompt or ""),
+        changes=changes,
+        size=_size(changes),
         patch_number=_patch_number(entry, number),
         timeline=[each for each in shown if not each.is_log],
         log=_log(shown, outcome),
         gates=_gates(request.site, task.ref),
         usage=_usage(shown, task),
         verbs=request.site.verbs(task.ref.provider),
-        has_more_events=len(shown) == LAST_EVENTS,
+        has_more_events=len(stored) == LAST_EVENTS,
     )
 
 
@@ -100,6 +104,21 @@ def _entry_of(request: PageRequest, task: Task, stored: HistoryEntry | None) -> 
 def _changes(outcome: Outcome | None) -> Sequence[dict[str, Any]] | None:
     """Return what a patch does to each file, None where it cannot be read."""
     return changes_of(outcome.patch) if outcome is not None else ()
+
+
+def _messages(outcome: Outcome | None, prompt: str) -> Sequence[Message]:
+    """Return the messages without the prompt, which is shown before them."""
+    messages = outcome.messages if outcome else ()
+    is_repeated = bool(messages) and messages[0].role == "user" and messages[0].text.strip() == prompt.strip()
+    return messages[1:] if is_repeated else messages
+
+
+def _size(changes: Sequence[dict[str, Any]] | None) -> DiffStats | None:
+    """Return how much a patch changes, for services that do not report it; None for nothing."""
+    if not changes:
+        return None
+    added, removed = (sum(each[name] or 0 for each in changes) for name in ("added", "removed"))
+    return DiffStats(files=len(changes), added=added, removed=removed)
 
 
 def _patch_number(entry: HistoryEntry, number: int | None) -> int | None:
@@ -178,9 +197,9 @@ def show_timeline(request: PageRequest) -> Response:
     """Show every event of a task by pages, the oldest first."""
     entry = require_entry(request)
     after = request.query.number("after") or 0
-    found = entries(request.site.events.read(after=after, subject=entry.task.ref, limit=TIMELINE_PAGE))
-    following = found[-1].id if len(found) == TIMELINE_PAGE else None
-    return render(request, "timeline.html", task=entry.task, timeline=found, following=following)
+    stored = request.site.events.read(after=after, subject=entry.task.ref, limit=TIMELINE_PAGE)
+    following = stored[-1].id if len(stored) == TIMELINE_PAGE else None
+    return render(request, "timeline.html", task=entry.task, timeline=entries(stored), following=following)
 
 
 ROUTES = (

@@ -135,8 +135,9 @@ class AcpProcess:
 
     def _ending(self, failure: CloudFailure | None, stderr: str, *, exit_code: int, is_timeout: bool) -> AgentEnding:
         output = "\n".join(self._text)
+        self._updates.flush()  # an agent that died has not ended its last paragraph
         if failure is not None and failure.code == "agent_ended":
-            failure = _ended_early(failure, exit_code, stderr, output)
+            failure = _ended_early(failure, exit_code, stderr or output or self._updates.message)
         return AgentEnding(
             message=self._updates.message,
             is_message_shown=True,
@@ -150,10 +151,10 @@ class AcpProcess:
         )
 
 
-def _ended_early(failure: CloudFailure, exit_code: int, stderr: str, output: str) -> CloudFailure:
-    """Return the failure of an agent that ended before its turn: its exit code, and what it wrote last."""
+def _ended_early(failure: CloudFailure, exit_code: int, output: str) -> CloudFailure:
+    """Return the failure of an agent that ended before its turn: its exit code, and the last line that it wrote."""
     how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-    reason = last_line(stderr) or last_line(output) or "it wrote nothing"
+    reason = last_line(output) or "it wrote nothing"
     code = f"agent_exit_{exit_code}" if exit_code > 0 else "agent_ended"
     return CloudFailure(code=code, message=f"{failure.message} ({how}): {reason}"[:1000])
 

@@ -5,6 +5,7 @@ Guarantees:
   and ends nothing;
 - half of a surrogate pair, which is no Unicode, is U+FFFD: agents in JavaScript send it where a text was cut;
 - a line longer than `MAX_LINE` is left out without being kept;
+- a response whose id is our number as a text, or with a fraction of zero, answers that request;
 - an agent that does not read its standard input blocks nothing but the messages for it.
 
 See https://agentclientprotocol.com/protocol/v1/transports.
@@ -37,7 +38,7 @@ class _Message(msgspec.Struct, omit_defaults=True):
     """The members of a JSON-RPC 2.0 message: a request and a notification have a method, a response has not."""
 
     method: str | msgspec.UnsetType = msgspec.UNSET
-    id: int | str | msgspec.UnsetType | None = msgspec.UNSET
+    id: int | float | str | msgspec.UnsetType | None = msgspec.UNSET
     params: Any = msgspec.UNSET
     result: Any = msgspec.UNSET
     error: _Error | msgspec.UnsetType = msgspec.UNSET
@@ -46,6 +47,13 @@ class _Message(msgspec.Struct, omit_defaults=True):
     def is_complete(self) -> bool:
         is_response = self.id is not msgspec.UNSET and (self.result, self.error) != (msgspec.UNSET, msgspec.UNSET)
         return self.method is not msgspec.UNSET or is_response
+
+
+def _number(id: object) -> object:
+    """Return the id of a response as the number that we have sent."""
+    if isinstance(id, str) and id.isascii() and id.isdecimal():
+        return int(id[:20])
+    return int(id) if isinstance(id, float) and id.is_integer() else id
 
 
 class LineTransport:
@@ -100,6 +108,8 @@ class LineTransport:
         try:
             message = decode_json(line, _Message)
             document: dict[str, Any] = msgspec.to_builtins(message) if message.is_complete else {}
+            if document and message.method is msgspec.UNSET:
+                document["id"] = _number(message.id)
         except UNREADABLE:
             document = {}
         if not document:

@@ -66,6 +66,8 @@ def named_paths(paths: Iterable[str], folder: Path) -> tuple[str, ...]:
 
 
 def _named(path: str, root: Path) -> str:
+    if path.startswith("~"):  # the protocol has absolute paths; an agent that writes this may mean a home
+        return f"/{path}"
     try:
         resolved = (root / path).resolve()
         is_loop = any(each.is_symlink() for each in (resolved, *resolved.parents))  # no error since Python 3.13

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # How long an agent may take to answer `initialize` (seconds): `npx` may have to download it first.
 HANDSHAKE_TIMEOUT = 120.0
 # The ids of the modes in which agents request permissions: those of Claude and Gemini, and of Codex.
-ASKING_MODES = ("default", "read-only")
+PERMISSION_MODES = ("default", "read-only")
 # So much of the text of an agent's error is shown.
 MAX_ERROR = 1000
 
@@ -185,7 +185,7 @@ class PromptTurn:
 
     async def _choose_mode(self, session: wire.Session) -> None:
         """Choose the mode in which the agent requests permissions, so that the permissions decide."""
-        mode = next((each for each in ASKING_MODES if each in session.mode.values), None)
+        mode = next((each for each in PERMISSION_MODES if each in session.mode.values), None)
         if self._options.permissions != "all" and mode not in (None, session.mode.current):
             await self._choose(session, session.mode, str(mode))
 
@@ -262,12 +262,12 @@ class PromptTurn:
                 folder=self._options.folder,
                 change=self._updates.change_of(call),
             )
-            chosen = await self._ask(request, options)
+            chosen = await self._request_decision(request, options)
         self._has_rejected |= chosen is not None and chosen.effect == "reject"
         self._updates.note_decision(call, chosen)
         return wire.CANCELLED if chosen is None else {"outcome": {"outcome": "selected", "optionId": chosen.id}}
 
-    async def _ask(self, request: PermissionRequest, options: tuple[GateOption, ...]) -> GateOption | None:
+    async def _request_decision(self, request: PermissionRequest, options: tuple[GateOption, ...]) -> GateOption | None:
         """Return the option that a person chooses; at the deadline one that rejects, None where the turn is cancelled."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[str | None] = loop.create_future()

@@ -37,6 +37,8 @@ SILENT = frozenset(
         "user_message_chunk",
     ]
 )
+# Where the beginning of a message is left out.
+CUT = "[…]\n"
 MARKS = {"completed": "done", "in_progress": "now", "pending": "open"}
 DIFF_TYPE = "text/x-diff"
 
@@ -53,7 +55,7 @@ class SessionUpdates:
             now,
         )
         self._calls: dict[str, ToolCall] = {}
-        self._message, self._thought = _Paragraphs(self._say), _Paragraphs(self._progress)
+        self._message, self._thought = _Paragraphs(self._emit_message), _Paragraphs(self._emit_progress)
         self._last_message = ""
         self._message_id: str | None = None
         self._record = _Record()
@@ -222,11 +224,11 @@ class SessionUpdates:
 
     # --- emitting -----------------------------------------------------------------------------------------------------
 
-    def _say(self, paragraph: str) -> None:
+    def _emit_message(self, paragraph: str) -> None:
         self._record.add(paragraph)
         self._emit(message_event(self._ref, paragraph, at=self._at(), attempt=self._attempt))
 
-    def _progress(self, paragraph: str) -> None:
+    def _emit_progress(self, paragraph: str) -> None:
         self._emit(TaskProgress(**self._common(), text=one_line(paragraph)[:1000]))
 
     def _show_usage(self) -> None:
@@ -254,16 +256,22 @@ class _Paragraphs:
         self._rest = self.whole = ""
 
     def add(self, piece: str) -> None:
-        self.whole = (self.whole + piece)[-MAX_MESSAGE:]
+        self.whole += piece
+        if len(self.whole) > MAX_MESSAGE:
+            self.whole = f"{CUT}{self.whole[len(CUT) - MAX_MESSAGE :]}"
         self._rest += piece
         if "\n" not in piece and len(self._rest) <= MAX_MESSAGE:
             return
-        *whole, self._rest = self._rest.split("\n\n")
-        for number, paragraph in enumerate(whole):
-            if "\n".join(whole[: number + 1]).count("```") % 2:  # inside a code block
-                self._rest = "\n\n".join((*whole[number:], self._rest))
-                break
-            self._pass_on(paragraph)
+        *whole, rest = self._rest.split("\n\n")
+        block: list[str] = []  # paragraphs from the beginning of a code block that has not ended
+        is_open = False
+        for paragraph in whole:
+            block.append(paragraph)
+            is_open ^= bool(paragraph.count("```") % 2)
+            if not is_open:
+                self._pass_on("\n\n".join(block))
+                block = []
+        self._rest = "\n\n".join((*block, rest))
         if len(self._rest) > MAX_MESSAGE:
             self._pass_on(self._rest)
             self._rest = ""

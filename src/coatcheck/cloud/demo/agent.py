@@ -1,6 +1,6 @@
 """A scripted agent: it has no idea of anything, and makes one of three prepared changes.
 
-It speaks to the local cloud as any agent may: it edits the files of its folder, prints what it does, and writes
+It works with the local cloud as any agent may: it edits the files of its folder, prints what it does, and writes
 message, title and text to the file that ``COATCHECK_RESULT`` names.
 """
 

@@ -44,7 +44,7 @@ When you have finished, and again after each later message, run:
 
 Then check that the patch applies to the recorded commit; this must print nothing:
 
-    cd {folder} && if [ -s {outputs}/{patch} ]; then export GIT_INDEX_FILE="$(mktemp -u)"; git read-tree "$(cat {outputs}/{base})" && git apply --check --cached {outputs}/{patch}; fi
+    cd {folder} && if [ -s {outputs}/{patch} ]; then (export GIT_INDEX_FILE="$(mktemp -u)"; git read-tree "$(cat {outputs}/{base})" && git apply --check --cached {outputs}/{patch}); fi
 """
 
 

@@ -1,6 +1,6 @@
-"""Any agent that speaks the Agent2Agent protocol (A2A) 1.0 over HTTP.
+"""Any agent that supports the Agent2Agent protocol (A2A) 1.0 over HTTP.
 
-Nothing is imported until the factory runs: the registry names every provider for every command.
+Nothing is imported until the factory runs.
 """
 
 from __future__ import annotations

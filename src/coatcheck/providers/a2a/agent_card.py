@@ -32,8 +32,14 @@ def choose_interface(card: wire.AgentCard, service: Service) -> Interface:
             f"the card of the agent names the address {_shown(usable[0].url)}, which is not at {service.origin}",
             remedy=f"set a2a.base_url to that URL and a2a.binding to {(usable[0].protocol_binding or '').lower()}, if it is right",
         )
-    is_streaming = bool(card.capabilities and card.capabilities.streaming)
-    return Interface(own.protocol_binding or "", _path(own.url or ""), own.tenant or "", is_streaming)
+    capabilities = card.capabilities or wire.AgentCapabilities()
+    return Interface(
+        own.protocol_binding or "",
+        _path(own.url or ""),
+        own.tenant or "",
+        is_streaming=bool(capabilities.streaming),
+        has_push=bool(capabilities.push_notifications),
+    )
 
 
 def _is_version_1(interface: wire.AgentInterface) -> bool:

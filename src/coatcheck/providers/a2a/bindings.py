@@ -57,12 +57,16 @@ MAX_DETAIL = 300
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """How an agent is called: its binding, the path of its URL, its tenant, and whether it streams."""
+    """How an agent is called: its binding, the path of its URL, its tenant, and whether it streams.
+
+    `has_push` is whether it sends push notifications; a text has it not, since only the card of a submission matters.
+    """
 
     binding: str
     path: str = ""
     tenant: str = ""
     is_streaming: bool = True
+    has_push: bool = False
 
     def to_text(self) -> str:
         """Return it as one printable text without control characters, which `from_text` reads."""

@@ -11,7 +11,7 @@ from ...provider import TaskRef, TaskSpec, errors, fields
 from . import wire
 from .bindings import Call
 from .extract import NO_STATUS, USER, has_message, state_of
-from .service import Service
+from .service import Push, Service
 
 # Without it an agent may hold the response until the task has ended (A2A 1.0, section 3.2.2).
 CONFIGURATION: Mapping[str, object] = {"returnImmediately": True}
@@ -19,8 +19,11 @@ DIFF_TYPE = "text/x-diff"
 METADATA = ("repository", "environment", "branch")
 
 
-def new_task(spec: TaskSpec, service: Service) -> Call:
-    """Return the call that creates the task of *spec*: its key is the id of the message, and of the context."""
+def new_task(spec: TaskSpec, service: Service, *, push: Push | None = None) -> Call:
+    """Return the call that creates the task of *spec*: its key is the id of the message, and of the context.
+
+    *push* is where the agent sends notifications about it.
+    """
     parts: list[dict[str, object]] = [{"text": spec.prompt, "mediaType": "text/plain"}]
     if spec.instructions:
         parts.append({"text": spec.instructions, "mediaType": "text/plain"})
@@ -31,10 +34,10 @@ def new_task(spec: TaskSpec, service: Service) -> Call:
         message["contextId"] = spec.key or ""
     if metadata := {name: value for name in METADATA if (value := getattr(spec, name))}:
         message["metadata"] = metadata
-    return _send(message)
+    return _send(message, push)
 
 
-def follow_up(task: wire.Task, text: str) -> Call:
+def follow_up(task: wire.Task, text: str, *, push: Push | None = None) -> Call:
     """Return the call that sends *text* to a task, or to its context where the task has ended."""
     message: dict[str, object] = {
         "messageId": _follow_up_id(task, text),
@@ -47,7 +50,7 @@ def follow_up(task: wire.Task, text: str) -> Call:
         message["referenceTaskIds"] = [task.id]
     else:
         message["taskId"] = task.id
-    return _send(message)
+    return _send(message, push)
 
 
 def id_of(call: Call) -> str:
@@ -78,11 +81,18 @@ def _follow_up_id(task: wire.Task, text: str) -> str:
     return hashlib.sha256(basis).hexdigest()[:32]
 
 
-def _send(message: Mapping[str, object]) -> Call:
+def _send(message: Mapping[str, object], push: Push | None) -> Call:
+    configuration = CONFIGURATION if push is None else {**CONFIGURATION, "taskPushNotificationConfig": _config(push)}
     return Call(
         "SendMessage",
         "POST",
         "/message:send",
-        {"message": message, "configuration": CONFIGURATION},
+        {"message": message, "configuration": configuration},
         is_change=True,
     )
+
+
+def _config(push: Push) -> Mapping[str, object]:
+    """Return the configuration of push notifications (A2A 1.0, section 4.3.1): an agent sends either of both secrets."""
+    secret = push.required_secret
+    return {"url": push.url, "token": secret, "authentication": {"scheme": "Bearer", "credentials": secret}}

@@ -3,8 +3,8 @@
 Invariants:
 
 - a task is created by one message, which is never sent twice: agents need not recognise a message that comes again;
-- the message's id, and the context where the client names it, is the key of the submission, by which a task is task
-  whose response was lost;
+- the message's id, and the context where the client names it, is the key of the submission, by which a task
+  whose response was lost is found;
 - a task that has ended never starts again: a message to it is a new task in the same context (A2A 1.0, section 3.4);
 - the card is requested before each call, with a condition; a wait requests it once, and a configured binding never.
 """
@@ -37,10 +37,10 @@ from ...provider import (
 from . import extract, messages, wire
 from .agent_card import CARD_PATH, choose_interface
 from .bindings import HEADERS, Call, Interface, check_response, read_result, to_request
-from .service import AUTH, BASE_URL, BINDING, CONTEXT, LOGIN, NAME, Service, native_id
+from .service import AUTH, BASE_URL, BINDING, CONTEXT, LOGIN, NAME, PUSH_URL, Push, Service, native_id
 
 if TYPE_CHECKING:
-    from ...provider import Events, Intent, Login, Page, Secret, Task, TaskRef
+    from ...provider import Events, Intent, Login, Page, Secret, Task, TaskRef, Webhooks
 
 # The largest page (A2A 1.0, section 3.1.4).
 PAGE_SIZE = 100
@@ -50,6 +50,8 @@ CLOCK_SKEW = 7200.0
 LOST = (errors.TransportError, errors.ProviderUnavailableError, errors.UnreadableResponseError)
 
 CAPABILITIES = Capabilities(
+    result="a part of an artifact, by a convention",
+    cost="not reported",
     verbs=dict.fromkeys(
         (
             Verb.CREATE_TASK,
@@ -92,9 +94,16 @@ class A2AProvider(msgspec.Struct, frozen=True):
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
-    settings: ClassVar[tuple[ProviderSetting, ...]] = (BASE_URL, BINDING, AUTH, CONTEXT)
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (BASE_URL, BINDING, AUTH, CONTEXT, PUSH_URL)
 
     service: Service
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The push notifications of the agent."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     @property
     def origins(self) -> Mapping[str, str]:
@@ -111,7 +120,7 @@ class A2AProvider(msgspec.Struct, frozen=True):
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Send the message that creates the task: one POST, after a GET of the card. *spec* has been prepared."""
         interface = yield from self._interface()
-        response = yield from self._call(messages.new_task(spec, self.service), interface)
+        response = yield from self._call(messages.new_task(spec, self.service, push=self._push(interface)), interface)
         return extract.sent(response, spec, self.service)
 
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
@@ -138,7 +147,7 @@ class A2AProvider(msgspec.Struct, frozen=True):
         interface = yield from self._interface()
         response = yield from self._call(_get_call(_required_id(ref)), interface)
         before = read_result(response, wire.Task)
-        call = messages.follow_up(before, text)
+        call = messages.follow_up(before, text, push=self._push(interface))
         try:
             response = yield from self._call(call, interface)
             return extract.sent(response, TaskSpec(prompt=text), self.service)
@@ -272,6 +281,10 @@ class A2AProvider(msgspec.Struct, frozen=True):
             )
         check_response(response)
         return choose_interface(read_json(response.body, wire.AgentCard, response=response), service)
+
+    def _push(self, interface: Interface) -> Push | None:
+        """Return where the agent sends push notifications, None where it sends none, or none are wanted."""
+        return self.service.push if interface.has_push else None
 
     def _call(self, call: Call, interface: Interface) -> Exchange[Response]:
         response: Response = yield self._authorized(to_request(call, interface))

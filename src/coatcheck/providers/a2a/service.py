@@ -34,6 +34,13 @@ CONTEXT = ProviderSetting(
     "context", "who names the context of a task: client, or agent where it accepts no other", "client"
 )
 
+PUSH_URL = ProviderSetting(
+    "push_url",
+    "where the agent sends push notifications: the public address of hooks serve, with /a2a at the end",
+)
+# The secret of deliveries, as `hooks serve` reads it as well; never a setting, which `config` would print.
+PUSH_SECRET = "COATCHECK_HOOK_SECRET_A2A"  # noqa: S105 - the name of the variable
+
 LOGIN = Login(
     name=NAME,
     remedy="set A2A_TOKEN; for an agent without a login: coatcheck config set a2a.auth none",
@@ -44,6 +51,26 @@ LOGIN = Login(
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
+class Push(msgspec.Struct, frozen=True):
+    """Where an agent sends push notifications, and the secret with which it does; ``repr`` does not show that."""
+
+    url: str
+    secret: str | None
+
+    def __repr__(self) -> str:
+        return f"Push({self.url!r})"
+
+    @property
+    def required_secret(self) -> str:
+        """Return the secret; raises `ConfigurationError` where none is set."""
+        if self.secret is None:
+            raise errors.ConfigurationError(
+                f"{NAME}.push_url is set, and the secret of push notifications is not",
+                remedy=f"set {PUSH_SECRET} here and for `coatcheck hooks serve` to the same random text",
+            )
+        return self.secret
+
+
 class Service(msgspec.Struct, frozen=True):
     """One agent with the settings of its user. *header* is where the token is sent; "" is nowhere."""
 
@@ -51,16 +78,18 @@ class Service(msgspec.Struct, frozen=True):
     binding: str | None = None
     header: str = "authorization"
     has_own_context: bool = True
+    push: Push | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Service:
         """Return the service of *settings*. Raises `ConfigurationError` for a value that is not accepted."""
-        url = BASE_URL.read(settings)
+        url, binding = BASE_URL.read(settings), BINDINGS[_word(settings, BINDING, BINDINGS)]
         return cls(
             base_url(url, of=NAME) if url else None,
-            BINDINGS[_word(settings, BINDING, BINDINGS)],
+            binding,
             _header(AUTH.read(settings) or ""),
             _word(settings, CONTEXT, ("client", "agent")) == "client",
+            _push(settings, has_card=binding is None),
         )
 
     @property
@@ -111,6 +140,20 @@ def _word(settings: Settings, setting: ProviderSetting, known: Mapping[str, obje
             f"{NAME}.{setting.name} cannot be {value!r}", remedy=f"use one of {', '.join(known)}"
         )
     return value.lower()
+
+
+def _push(settings: Settings, *, has_card: bool) -> Push | None:
+    """Return where deliveries go, None where the user wants none."""
+    url = PUSH_URL.read(settings)
+    if not url:
+        return None
+    if not has_card:
+        raise errors.ConfigurationError(
+            f"{NAME}.push_url needs the agent's card, which {NAME}.{BINDING.name} leaves out",
+            remedy=f"remove one of them: coatcheck config unset {NAME}.push_url",
+        )
+    secret = next(iter((settings.get("push_secret", variable=PUSH_SECRET) or "").split()), None)
+    return Push(base_url(url, of=f"{NAME}.push_url"), secret)
 
 
 def _header(auth: str) -> str:

@@ -114,6 +114,7 @@ class AgentCapabilities(Wire, frozen=True):
     """What the agent can do beside the required."""
 
     streaming: bool | None = None
+    push_notifications: bool | None = None
 
 
 class AgentCard(Wire, frozen=True):

@@ -1,6 +1,6 @@
 """Anthropic's Message Batches.
 
-Nothing is imported until the factory runs: the registry names every provider for every command.
+Nothing is imported until the factory runs.
 """
 
 from __future__ import annotations

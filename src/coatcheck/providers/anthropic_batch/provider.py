@@ -74,6 +74,9 @@ POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
     vendor="anthropic",
+    result="the text of each answer; no change",
+    cost="not reported",
+    lost_answer="not settled: the list shows no requests",
     verbs=dict.fromkeys(
         (Verb.CREATE_TASK, Verb.GET_TASK, Verb.LIST_TASKS, Verb.GET_STATUS_PAGE, Verb.CANCEL_TASK, Verb.DELETE_TASK),
         Support.DOCUMENTED,

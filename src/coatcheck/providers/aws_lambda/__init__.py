@@ -1,6 +1,6 @@
 """Functions of AWS Lambda: durable executions, and plain asynchronous invocations whose results are sent to a queue.
 
-Nothing is imported until a factory runs: the registry names every provider for every command.
+Nothing is imported until a factory runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .queue_invocations import AsynchronousProvider
 
 
-def executions(settings: Settings) -> DurableProvider:
+def aws_lambda(settings: Settings) -> DurableProvider:
     """Return the provider of durable executions.
 
     ``region`` (``AWS_REGION``, ``AWS_DEFAULT_REGION``) is where the functions are, ``function`` is the one that tasks
@@ -26,10 +26,10 @@ def executions(settings: Settings) -> DurableProvider:
     return DurableProvider(Service.of(settings, name=DURABLE))
 
 
-def invocations(settings: Settings) -> AsynchronousProvider:
+def aws_lambda_async(settings: Settings) -> AsynchronousProvider:
     """Return the provider of plain asynchronous invocations.
 
-    The settings of `executions`, and ``queue``: the URL of the SQS queue that is the function's destination.
+    The settings of `aws_lambda`, and ``queue``: the URL of the SQS queue that is the function's destination.
     """
     from .functions import ASYNCHRONOUS, Service
     from .queue_invocations import AsynchronousProvider

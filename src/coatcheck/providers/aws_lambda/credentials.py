@@ -16,10 +16,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ...provider import Request, Secret, errors, scrub
-
-_MISSING = "AWS requests are signed by botocore, which is not installed"
-_INSTALL = "pip install 'coatcheck[aws]'"
+from ...provider import Request, Secret, errors, install_command, scrub
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -75,7 +72,7 @@ def _botocores(environ: Mapping[str, str]) -> Callable[[], Secret | None]:
         from botocore.exceptions import BotoCoreError  # 100 ms with the session, and only AWS needs it
         from botocore.session import Session
     except ImportError as error:
-        raise errors.ConfigurationError(_MISSING, remedy=_INSTALL) from error
+        raise _missing() from error
 
     def find_credentials() -> Secret | None:
         try:
@@ -117,13 +114,20 @@ def _not_logged_in(error: Exception) -> errors.NotLoggedInError:
 # -- signing -----------------------------------------------------------------------------------------------------------
 
 
+def _missing() -> errors.ConfigurationError:
+    return errors.ConfigurationError(
+        "AWS requests are signed by botocore, which is not installed",
+        remedy=f"install it with: {install_command('aws')}",
+    )
+
+
 def signed(request: Request, secret: Secret, *, service: str, region: str, now: float) -> Request:
     """Return *request* with its Signature Version 4. Raises `ConfigurationError` where botocore is missing."""
     try:
         from botocore.auth import SigV4Auth  # as above
         from botocore.awsrequest import AWSRequest
     except ImportError as error:
-        raise errors.ConfigurationError(_MISSING, remedy=_INSTALL) from error
+        raise _missing() from error
     keys = Keys.of(secret)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     token = (("x-amz-security-token", keys.session),) if keys.session else ()

@@ -71,6 +71,8 @@ VERBS: Mapping[Verb, Support] = dict.fromkeys(
 )
 
 CAPABILITIES = Capabilities(
+    result="the result of the function, by a convention",
+    cost="not reported",
     verbs=VERBS,
     reasons={
         Verb.ARCHIVE_TASK: "AWS keeps ended executions for the days that the function configures, and has no archive",

@@ -57,6 +57,9 @@ SQS_HEADERS: Pairs = (
 
 _BY_QUEUE = "AWS reports only the end of a plain invocation, in the queue"
 CAPABILITIES = Capabilities(
+    result="the result of the function, by a convention",
+    cost="not reported",
+    lost_answer="not settled: there is no list",
     verbs=dict.fromkeys((Verb.CREATE_TASK, Verb.GET_STATUS_PAGE), Support.DOCUMENTED),
     reasons={
         Verb.GET_TASK: f"{_BY_QUEUE}: wait for it, or use a durable function",

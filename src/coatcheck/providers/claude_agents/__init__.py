@@ -1,6 +1,6 @@
 """Claude Managed Agents: sessions of an agent in a hosted environment.
 
-Nothing is imported until the factory runs: the registry names every provider for every command.
+Nothing is imported until the factory runs.
 """
 
 from __future__ import annotations

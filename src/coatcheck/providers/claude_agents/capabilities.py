@@ -6,6 +6,8 @@ from ...provider import Capabilities, Support, Verb
 
 CAPABILITIES = Capabilities(
     vendor="anthropic",
+    result="a file that the agent writes, `change.patch`",
+    cost="tokens and cost: an event and a notice of the task",
     verbs=dict.fromkeys(
         (
             Verb.CREATE_TASK,
@@ -39,6 +41,7 @@ CAPABILITIES = Capabilities(
     # A guess that the first tasks correct: a turn of an agent takes minutes, and no documentation has a duration.
     typical_seconds=600.0,
     needs_environment=False,
+    has_resumable_stream=True,
     notes=(
         "The change is a file that the agent writes (change.patch); its prompt says how, in a text of its own.",
         "A list requests the last events of each idle session: only they say how it ended.",

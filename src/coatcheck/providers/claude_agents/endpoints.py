@@ -42,6 +42,7 @@ HEADERS: Pairs = (
     ("anthropic-beta", "managed-agents-2026-04-01"),
 )
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
+STREAM_HEADERS: Pairs = (HEADERS[0], ("accept", "text/event-stream"), *HEADERS[2:])
 
 SESSIONS = "/v1/sessions"
 ENVIRONMENTS = "/v1/environments"

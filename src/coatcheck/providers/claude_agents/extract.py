@@ -3,7 +3,7 @@
 Invariants:
 
 - every response is read as a value or `UnreadableResponseError` with the JSON path of what is wrong;
-- an idle session has ended, waits or goes on: its last events decide (`session_events.ending_of`);
+- an idle session has ended, waits or continues: its last events decide (`session_events.ending_of`);
 - without events an idle or terminated session has no known end, and is `INPUT_REQUIRED`: whoever needs the end
   requests the events.
 """

@@ -12,13 +12,12 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
 from ...provider import (
     Capabilities,
-    Emit,
     Exchange,
     Page,
     Pairs,
@@ -27,8 +26,8 @@ from ...provider import (
     Response,
     StatusPage,
     TaskFilter,
-    TaskSnapshot,
     TaskState,
+    Webhooks,
     check,
     choose_environment,
     collect_pages,
@@ -37,7 +36,7 @@ from ...provider import (
     errors,
     filter_page,
 )
-from .._sessions.change_files import BASE_FILE, PATCH_FILE, Change, ChangeFiles, change_of
+from .._sessions.session_provider import SessionProvider
 from . import extract, session_events, wire
 from .capabilities import CAPABILITIES
 from .endpoints import (
@@ -53,17 +52,18 @@ from .endpoints import (
     POST_HEADERS,
     SESSIONS,
     SETTINGS,
+    STREAM_HEADERS,
     Service,
     session_path,
 )
 from .new_session import new_session
-from .session_events import Ending, Happening, Memory
+from .session_events import Ending, Happening
 
 if TYPE_CHECKING:
-    from ...provider import Environment, Events, Intent, Login, PermissionRequest, Secret, Task, TaskRef, TaskSpec
+    from ...provider import Environment, Intent, Login, PermissionRequest, Secret, Task, TaskRef, TaskSpec
 
 
-class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
+class ClaudeAgentsProvider(SessionProvider, frozen=True):
     """The sessions of a workspace at Anthropic, or at any service with the same API."""
 
     name: ClassVar[str] = NAME
@@ -74,9 +74,11 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
     service: Service = Service()
 
     @property
-    def origins(self) -> Mapping[str, str]:
-        """The base URL."""
-        return {"api": self.service.base_url}
+    def webhooks(self) -> Webhooks:
+        """The webhooks of the service."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
         """Return *request* with the key on it, as the documentation sends it; the SDK sends the same key as a bearer."""
@@ -124,48 +126,14 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
         tasks = yield from collect_pages(fetch)
         return next((task for task in tasks if extract.key_in(task) == intent.id), None)
 
-    def send_message(
-        self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
-    ) -> Exchange[Task]:
-        """Send a message: one POST, and the task. The service takes no key, so it is never sent twice."""
-        if mode != "code" or model is not None:
-            raise errors.UnsupportedError(f"{NAME} takes a message's text and nothing else")
-        yield from self._send(ref, {"type": "user.message", "content": [{"type": "text", "text": text}]})
-        return (yield from self.get_task(ref))
-
     # -- polling -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a session: one GET while it runs, with its last events and the files of its change once it has stopped."""
-        response = yield from self._fetch_task(ref)
+        response = yield from self._fetch(ref)
         document = extract.session(response)
         details = yield from self._details(document)
         return extract.task(document, details, raw=response.body)
-
-    def get_snapshot(
-        self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float, shown: Task | None = None
-    ) -> Exchange[TaskSnapshot]:
-        """Return a snapshot of a session, with the events since *memory* where it is watched."""
-        del now
-        task = shown if shown is not None else (yield from self.get_task(ref))
-        if not is_watched:
-            return TaskSnapshot(task=task, events=(), memory=memory)
-        remembered = Memory.read(memory)
-        fresh = yield from self._fresh(ref, remembered)
-        events, remembered = session_events.events_of(fresh, ref, remembered)
-        return TaskSnapshot(task=task, events=tuple(events), memory=remembered.to_text())
-
-    def stream_events(self, ref: TaskRef) -> Events:
-        """Emit everything that has happened in a session, from its first event to now."""
-        check((yield Request("GET", session_path(ref), headers=HEADERS)))
-        fresh = yield from self._fresh(ref, Memory())
-        for event in session_events.events_of(fresh, ref, Memory())[0]:
-            yield Emit(event)
-
-    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the body of the response for a session, unchanged."""
-        response = yield from self._fetch_task(ref)
-        return response.body
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live session; *siblings* is a page of its events, the newest first."""
@@ -238,7 +206,7 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
             names = ", ".join(each.label or each.id for each in known)
             raise errors.ConfigurationError(
                 f"there are {len(known)} environments: {names}",
-                remedy=f"pass --env NAME, or set {NAME}.environment",
+                remedy=f"pass --environment NAME, or set {NAME}.environment",
             )
         return choose_environment(known, wanted) if wanted else next(iter(known))
 
@@ -288,7 +256,7 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
         state = extract.state_of(document, ending)
         permissions = yield from self._permissions(ref, ending)
         is_final = state.is_terminal or state is TaskState.PAUSED
-        change = (yield from self._change(ref)) if is_final and extract.has_change(document) else None
+        change = (yield from self._change(ref, outputs=OUTPUTS)) if is_final and extract.has_change(document) else None
         return extract.Details(ending=ending, change=change, permissions=permissions)
 
     def _permissions(self, ref: TaskRef, ending: Ending) -> Exchange[tuple[PermissionRequest, ...]]:
@@ -297,25 +265,20 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
         uses = yield from self._newest(ref, session_events.TOOL_TYPES)
         return session_events.permissions_of(uses, ending.pending)
 
-    def _change(self, ref: TaskRef) -> Exchange[Change]:
-        """Return the change in the files that the agent has written, the newest of each name."""
+    def _newest_files(self, ref: TaskRef) -> Exchange[Mapping[str, str]]:
+        """Return the id of the newest file of each name that the agent has written."""
 
         def page(cursor: str | None) -> Exchange[tuple[Sequence[wire.File], str | None]]:
             response = yield _list(FILES, cursor, ("scope_id", ref.id), size=FILE_PAGE_SIZE, headers=FILE_HEADERS)
             found = decode(response, wire.FilePage)
             return found.data or (), found.next_page or None
 
-        newest = extract.files_of((yield from collect_pages(page)))
-        patch = yield from self._content(newest.get(PATCH_FILE))
-        base = yield from self._content(newest.get(BASE_FILE))
-        return change_of(ChangeFiles(patch, base), outputs=OUTPUTS)
+        return extract.files_of((yield from collect_pages(page)))
 
-    def _content(self, id: str | None) -> Exchange[bytes | None]:
-        if id is None:
-            return None
-        response: Response = yield Request("GET", f"{FILES}/{encoded(id)}/content", headers=FILE_HEADERS)
-        check(response)
-        return response.body
+    def _file(self, ref: TaskRef, id: str) -> Request:
+        """Return the request for the content of a file."""
+        del ref
+        return Request("GET", f"{FILES}/{encoded(id)}/content", headers=FILE_HEADERS)
 
     def _with_ending(self, task: Task) -> Exchange[Task]:
         """Return a task of a list with the state that its last events show."""
@@ -327,10 +290,25 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def _fetch_task(self, ref: TaskRef) -> Exchange[Response]:
-        response: Response = yield Request("GET", session_path(ref), headers=HEADERS)
-        check(response)
-        return response
+    def _get(self, ref: TaskRef) -> Request:
+        """Return the request for a session."""
+        return Request("GET", session_path(ref), headers=HEADERS)
+
+    def _live_events(self, ref: TaskRef) -> Request:
+        """Return the request for the stream of a session, which sends the events of the log as they are stored."""
+        return Request("GET", session_path(ref, "/events/stream"), headers=STREAM_HEADERS, stream=True)
+
+    def _reader(self, ref: TaskRef, memory: str) -> session_events.EventLog:
+        """Return a reader of the events after *memory*."""
+        return session_events.EventLog(ref, memory, lambda since: self._events_since(ref, since))
+
+    def _is_working(self, response: Response) -> bool:
+        """Whether the response for a session shows that its agent works."""
+        return extract.session(response).status not in extract.STOPPED
+
+    def _message(self, text: str) -> Mapping[str, object]:
+        """Return the event that sends a message."""
+        return {"type": session_events.MESSAGE, "content": [{"type": "text", "text": text}]}
 
     def _sessions(self, cursor: str | None, *, has_archived: bool, since: str | None = None) -> Exchange[Page]:
         options = {"include_archived": "true" if has_archived else None, "created_at[gte]": since}
@@ -345,16 +323,16 @@ class ClaudeAgentsProvider(msgspec.Struct, frozen=True):
         check(response)
         return session_events.read_page(response)[0]
 
-    def _fresh(self, ref: TaskRef, memory: Memory) -> Exchange[list[Happening]]:
-        """Return the events since *memory*, oldest first."""
-        since = (("created_at[gte]", memory.last),) if memory.last else ()
+    def _events_since(self, ref: TaskRef, time: str) -> Exchange[list[Happening]]:
+        """Return the events since *time*, oldest first."""
+        since = (("created_at[gte]", time),) if time else ()
 
         def page(cursor: str | None) -> Exchange[tuple[Sequence[Happening], str | None]]:
             response = yield _list(session_path(ref, "/events"), cursor, ("order", "asc"), *since)
             check(response)
             return session_events.read_page(response)
 
-        return memory.unseen((yield from collect_pages(page)))
+        return list((yield from collect_pages(page)))
 
 
 def _list(

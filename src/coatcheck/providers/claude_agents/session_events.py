@@ -3,7 +3,7 @@
 Invariants:
 
 - the reason of a stop is in the last ``session.status_idle``, never in the session;
-- a message that is queued, or a ``session.status_running`` after the stop, means that the agent goes on;
+- a message that is queued, or a ``session.status_running`` after the stop, means that the agent continues;
 - a stop is a cancellation if an interrupt was processed since the agent last began to run;
 - an event of a kind that is not known is reported under its native word with the service's data.
 """
@@ -17,12 +17,14 @@ import msgspec
 
 from ...provider import (
     Artifact,
+    Exchange,
     Failure,
     GateOption,
     Message,
     PermissionRequest,
     PollMemory,
     Response,
+    ServerSentEvent,
     TaskEvent,
     TaskMessage,
     TaskProgress,
@@ -38,10 +40,11 @@ from ...provider import (
     read_json,
     text,
 )
+from .._sessions.session_provider import read_json_object
 from . import wire
 from .usage import usage_text
 
-IDLE, RUNNING = "session.status_idle", "session.status_running"
+IDLE, RUNNING, TERMINATED = "session.status_idle", "session.status_running", "session.status_terminated"
 MESSAGE, INTERRUPT, CONFIRMATION = "user.message", "user.interrupt", "user.tool_confirmation"
 # What decides the state and the outcome of a session that has stopped.
 ENDING_TYPES = (IDLE, RUNNING, "session.error", "agent.message", MESSAGE, INTERRUPT)
@@ -53,7 +56,7 @@ SILENT = frozenset(
         IDLE,
         RUNNING,
         "session.status_rescheduled",
-        "session.status_terminated",
+        TERMINATED,
         "span.model_request_start",
         "span.model_request_end",
     }
@@ -186,6 +189,41 @@ class Memory(PollMemory, frozen=True, array_like=True):
         """Return the memory with *event* in it."""
         at = event.processed_at or self.last
         return Memory(at, (*self.ids, event.id) if at == self.last else (event.id,))
+
+
+class EventLog:
+    """The events of a session, as they are stored and as they happen (`SessionReader`)."""
+
+    def __init__(self, ref: TaskRef, memory: str, fetch: Callable[[str], Exchange[list[Happening]]]) -> None:
+        self._ref, self._memory, self._fetch = ref, Memory.read(memory), fetch
+        self.has_stopped = False
+
+    @property
+    def memory(self) -> str:
+        """The position after the last event."""
+        return self._memory.to_text()
+
+    def read_log(self) -> Exchange[list[TaskEvent]]:
+        """Return the events that are stored after the position, oldest first; *fetch* returns those since a time."""
+        happened = yield from self._fetch(self._memory.last)
+        return self._add(self._memory.unseen(happened))
+
+    def take(self, sent: ServerSentEvent) -> list[TaskEvent]:
+        """Return an event of the stream, none where the log has shown it. A queued one comes again once it is processed."""
+        data = read_json_object(sent.data)
+        try:
+            happening = Happening(msgspec.convert(data, wire.Event), data)
+        except msgspec.ValidationError:  # no stored event: previews have no id
+            return [UnknownEvent(ref=self._ref, id=self.memory, kind=sent.event, data=data or sent.data)]
+        is_stored = (happening.event.processed_at or "") < self._memory.last
+        return [] if is_stored else self._add(self._memory.unseen([happening]))
+
+    def _add(self, fresh: list[Happening]) -> list[TaskEvent]:
+        for happening in fresh:
+            if happening.event.type in (IDLE, RUNNING, TERMINATED):
+                self.has_stopped = happening.event.type != RUNNING
+        events, self._memory = events_of(fresh, self._ref, self._memory)
+        return events
 
 
 # What every event has: ref, id, at.

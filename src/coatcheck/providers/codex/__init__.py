@@ -1,6 +1,6 @@
 """OpenAI's Codex Cloud ("WHAM"), and the local cloud, which has the same protocol.
 
-Nothing is imported until a factory runs: the registry names both providers for every command.
+Nothing is imported until a factory runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def codex(settings: Settings) -> CodexProvider:
     Without the setting, the official client's variable is used (docs/reference/protocols/codex-wham.md, "1.2 Who uses
     which setting").
     """
-    from .credentials import LOGIN
+    from .._chatgpt.credentials import LOGIN
     from .endpoints import CODEX_BASE_URL, Service
     from .provider import CodexProvider
 
@@ -32,7 +32,7 @@ def local(settings: Settings) -> LocalProvider:
     Raises `ConfigurationError` with the command that starts one if its address is not known.
     """
     from ...provider import errors
-    from .credentials import LOCAL_LOGIN
+    from .._chatgpt.credentials import LOCAL_LOGIN
     from .endpoints import LOCAL_BASE_URL, LOCAL_SERVER_HINTS, Service
     from .local_provider import LOCAL_CAPABILITIES, LocalProvider
 
@@ -40,4 +40,4 @@ def local(settings: Settings) -> LocalProvider:
     if base_url is None:
         raise errors.ConfigurationError("no local cloud is running", remedy=LOCAL_LOGIN.remedy)
     service = Service.at(base_url, name="local")
-    return LocalProvider(service, LOCAL_LOGIN, LOCAL_CAPABILITIES, (LOCAL_BASE_URL,), LOCAL_SERVER_HINTS)
+    return LocalProvider(service, LOCAL_LOGIN, LOCAL_CAPABILITIES, (LOCAL_BASE_URL,), LOCAL_SERVER_HINTS, task_pages=())

@@ -62,6 +62,8 @@ LOCAL_CAPABILITIES = msgspec.structs.replace(
     vendor=None,  # its agent is anybody's
     typical_seconds=30.0,
     notes=(),
+    result="the difference of the agent's clone, made by git",
+    cost="reported by ACP agents: a notice of the task",
     has_resumable_stream=True,
 )
 

@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +30,7 @@ from ...provider import (
     StatusPage,
     Support,
     TaskFilter,
+    TaskPage,
     Verb,
     check,
     decode,
@@ -51,6 +53,14 @@ DEFAULT_BRANCH = "main"
 # A 404 with one of these means that the task is unknown; any other that the route is
 # (docs/reference/protocols/codex-wham.md, "2.9 Error bodies").
 UNKNOWN_IDS = ("Invalid task ID", "Invalid turn ID")
+
+CODEX = "codex"
+# An account of the newer Codex Cloud has threads in place of tasks (docs/reference/protocols/codex-app-server.md, 9).
+MOVED = (
+    "if this account has moved to Codex Cloud's threads: coatcheck config set codex_app_server.backend cloud, "
+    "and use --provider codex_app_server"
+)
+_MOVED = re.compile(r"migrat|moved|retired|no longer|deprecat|durable", re.IGNORECASE)
 
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
@@ -76,6 +86,8 @@ VERBS: Mapping[Verb, Support] = {
 
 CAPABILITIES = Capabilities(
     vendor="openai",
+    result="the diff of the turn, in the task",
+    cost="not reported; limits of the account: `usage`",
     verbs=VERBS,
     option_variables={"starting_diff": ("CODEX_STARTING_DIFF",)},
     reasons={Verb.APPROVE_PLAN: "the agent starts at once and needs no approval"},
@@ -89,6 +101,9 @@ CAPABILITIES = Capabilities(
 )
 
 
+TASK_PAGES = tuple(map(TaskPage, ("https://chatgpt.com", "https://chat.openai.com", "https://chatgpt-staging.com")))
+
+
 class CodexProvider(msgspec.Struct, frozen=True):
     """Codex Cloud, or any service with its protocol, at `service`."""
 
@@ -97,6 +112,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
     capabilities: Capabilities = CAPABILITIES
     settings: tuple[ProviderSetting, ...] = (CODEX_BASE_URL,)
     server_hints: tuple[str, ...] = ()
+    task_pages: tuple[TaskPage, ...] = TASK_PAGES
 
     @property
     def name(self) -> str:
@@ -135,7 +151,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
                 "the environment and the branch are not known yet", remedy="prepare the spec first"
             )
         response = yield self._post("tasks", body=request_bodies.new_task(spec))
-        check(response)
+        self._check(response)
         return msgspec.structs.replace(
             extract.task_from_created(response, self.service),
             prompt=spec.prompt,
@@ -204,7 +220,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         }
         query = tuple((name, value) for name, value in wanted.items() if value)
         response = yield self._get("tasks", "list", query=query)
-        check(response)
+        self._check(response)
         return extract.page(response, self.service)
 
     def get_status_page(self, refs: Sequence[TaskRef], *, cursor: str | None) -> Exchange[StatusPage]:  # noqa: ARG002 - a page is a page
@@ -220,7 +236,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
         from .rate_limits import usage  # for one verb
 
         response = yield self._get("usage")
-        check(response)
+        self._check(response)
         return usage(response)
 
     def list_models(self) -> tuple[Model, ...]:
@@ -299,6 +315,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     def _environments(self, *segments: str) -> Exchange[tuple[Environment, ...]]:
         response = yield self._get(*segments)
+        self._check(response)
         return extract.environments(decode(response, list[wire.Environment]))
 
     # -- acting on a task (observed, 2.8) ------------------------------------------------------------------------------
@@ -349,7 +366,7 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     def _details(self, ref: TaskRef) -> Exchange[Response]:
         response: Response = yield self._get("tasks", ref.id)
-        check(response)
+        self._check(response)
         return response
 
     def _current_turn(self, ref: TaskRef) -> Exchange[str]:
@@ -359,11 +376,34 @@ class CodexProvider(msgspec.Struct, frozen=True):
             raise errors.UnreadableResponseError(f"{ref} has no turn to act on", path="$.current_assistant_turn.id")
         return turn
 
+    def _check(self, response: Response) -> None:
+        """Raise the answer's error, with the remedy for an account that the service has moved to another interface."""
+        try:
+            check(response)
+        except errors.ProviderError as error:
+            if self.name == CODEX and may_have_moved(error):
+                error.remedy = MOVED
+            raise
+
     def _get(self, *segments: str, query: Pairs = (), stream: bool = False) -> Request:
         return Request("GET", self.service.path(*segments), query, HEADERS, stream=stream)
 
     def _post(self, *segments: str, body: bytes) -> Request:
         return Request("POST", self.service.path(*segments), (), POST_HEADERS, body)
+
+
+def may_have_moved(error: errors.ProviderError) -> bool:
+    """Whether an error may be that of an account that uses the service's newer interface.
+
+    Nobody has published that answer: these are the statuses of a route that is not there for an account, and the words of
+    a refusal that gives this reason. A web page is an answer of the network edge.
+    """
+    detail = error.detail or ""
+    if detail.startswith("an HTML page"):
+        return False
+    if error.status in (404, 410):
+        return detail not in UNKNOWN_IDS
+    return error.status in (400, 403, 409) and _MOVED.search(detail) is not None
 
 
 def _check_observed(response: Response, verb: str) -> None:

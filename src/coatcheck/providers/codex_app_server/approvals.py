@@ -26,7 +26,7 @@ PERMISSIONS = "item/permissions/requestApproval"
 QUESTION = "item/tool/requestUserInput"
 KINDS: Mapping[str, str] = {FILES: "edit", COMMAND: "execute", PERMISSIONS: "permissions"}
 # How long a request may take to come after its thread was resumed, and the answer to be taken (seconds).
-PATIENCE = 5.0
+REQUEST_SECONDS = 5.0
 
 OPTIONS = (
     GateOption(id="accept", label="Allow", effect="approve"),
@@ -72,7 +72,7 @@ class Pending(msgspec.Struct, frozen=True):
 
     @property
     def question(self) -> str:
-        """What is asked, with the options."""
+        """The questions, with their options."""
         if not self.is_question:
             return f"it waits for an answer to {self.request.method}, which only Codex itself can give"
         return "\n".join(map(_question_text, items(self.parameters.get("questions"))))
@@ -122,8 +122,8 @@ def _question_text(question: object) -> str:
     given = fields(question)
     labels = [text(fields(option).get("label")) for option in items(given.get("options"))]
     options = ", ".join(label for label in labels if label)
-    asked = text(given.get("question")) or text(given.get("header")) or "a question"
-    return f"{asked}{f' ({options})' if options else ''}"
+    shown = text(given.get("question")) or text(given.get("header")) or "a question"
+    return f"{shown}{f' ({options})' if options else ''}"
 
 
 def effect_of(option: str) -> str | None:
@@ -140,7 +140,7 @@ def effect_in(every: Iterable[Mapping[str, Any]], request: str) -> str | None:
 def pending_request(rpc: JsonRpc, id: str) -> Generator[Any, Any, Pending | None]:
     """Return the request that the thread *id* waits with, None where none comes."""
     yield from call(rpc, "thread/resume", {"threadId": id, "excludeTurns": True}, wire.Started)
-    while (message := (yield from rpc.next_message(PATIENCE))) is not None:
+    while (message := (yield from rpc.next_message(REQUEST_SECONDS))) is not None:
         if isinstance(message, ServerRequest):
             parameters = fields(msgspec.json.decode(message.params))
             if parameters.get("threadId") == id:
@@ -151,7 +151,7 @@ def pending_request(rpc: JsonRpc, id: str) -> Generator[Any, Any, Pending | None
 def answer(rpc: JsonRpc, pending: Pending, result: Mapping[str, Any]) -> Generator[Any, Any, None]:
     """Answer a request, and wait until the host has taken the answer."""
     yield from rpc.respond(pending.request, result)
-    while (message := (yield from rpc.next_message(PATIENCE))) is not None:
+    while (message := (yield from rpc.next_message(REQUEST_SECONDS))) is not None:
         if message.method == "serverRequest/resolved":
             resolved = fields(msgspec.json.decode(message.params))
             if resolved.get("requestId") == pending.request.id:

@@ -30,10 +30,12 @@ VERBS: Mapping[Verb, Support] = dict.fromkeys(
 )
 
 CAPABILITIES = Capabilities(
+    result="the difference of the checkout on the host, made by git",
+    cost="tokens: an event; limits of the account: `usage`",
     verbs=VERBS,
     reasons={
         Verb.APPROVE_PLAN: "Codex asks for permissions, not for the approval of a plan",
-        Verb.LIST_ATTEMPTS: "a thread is one attempt; submit several tasks with: coatcheck run --on codex_app_server",
+        Verb.LIST_ATTEMPTS: "a thread is one attempt; submit several tasks with: coatcheck run --on codex_app_server:3",
         Verb.LIST_ENVIRONMENTS: "an environment is the path of a repository on the host, which the host does not list",
         Verb.CREATE_PULL_REQUEST: "a host has no access to a forge; apply the patch and push it",
     },

@@ -19,6 +19,8 @@ from .endpoints import NAME, Service
 T = TypeVar("T")
 
 OVERLOADED = -32001
+# Of Codex Cloud (docs/reference/protocols/codex-app-server.md, "9 Codex Cloud threads").
+UNAUTHORIZED = -32002
 REFUSED = -32600
 # Pieces of texts that come again whole.
 UNWANTED = (
@@ -31,6 +33,7 @@ UNWANTED = (
     "item/fileChange/outputDelta",
     "item/fileChange/patchUpdated",
 )
+CAPABILITIES: Mapping[str, Any] = {"experimentalApi": True, "optOutNotificationMethods": list(UNWANTED)}
 
 
 class HostConnection(JsonRpc):
@@ -55,15 +58,16 @@ def connect(service: Service) -> Generator[Any, Any, HostConnection]:
     channel = yield from open_channel(service.open())
     connection = HostConnection.over(channel)
     if not connection.is_initialized:
-        connection.is_initialized = True
-        yield from _initialize(connection)
+        yield from initialize(connection, CAPABILITIES)
     return connection
 
 
-def _initialize(connection: HostConnection) -> Generator[Any, Any, None]:
+def initialize(connection: HostConnection, capabilities: Mapping[str, Any]) -> Generator[Any, Any, None]:
+    """Begin the protocol on a new connection."""
+    connection.is_initialized = True
     parameters = {
         "clientInfo": {"name": "coatcheck", "title": "coatcheck", "version": USER_AGENT.partition("/")[2]},
-        "capabilities": {"experimentalApi": True, "optOutNotificationMethods": list(UNWANTED)},
+        "capabilities": capabilities,
     }
     answer = yield from connection.call("initialize", parameters)
     connection.codex_home = checked(answer).decode(wire.Initialized).codexHome
@@ -72,9 +76,11 @@ def _initialize(connection: HostConnection) -> Generator[Any, Any, None]:
 
 def checked(answer: RpcAnswer) -> RpcAnswer:
     """Return *answer*. Raises `RateLimitError` for a host that is overloaded, else the error of the answer."""
-    if answer.error is not None and answer.error.code == OVERLOADED:
-        message = f"the host is overloaded: {answer.method} was not taken"
-        raise errors.RateLimitError(message, detail=answer.error.message or None)
+    code = answer.error.code if answer.error is not None else None
+    if code == OVERLOADED:
+        raise errors.RateLimitError(f"the host is overloaded: {answer.method} was not taken", detail=_detail(answer))
+    if code == UNAUTHORIZED:
+        raise errors.AuthenticationError(f"{answer.method} was not authorized", status=401, detail=_detail(answer))
     answer.check()
     return answer
 
@@ -100,11 +106,7 @@ def change(
 
 def error_for_state(answer: RpcAnswer, id: str) -> errors.ConflictError:
     """Return the error for a call that does not fit the state of the thread *id*."""
-    detail: str | None = None
-    try:
-        answer.check()
-    except errors.ProviderError as error:
-        detail = error.detail
+    detail = _detail(answer)
     return errors.ConflictError(
         f"{answer.method} is not possible for {NAME}:{id} now: {detail}",
         status=409,
@@ -113,7 +115,16 @@ def error_for_state(answer: RpcAnswer, id: str) -> errors.ConflictError:
     )
 
 
-def found(answer: RpcAnswer, id: str) -> RpcAnswer:
+def _detail(answer: RpcAnswer) -> str | None:
+    """Return the reason in an answer's error, without what looks like a secret."""
+    try:
+        answer.check()
+    except errors.ProviderError as error:
+        return error.detail
+    return None
+
+
+def require_thread(answer: RpcAnswer, id: str) -> RpcAnswer:
     """Return the answer to a call that reads a thread. Raises `NotFoundError` where there is none."""
     if answer.error is not None and answer.error.code == REFUSED:
         raise errors.NotFoundError(f"the host has no thread {id}", status=404, detail=answer.error.message or None)

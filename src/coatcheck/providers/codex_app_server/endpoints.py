@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...provider import Login, Open, ProviderSetting, Secret, TaskRef, errors, origin_of
+from ...provider import Login, Open, ProviderSetting, Secret, errors, origin_of
 
 if TYPE_CHECKING:
     from ...provider import Settings
@@ -24,6 +24,9 @@ REMEDY = f"start one with: coatcheck codex-host up, or set {NAME}.base_url"
 
 BASE_URL = ProviderSetting(
     "base_url", "where the host is: ws://127.0.0.1:PORT, wss://HOST, unix:///path/of/socket, or stdio: for a program"
+)
+BACKEND = ProviderSetting(
+    "backend", "host: a Codex host of yours; cloud: threads of Codex Cloud, observed and undocumented", "host"
 )
 COMMAND = ProviderSetting("command", "the program that stdio: starts", "codex app-server")
 TOKEN_FILE = ProviderSetting("token_file", f"the file with the token of the host, where {TOKEN_VARIABLE} is not set")
@@ -39,14 +42,16 @@ SANDBOX = ProviderSetting(
 APPROVAL_POLICY = ProviderSetting(
     "approval_policy", "what agents need approval for: never, on-request or untrusted", "never"
 )
-SETTINGS = (BASE_URL, COMMAND, TOKEN_FILE, WORKSPACES, CLONE_URL, SANDBOX, APPROVAL_POLICY)
+SETTINGS = (BACKEND, BASE_URL, COMMAND, TOKEN_FILE, WORKSPACES, CLONE_URL, SANDBOX, APPROVAL_POLICY)
 
+BACKENDS = ("host", "cloud")
 SANDBOXES = ("read-only", "workspace-write", "danger-full-access")
 APPROVAL_POLICIES = ("never", "on-request", "untrusted")
 # Nothing without a scheme, and no user, query or fragment: they may hold secrets.
 _WEBSOCKET = re.compile(r"wss?://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 _SOCKET = re.compile(r"unix:///[^?#\0\n]+")
 STDIO = "stdio:"
+CLOUD_HOST = "codex-cloud-backend.chatgpt.com"
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,10 +109,6 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         """Return the effect that opens a channel to the host."""
         return Open(command=self.command, is_public=self.is_public)
 
-    def ref(self, id: str) -> TaskRef:
-        """Return the ref of the thread *id*."""
-        return TaskRef(NAME, id)
-
 
 def _checked_url(text: str | None) -> str:
     if text is None:
@@ -117,6 +118,10 @@ def _checked_url(text: str | None) -> str:
         return STDIO
     if _SOCKET.fullmatch(url):
         return url
+    if CLOUD_HOST in url.lower():
+        raise errors.ConfigurationError(
+            f"{NAME}.base_url is Codex Cloud, not a host", remedy=f"set {NAME}.backend to cloud, without a base_url"
+        )
     if not _WEBSOCKET.fullmatch(url) or not _has_host(url):  # the text is not repeated: it may hold a password
         raise errors.ConfigurationError(
             f"{NAME}.base_url is not the address of a host",
@@ -143,6 +148,11 @@ def _command(settings: Settings) -> tuple[str, ...]:
             f"{NAME}.command is not a command: {text!r}", remedy="write it as for a shell: codex app-server"
         )
     return words
+
+
+def is_cloud(settings: Settings) -> bool:
+    """Whether the tasks are threads of Codex Cloud. Raises `ConfigurationError` for another word."""
+    return _one_of(settings, BACKEND, BACKENDS) == "cloud"
 
 
 def _one_of(settings: Settings, setting: ProviderSetting, known: tuple[str, ...]) -> str:

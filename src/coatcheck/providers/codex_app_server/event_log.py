@@ -4,6 +4,8 @@ Invariants:
 
 - the position of an event is the number of its item in the thread, from 1: the list of items is the log, since
   notifications are not repeated (docs/reference/protocols/codex-app-server.md, "5 Notifications");
+- items are read from a `History`, which a host has on the same connection and Codex Cloud has over HTTPS;
+- notifications of other threads, which Codex Cloud sends on every connection, are ignored;
 - the thread is subscribed to before its items are read, so that none is missed;
 - the log ends with the turn that runs, and at once where none runs.
 """
@@ -11,13 +13,13 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from ...provider import Emit, JsonRpc, Notification, TaskEvent, TaskRef, errors, fields, text
 from . import extract, wire
-from .connection import call, found
+from .connection import call, require_thread
 from .turn_events import item_event, notification_event
 
 PAGE_SIZE = 100
@@ -25,13 +27,45 @@ PAGE_SIZE = 100
 SILENCE = 20.0
 # How long the notification about the start of a turn may take (seconds).
 START_SECONDS = 5.0
+# How many notifications may come before the one that is waited for; those of other threads come on the same connection.
+MAX_OTHERS = 1_000
+
+
+class History(Protocol):
+    """Where a thread and its items are read."""
+
+    def read_thread(self, id: str) -> Generator[Any, Any, wire.Thread]:
+        """Return the thread *id*. Raises `NotFoundError` where there is none."""
+        ...
+
+    def read_items(self, id: str, *, limit: int, cursor: str | None) -> Generator[Any, Any, wire.ItemPage]:
+        """Return a page of the complete items of the thread *id*, the oldest first."""
+        ...
+
+
+class HostHistory:
+    """The history of a host, over its connection."""
+
+    def __init__(self, rpc: JsonRpc) -> None:
+        self._rpc = rpc
+
+    def read_thread(self, id: str) -> Generator[Any, Any, wire.Thread]:
+        """Return the thread."""
+        answer = yield from self._rpc.call("thread/read", {"threadId": id})
+        return require_thread(answer, id).decode(wire.Started).thread
+
+    def read_items(self, id: str, *, limit: int, cursor: str | None) -> Generator[Any, Any, wire.ItemPage]:
+        """Return a page of items."""
+        parameters: dict[str, Any] = {"threadId": id, "limit": limit, "sortDirection": "asc"}
+        parameters |= {} if cursor is None else {"cursor": cursor}
+        return (yield from call(self._rpc, "thread/items/list", parameters, wire.ItemPage))
 
 
 class EventLog:
     """The log of one thread, after *position*."""
 
-    def __init__(self, rpc: JsonRpc, ref: TaskRef, *, position: str) -> None:
-        self._rpc, self._ref = rpc, ref
+    def __init__(self, rpc: JsonRpc, ref: TaskRef, history: History, *, position: str) -> None:
+        self._rpc, self._ref, self._history = rpc, ref, history
         self._after = int(position) if position.isdecimal() else 0
         self._number, self._folder = 0, ""
         self._items: set[str] = set()
@@ -39,27 +73,22 @@ class EventLog:
     def emit(self) -> Generator[Any, Any, None]:
         """Emit the events after the position until no turn runs."""
         thread = yield from self._read()
-        self._folder = thread.cwd or ""
         if extract.is_active(thread):
-            started = yield from call(
-                self._rpc, "thread/resume", {"threadId": self._ref.id, "excludeTurns": True}, wire.Started
-            )
+            started = yield from call(self._rpc, "thread/resume", resumption(self._ref.id), wire.Started)
             thread = started.thread
-        yield from self._emit_items()
+        yield from self.emit_items(thread)
         if extract.is_active(thread):
             yield from self._follow()
 
     def _read(self) -> Generator[Any, Any, wire.Thread]:
-        answer = yield from self._rpc.call("thread/read", {"threadId": self._ref.id})
-        return found(answer, self._ref.id).decode(wire.Started).thread
+        return self._history.read_thread(self._ref.id)
 
-    def _emit_items(self) -> Generator[Any, Any, None]:
+    def emit_items(self, thread: wire.Thread) -> Generator[Any, Any, None]:
+        """Emit the complete items of *thread*, which is that of the log, without those that were emitted."""
+        self._folder = thread.cwd or ""
         cursor: str | None = None
         while True:
-            parameters: dict[str, Any] = {"threadId": self._ref.id, "limit": PAGE_SIZE, "sortDirection": "asc"}
-            if cursor is not None:
-                parameters["cursor"] = cursor
-            page = yield from call(self._rpc, "thread/items/list", parameters, wire.ItemPage)
+            page = yield from self._history.read_items(self._ref.id, limit=PAGE_SIZE, cursor=cursor)
             for listed in page.data:
                 yield from self._emit_item(listed.item)
             if page.nextCursor in (None, cursor) or not page.data:
@@ -81,19 +110,18 @@ class EventLog:
             if message is None:
                 if not extract.is_active((yield from self._read())):
                     return
-            elif isinstance(message, Notification) and (yield from self._take(message)):
-                return
+            elif isinstance(message, Notification):
+                parameters = fields(msgspec.json.decode(message.params))
+                if parameters.get("threadId") == self._ref.id and (yield from self.take(message.method, parameters)):
+                    return
 
-    def _take(self, message: Notification) -> Generator[Any, Any, bool]:
-        """Emit what a notification reports; return whether the turn has ended."""
-        parameters = fields(msgspec.json.decode(message.params))
-        if parameters.get("threadId") != self._ref.id:
-            return False
-        if message.method == "item/completed":
+    def take(self, method: str, parameters: Mapping[str, Any]) -> Generator[Any, Any, bool]:
+        """Emit what a notification about the thread reports; return whether its turn has ended."""
+        if method == "item/completed":
             yield from self._emit_item(fields(parameters.get("item")))
         else:
-            yield from _emitted(notification_event(message.method, parameters, self._ref))
-        return message.method == "turn/completed"
+            yield from _emitted(notification_event(method, parameters, self._ref))
+        return method == "turn/completed"
 
 
 def _emitted(event: TaskEvent | None) -> Generator[Any, Any, None]:
@@ -101,11 +129,25 @@ def _emitted(event: TaskEvent | None) -> Generator[Any, Any, None]:
         yield Emit(event)
 
 
+def resumption(id: str) -> dict[str, Any]:
+    """Return the parameters that subscribe to a thread."""
+    return {"threadId": id, "excludeTurns": True}
+
+
 def wait_for_start(rpc: JsonRpc, id: str) -> Generator[Any, Any, None]:
     """Wait until the turn that was started in a thread is listed: before, the last one would be taken for it."""
-    while (message := (yield from rpc.next_message(START_SECONDS))) is not None:
-        if message.method == "turn/started" and fields(msgspec.json.decode(message.params)).get("threadId") == id:
-            return
+    yield from wait_for(rpc, id, "turn/started", seconds=START_SECONDS)
+
+
+def wait_for(rpc: JsonRpc, id: str, method: str, *, seconds: float) -> Generator[Any, Any, bool]:
+    """Wait for a notification about the thread *id*; return False after *seconds* of silence or `MAX_OTHERS` others."""
+    for _ in range(MAX_OTHERS):
+        message = yield from rpc.next_message(seconds)
+        if message is None:
+            return False
+        if message.method == method and fields(msgspec.json.decode(message.params)).get("threadId") == id:
+            return True
+    return False
 
 
 def position_of(after: str) -> str:

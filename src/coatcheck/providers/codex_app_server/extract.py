@@ -23,6 +23,7 @@ from ...provider import (
     RateLimit,
     RateWindow,
     Task,
+    TaskRef,
     TaskSpec,
     TaskState,
     Usage,
@@ -35,7 +36,7 @@ from ...provider import (
 )
 from . import wire
 from .checkouts import Change
-from .endpoints import Service
+from .endpoints import NAME
 
 STATES: Mapping[str, TaskState] = {
     "inProgress": TaskState.RUNNING,
@@ -96,7 +97,6 @@ def state_of(thread: wire.Thread, turn: wire.Turn | None) -> tuple[TaskState, st
 
 def task(
     read: wire.TaskDocument,
-    service: Service,
     *,
     raw: bytes = b"",
     change: Change | None = None,
@@ -109,7 +109,7 @@ def task(
     git = thread.gitInfo or wire.GitInfo()
     has_ended = turn is not None and state.is_terminal
     return Task(
-        ref=service.ref(thread.id),
+        ref=TaskRef(NAME, thread.id),
         state=state,
         raw_state=word,
         title=title_of(thread),
@@ -131,11 +131,11 @@ def task(
     )
 
 
-def created(spec: TaskSpec, thread: wire.Thread, turn: wire.Turn, service: Service, raw: bytes) -> Task:
+def created(spec: TaskSpec, thread: wire.Thread, turn: wire.Turn, raw: bytes) -> Task:
     """Return a task that was just submitted."""
     read = wire.TaskDocument(thread, wire.TurnPage([turn]))
     return msgspec.structs.replace(
-        task(read, service, raw=raw),
+        task(read, raw=raw),
         title=spec.title or title_in(spec.prompt),
         prompt=spec.prompt,
         environment=spec.environment,
@@ -144,10 +144,10 @@ def created(spec: TaskSpec, thread: wire.Thread, turn: wire.Turn, service: Servi
     )
 
 
-def page(listed: wire.ThreadPage, turns: Mapping[str, wire.Turn | None], service: Service) -> tuple[Task, ...]:
+def page(listed: wire.ThreadPage, turns: Mapping[str, wire.Turn | None]) -> tuple[Task, ...]:
     """Return the threads of a page as tasks, with the last turns that are known."""
     pages = {id: wire.TurnPage([turn] if turn else []) for id, turn in turns.items()}
-    return tuple(task(wire.TaskDocument(thread, pages.get(thread.id)), service) for thread in listed.data)
+    return tuple(task(wire.TaskDocument(thread, pages.get(thread.id))) for thread in listed.data)
 
 
 def thread_name(spec: TaskSpec) -> str:
@@ -185,7 +185,7 @@ def has_key(turns: wire.TurnPage, key: str) -> bool:
 
 
 def outcome(turn: wire.Turn, change: Change) -> Outcome:
-    """Return what a turn has made."""
+    """Return the outcome of a turn."""
     state = PatchState.PRESENT if change.patch else PatchState.OFFLOADED if change.size else PatchState.NONE
     return Outcome(
         messages=messages(turn.items or ()),
@@ -200,8 +200,8 @@ def outcome(turn: wire.Turn, change: Change) -> Outcome:
 
 def messages(every: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
     """Return the agent's final messages, or else the last of any."""
-    found = [item for item in every if item.get("type") == "agentMessage" and text(item.get("text"))]
-    final = [item for item in found if item.get("phase") in (None, "final_answer")] or found[-1:]
+    every = [item for item in every if item.get("type") == "agentMessage" and text(item.get("text"))]
+    final = [item for item in every if item.get("phase") in (None, "final_answer")] or every[-1:]
     return tuple(Message(text=item["text"]) for item in final)
 
 
@@ -216,14 +216,14 @@ def failure(turn: wire.Turn | None) -> Failure | None:
 
 def notices(thread: wire.Thread, turn: wire.Turn | None, change: Change | None) -> tuple[Notice, ...]:
     """Return what the state of a task does not show: edits that were not made, a change that cannot be read."""
-    found = []
+    shown = []
     unmade = unmade_paths(turn.items or (), thread.cwd or "") if turn else {}
     if unmade:
-        shown = ", ".join(f"{path} ({why})" for path, why in unmade.items())
-        found.append(Notice(kind="partial", text=f"edits were not made: {shown}"))
+        paths = ", ".join(f"{path} ({why})" for path, why in unmade.items())
+        shown.append(Notice(kind="partial", text=f"edits were not made: {paths}"))
     if change is not None and change.problem:
-        found.append(Notice(kind="no_result", text=f"the change cannot be read from the host: {change.problem}"))
-    return tuple(found)
+        shown.append(Notice(kind="no_result", text=f"the change cannot be read from the host: {change.problem}"))
+    return tuple(shown)
 
 
 def unmade_paths(every: Iterable[Mapping[str, Any]], folder: str) -> dict[str, str]:

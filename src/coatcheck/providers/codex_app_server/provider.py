@@ -37,9 +37,10 @@ from ...provider import (
 )
 from . import approvals, checkouts, extract, wire
 from .capabilities import CAPABILITIES, PROGRAM_CAPABILITIES
-from .connection import HostConnection, call, change, checked, connect, found
+from .connection import HostConnection, call, change, checked, connect, require_thread
 from .endpoints import NAME, SETTINGS, Service
-from .event_log import EventLog, position_of, wait_for_start
+from .event_log import EventLog, HostHistory, position_of, wait_for_start
+from .event_logs import EventLogs, threads_of
 
 if TYPE_CHECKING:
     from ...provider import Intent, Model, Secret, Usage
@@ -101,9 +102,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         answer = checked((yield from host.call("turn/start", turn, is_change=True)))
         with suppress(errors.TransportError):  # the task exists
             yield from wait_for_start(host, started.thread.id)
-        return extract.created(
-            spec, started.thread, answer.decode(wire.StartedTurn).turn, self.service, bytes(answer.result)
-        )
+        return extract.created(spec, started.thread, answer.decode(wire.StartedTurn).turn, bytes(answer.result))
 
     def _thread(self, spec: TaskSpec, folder: str) -> Mapping[str, Any]:
         parameters = {
@@ -152,20 +151,20 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         state, _ = extract.state_of(read.thread, extract.turn_of(read))
         if state.is_terminal:
             change = yield from checkouts.read_change(host, read.thread, self.service)
-            return extract.task(read, self.service, raw=raw, change=change)
+            return extract.task(read, raw=raw, change=change)
         if extract.waits_for(read.thread) is None:
-            return extract.task(read, self.service, raw=raw)
+            return extract.task(read, raw=raw)
         pending = yield from approvals.pending_request(host, id)
         if pending is None:
-            return extract.task(read, self.service, raw=raw)
+            return extract.task(read, raw=raw)
         permission = pending.permission
         question = None if permission else pending.question
-        return extract.task(read, self.service, raw=raw, permission=permission, question=question)
+        return extract.task(read, raw=raw, permission=permission, question=question)
 
     def _document(self, host: HostConnection, id: str) -> Generator[Any, Any, bytes]:
         last = {**LAST_TURN, "threadId": id, "itemsView": "full"}
         read, turns = yield from host.call_all([("thread/read", {"threadId": id}), ("thread/turns/list", last)])
-        return extract.document(found(read, id).result, found(turns, id).result)
+        return extract.document(require_thread(read, id).result, require_thread(turns, id).result)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the answers about a thread and its last turn, as one document."""
@@ -173,7 +172,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - a task is one document
         """Read a saved document; the change of the task is on the host."""
-        return extract.task(extract.read_document(response), self.service, raw=response, change=checkouts.Change())
+        return extract.task(extract.read_document(response), raw=response, change=checkouts.Change())
 
     def list_tasks(
         self,
@@ -188,7 +187,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         def read(host: HostConnection) -> Generator[Any, Any, Page]:
             listed, following = yield from self._list(host, filter, environment, limit or PAGE_SIZE, cursor)
             turns = yield from self._last_turns(host, listed)
-            return Page(items=extract.page(listed, turns, self.service), cursor=following)
+            return Page(items=extract.page(listed, turns), cursor=following)
 
         return (yield from self._reading(read))
 
@@ -231,13 +230,19 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         listed, following = yield from self._reading(
             lambda host: self._list(host, "current", None, STATUS_PAGE_SIZE, cursor)
         )
-        return StatusPage(tasks=extract.page(listed, {}, self.service), cursor=following)
+        return StatusPage(tasks=extract.page(listed, {}), cursor=following)
 
     def stream_events(self, ref: TaskRef, *, after: str = "") -> Events:
         """Emit what has happened in a thread after an event, then what happens until its turn ends."""
         position = position_of(after)
         host = yield from connect(self.service)
-        yield from EventLog(host, ref, position=position).emit()
+        yield from EventLog(host, ref, HostHistory(host), position=position).emit()
+
+    def stream_events_of(self, refs: Sequence[TaskRef], *, after: str = "") -> Events:  # noqa: ARG002 - each thread has positions of its own
+        """Emit the events of several threads as they happen, all from one connection."""
+        host = yield from connect(self.service)
+        listed = yield from threads_of(refs, lambda cursor: self._list(host, "current", None, STATUS_PAGE_SIZE, cursor))
+        yield from EventLogs(host, refs, HostHistory(host), subscribes=True).emit(listed)
 
     def get_current_diff(self, ref: TaskRef, *, attempt: int | None = None) -> Exchange[str]:
         """Return the change in the checkout of a task as it is now."""
@@ -279,7 +284,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
 
     def _read(self, host: HostConnection, id: str) -> Generator[Any, Any, wire.Thread]:
         answer = yield from host.call("thread/read", {"threadId": id})
-        return found(answer, id).decode(wire.Started).thread
+        return require_thread(answer, id).decode(wire.Started).thread
 
     def _running_turn(self, host: HostConnection, id: str) -> Generator[Any, Any, str | None]:
         last = {**LAST_TURN, "threadId": id, "itemsView": "notLoaded"}
@@ -304,7 +309,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         host = yield from connect(self.service)
         thread = yield from self._read(host, ref.id)
         if extract.waits_for(thread) is None or not (yield from self._answer(host, ref, text)):
-            yield from self._say(host, thread, text, model)
+            yield from self._send_turn(host, thread, text, model)
         return (yield from self._task(host, ref.id))
 
     def _answer(self, host: HostConnection, ref: TaskRef, text: str) -> Generator[Any, Any, bool]:
@@ -317,7 +322,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         yield from approvals.answer(host, pending, pending.answers(text))
         return True
 
-    def _say(
+    def _send_turn(
         self, host: HostConnection, thread: wire.Thread, text: str, model: str | None
     ) -> Generator[Any, Any, None]:
         """Add *text* to the turn that runs, else start a turn with it."""

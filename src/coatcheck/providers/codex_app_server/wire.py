@@ -38,6 +38,7 @@ class Thread(msgspec.Struct):
     updatedAt: float | None = None  # noqa: N815
     gitInfo: GitInfo | None = None  # noqa: N815
     forkedFromId: str | None = None  # noqa: N815
+    environments: list[dict[str, Any]] | None = None
 
 
 class TurnError(msgspec.Struct):

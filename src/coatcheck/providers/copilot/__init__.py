@@ -1,6 +1,6 @@
 """GitHub's coding agent: its tasks, through the public preview of its API.
 
-Nothing is imported until the factory runs: the registry names every provider for every command.
+Nothing is imported until the factory runs.
 """
 
 from __future__ import annotations

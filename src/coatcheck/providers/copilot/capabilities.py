@@ -46,6 +46,8 @@ VERBS: Mapping[Verb, Support] = {
 
 CAPABILITIES = Capabilities(
     vendor="github",
+    result="the diff of the pull request, else of the branch",
+    cost="credits: a notice of the task",
     verbs=VERBS,
     reasons={
         Verb.APPROVE_PLAN: "the agent shows no plan",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from ...provider import Exchange, ProviderSetting, Request, Response, StatusPage, encoded, read_json
+from ...provider import Exchange, ProviderSetting, Request, Response, StatusPage, TaskPage, encoded, read_json
 from .._github import http
 from .._github.github_provider import GithubProvider
 from .._github.repository_requests import default_branch, diff_between, diff_of_pull, pull_of_branch, pull_of_node
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         TaskRef,
         TaskSpec,
         Usage,
+        Webhooks,
     )
 
 REMEDIES: Mapping[int, str] = {
@@ -49,8 +50,18 @@ class CopilotProvider(GithubProvider, frozen=True):
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
+    task_pages: ClassVar[tuple[TaskPage, ...]] = (
+        TaskPage("https://github.com", "/[^/]+/[^/]+/(?:copilot|agents)/(?:tasks|sessions)/([^/]+)"),
+    )
 
     service: Service
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks of the service."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     # -- submitting --------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Cursor's cloud agents (api.cursor.com, REST v1).
 
-Nothing is imported until the factory runs: the registry names every provider for every command.
+Nothing is imported until the factory runs.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ VERBS: Mapping[Verb, Support] = dict.fromkeys(
 
 CAPABILITIES = Capabilities(
     vendor="cursor",
+    result="the diff of the agent's branch, from GitHub where the repository is public",
+    cost="tokens and cost: a notice of the task",
     verbs=VERBS,
     reasons={
         Verb.APPROVE_PLAN: "the service has no call that approves a plan",

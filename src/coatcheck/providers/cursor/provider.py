@@ -24,7 +24,9 @@ from ...provider import (
     Read,
     Request,
     TaskFilter,
+    TaskPage,
     TaskSnapshot,
+    Webhooks,
     errors,
     filter_page,
     read_json,
@@ -58,6 +60,10 @@ class CursorProvider(msgspec.Struct, frozen=True):
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
     settings: ClassVar[tuple[ProviderSetting, ...]] = (BASE_URL, GITHUB_URL)
+    task_pages: ClassVar[tuple[TaskPage, ...]] = (
+        TaskPage("https://cursor.com", "/agents", query="id"),
+        TaskPage("https://cursor.com", "/agents/([^/]+)"),
+    )
 
     service: Service
 
@@ -65,6 +71,13 @@ class CursorProvider(msgspec.Struct, frozen=True):
     def origins(self) -> Mapping[str, str]:
         """The base URL, and that of GitHub's API, which is never sent the key."""
         return {"api": self.service.base_url, "github": self.service.github_url}
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks of the service."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
         """Return *request* with the key on it."""

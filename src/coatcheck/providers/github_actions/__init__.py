@@ -1,6 +1,6 @@
 """GitHub Actions: a run of a dispatched workflow is a task.
 
-Nothing is imported until the factory runs: the registry names every provider for every command.
+Nothing is imported until the factory runs.
 """
 
 from __future__ import annotations

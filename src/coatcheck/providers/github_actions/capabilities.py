@@ -25,6 +25,8 @@ VERBS: Mapping[Verb, Support] = {
 
 CAPABILITIES = Capabilities(
     vendor="github",
+    result="an artifact that the workflow uploads",
+    cost="not reported; rate limits: `usage`",
     verbs=VERBS,
     reasons={
         Verb.APPROVE_PLAN: "a run that waits for a review is approved on its page",

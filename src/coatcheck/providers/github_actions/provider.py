@@ -31,6 +31,7 @@ from ...provider import (
     Task,
     TaskEvent,
     TaskLog,
+    TaskPage,
     TaskSnapshot,
     TaskState,
     check,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         TaskRef,
         TaskSpec,
         Usage,
+        Webhooks,
     )
 
 T = TypeVar("T")
@@ -104,8 +106,18 @@ class ActionsProvider(GithubProvider, frozen=True):
     name: ClassVar[str] = NAME
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     settings: ClassVar[tuple[ProviderSetting, ...]] = SETTINGS
+    task_pages: ClassVar[tuple[TaskPage, ...]] = (
+        TaskPage("https://github.com", r"/([^/]+)/([^/]+)/actions/runs/(\d+)(?:/.*)?"),
+    )
 
     service: Service
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks of the service."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     # -- submitting --------------------------------------------------------------------------------------------------
 

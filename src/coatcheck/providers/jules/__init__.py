@@ -1,6 +1,6 @@
 """Google's Jules (jules.googleapis.com, v1alpha).
 
-Nothing is imported until the factory runs: the registry names every provider for every command.
+Nothing is imported until the factory runs.
 """
 
 from __future__ import annotations

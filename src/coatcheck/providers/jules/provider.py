@@ -30,6 +30,7 @@ from ...provider import (
     StatusPage,
     Support,
     TaskFilter,
+    TaskPage,
     TaskSnapshot,
     Verb,
     check,
@@ -89,6 +90,8 @@ VERBS: Mapping[Verb, Support] = {
 
 CAPABILITIES = Capabilities(
     vendor="gcp.gen_ai",
+    result="the change set of the session",
+    cost="not reported; submissions of this machine: `usage`",
     verbs=VERBS,
     reasons={
         Verb.CANCEL_TASK: "Jules cannot stop a session; archive_task pauses it and can be taken back",
@@ -102,7 +105,7 @@ CAPABILITIES = Capabilities(
     needs_environment=False,
     notes=(
         "A session without a repository is possible; its diff has no base commit.",
-        "A session that completed may go on later, and may refuse messages.",
+        "A session that completed may continue later, and may refuse messages.",
         "get_usage counts the submissions of this machine: the service reports no usage.",
     ),
 )
@@ -115,6 +118,7 @@ class JulesProvider(msgspec.Struct, frozen=True):
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     login: ClassVar[Login] = LOGIN
     settings: ClassVar[tuple[ProviderSetting, ...]] = (BASE_URL, PLAN, ENVIRONMENT_VARIABLES)
+    task_pages: ClassVar[tuple[TaskPage, ...]] = (TaskPage("https://jules.google.com"),)
 
     service: Service
 

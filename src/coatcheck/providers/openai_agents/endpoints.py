@@ -39,6 +39,7 @@ SETTINGS = (MODEL, AGENT, MAX_COST, ALLOWED_DOMAINS, REPOSITORY_TOKEN, BASE_URL)
 # The SDK sends the beta header with every call (``resources/beta/agents``).
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"), ("openai-beta", "agents=v1"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
+STREAM_HEADERS: Pairs = (HEADERS[0], ("accept", "text/event-stream"), *HEADERS[2:])
 
 SESSIONS = "/agents/sessions"
 # "between 1 and 100" (``session_list_params.py``).

@@ -3,7 +3,7 @@
 Invariants:
 
 - every response is read as a value or `UnreadableResponseError` with the JSON path of what is wrong;
-- an idle session has not started, has ended or goes on: its newest turn without a subagent decides;
+- an idle session has not started, has ended or continues: its newest turn without a subagent decides;
 - without turns an idle session has no known end, and is `INPUT_REQUIRED`: whoever needs the end requests the turns.
 """
 

@@ -12,13 +12,12 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
 from ...provider import (
     Capabilities,
-    Emit,
     Exchange,
     Page,
     ProviderSetting,
@@ -27,25 +26,39 @@ from ...provider import (
     StatusPage,
     Support,
     TaskFilter,
-    TaskSnapshot,
     TaskState,
     Verb,
+    Webhooks,
     check,
     collect_pages,
     encoded,
     errors,
 )
-from .._sessions.change_files import BASE_FILE, PATCH_FILE, Change, ChangeFiles, change_of
+from .._sessions.session_provider import SessionProvider
 from . import extract, session_items, wire
-from .endpoints import HEADERS, LOGIN, NAME, OUTPUTS, PAGE_SIZE, POST_HEADERS, SESSIONS, SETTINGS, Service, session_path
+from .endpoints import (
+    HEADERS,
+    LOGIN,
+    NAME,
+    OUTPUTS,
+    PAGE_SIZE,
+    POST_HEADERS,
+    SESSIONS,
+    SETTINGS,
+    STREAM_HEADERS,
+    Service,
+    session_path,
+)
 from .new_session import message, name_of, new_session
-from .session_items import Memory, Saved
+from .session_items import Saved
 
 if TYPE_CHECKING:
-    from ...provider import Events, Intent, Login, Secret, Task, TaskRef, TaskSpec
+    from ...provider import Intent, Login, Secret, Task, TaskRef, TaskSpec
 
 CAPABILITIES = Capabilities(
     vendor="openai",
+    result="a file that the agent writes, `change.patch`",
+    cost="tokens and cost: a notice of the task",
     verbs=dict.fromkeys(
         (
             Verb.CREATE_TASK,
@@ -77,6 +90,7 @@ CAPABILITIES = Capabilities(
     # A guess that the first tasks correct: a turn of an agent takes minutes, and no documentation has a duration.
     typical_seconds=600.0,
     needs_environment=False,
+    has_resumable_stream=True,
     notes=(
         "The change is a file that the agent writes (change.patch); its prompt says how, in a text of its own.",
         "A list requests the newest turns of each idle session: only they say how it ended.",
@@ -84,7 +98,7 @@ CAPABILITIES = Capabilities(
 )
 
 
-class OpenAIAgentsProvider(msgspec.Struct, frozen=True):
+class OpenAIAgentsProvider(SessionProvider, frozen=True):
     """The sessions of a project at OpenAI, or at any service with the same API."""
 
     name: ClassVar[str] = NAME
@@ -95,9 +109,11 @@ class OpenAIAgentsProvider(msgspec.Struct, frozen=True):
     service: Service = Service()
 
     @property
-    def origins(self) -> Mapping[str, str]:
-        """The base URL."""
-        return {"api": self.service.base_url}
+    def webhooks(self) -> Webhooks:
+        """The webhooks of the service."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
         """Return *request* with the key on it."""
@@ -110,7 +126,9 @@ class OpenAIAgentsProvider(msgspec.Struct, frozen=True):
         yield from ()
         name_of(spec)
         if spec.environment:
-            raise errors.ConfigurationError(f"{NAME} has no environments to choose from", remedy="leave out --env")
+            raise errors.ConfigurationError(
+                f"{NAME} has no environments to choose from", remedy="leave out --environment"
+            )
         if not (spec.model or self.service.model or self.service.agent):
             raise errors.ConfigurationError(
                 "no model is set", remedy=f"pass --model, or set {NAME}.model or {NAME}.agent"
@@ -129,48 +147,14 @@ class OpenAIAgentsProvider(msgspec.Struct, frozen=True):
         page = yield from self._sessions(None, (f"metadata[{extract.KEY}]", intent.id))
         return next((task for task in page.items if extract.key_in(task) == intent.id), None)
 
-    def send_message(
-        self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
-    ) -> Exchange[Task]:
-        """Send a message, which starts a turn or steers the one that runs: one POST, and the task."""
-        if mode != "code" or model is not None:
-            raise errors.UnsupportedError(f"{NAME} takes a message's text and nothing else")
-        yield from self._send(ref, message(text))
-        return (yield from self.get_task(ref))
-
     # -- polling -----------------------------------------------------------------------------------------------------
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a session: one GET while it runs; its turn, items and artifacts as well once it has ended."""
-        response = yield from self._fetch_task(ref)
+        response = yield from self._fetch(ref)
         document = extract.session(response)
         details = yield from self._details(ref, document)
         return extract.task(document, details, raw=response.body)
-
-    def get_snapshot(
-        self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float, shown: Task | None = None
-    ) -> Exchange[TaskSnapshot]:
-        """Return a snapshot of a session, with the items since *memory* where it is watched."""
-        del now
-        task = shown if shown is not None else (yield from self.get_task(ref))
-        if not is_watched:
-            return TaskSnapshot(task=task, events=(), memory=memory)
-        remembered = Memory.read(memory)
-        saved = yield from self._items(ref, remembered)
-        events, remembered = session_items.events_of(saved, ref, remembered)
-        return TaskSnapshot(task=task, events=tuple(events), memory=remembered.to_text())
-
-    def stream_events(self, ref: TaskRef) -> Events:
-        """Emit the items of a session, from the first one to now."""
-        yield from self._fetch_task(ref)
-        saved = yield from self._items(ref, Memory())
-        for event in session_items.events_of(saved, ref, Memory())[0]:
-            yield Emit(event)
-
-    def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
-        """Return the body of the response for a session, unchanged."""
-        response = yield from self._fetch_task(ref)
-        return response.body
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:
         """Read a saved or live session; *siblings* is a page of its turns, the newest first."""
@@ -245,7 +229,7 @@ class OpenAIAgentsProvider(msgspec.Struct, frozen=True):
         check(response)
         saved, _ = session_items.read_page(response)
         is_published = extract.state_of(document, details) is TaskState.SUCCEEDED and extract.has_change(document)
-        change = (yield from self._change(ref)) if is_published else None
+        change = (yield from self._change(ref, outputs=OUTPUTS)) if is_published else None
         return msgspec.structs.replace(details, message=session_items.last_message(saved), change=change)
 
     def _newest_turn(self, ref: TaskRef) -> Exchange[wire.Turn | None]:
@@ -261,47 +245,56 @@ class OpenAIAgentsProvider(msgspec.Struct, frozen=True):
         document = extract.session(Response(200, body=task.raw))
         return extract.task(document, extract.Details(turn=turn), raw=task.raw)
 
-    def _change(self, ref: TaskRef) -> Exchange[Change]:
-        """Return the change in the artifacts, the newest of each name."""
+    def _newest_files(self, ref: TaskRef) -> Exchange[Mapping[str, str]]:
+        """Return the id of the newest artifact of each name."""
 
         def page(cursor: str | None) -> Exchange[tuple[Sequence[wire.Artifact], str | None]]:
             response = yield _list(session_path(ref, "/artifacts"), cursor, ("order", "asc"))
             check(response)
             return extract.read_list(response, wire.Artifact, lambda each: each.id)
 
-        newest = extract.files_of((yield from collect_pages(page)))
-        patch = yield from self._content(ref, newest.get(PATCH_FILE))
-        base = yield from self._content(ref, newest.get(BASE_FILE))
-        return change_of(ChangeFiles(patch, base), outputs=OUTPUTS)
+        return extract.files_of((yield from collect_pages(page)))
 
-    def _content(self, ref: TaskRef, id: str | None) -> Exchange[bytes | None]:
-        if id is None:
-            return None
-        path = session_path(ref, f"/artifacts/{encoded(id)}/content")
-        response: Response = yield Request("GET", path, headers=HEADERS)
-        check(response)
-        return response.body
+    def _file(self, ref: TaskRef, id: str) -> Request:
+        """Return the request for the content of an artifact."""
+        return Request("GET", session_path(ref, f"/artifacts/{encoded(id)}/content"), headers=HEADERS)
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def _fetch_task(self, ref: TaskRef) -> Exchange[Response]:
-        response: Response = yield Request("GET", session_path(ref), headers=HEADERS)
-        check(response)
-        return response
+    def _get(self, ref: TaskRef) -> Request:
+        """Return the request for a session."""
+        return Request("GET", session_path(ref), headers=HEADERS)
+
+    def _live_events(self, ref: TaskRef) -> Request:
+        """Return the request for the live events of a session, without the padding that hides their lengths."""
+        query = (("include_obfuscation", "false"),)
+        return Request("GET", session_path(ref, "/events"), query=query, headers=STREAM_HEADERS, stream=True)
+
+    def _reader(self, ref: TaskRef, memory: str) -> session_items.ItemLog:
+        """Return a reader of the items after *memory*."""
+        return session_items.ItemLog(ref, memory, lambda last: self._items(ref, last))
+
+    def _is_working(self, response: Response) -> bool:
+        """Whether the response for a session shows that its agent works."""
+        return extract.session(response).status == "in_progress"
+
+    def _message(self, text: str) -> Mapping[str, object]:
+        """Return the event that sends a message; it starts a turn or steers the one that runs."""
+        return message(text)
 
     def _sessions(self, cursor: str | None, *query: tuple[str, str], size: int | None = None) -> Exchange[Page]:
         response = yield _list(SESSIONS, cursor, *query, size=min(size or PAGE_SIZE, PAGE_SIZE))
         return extract.page(response)
 
-    def _items(self, ref: TaskRef, memory: Memory) -> Exchange[list[Saved]]:
-        """Return the items after *memory*, oldest first."""
+    def _items(self, ref: TaskRef, last: str) -> Exchange[list[Saved]]:
+        """Return the items after the item *last*, oldest first."""
 
         def page(cursor: str | None) -> Exchange[tuple[Sequence[Saved], str | None]]:
-            response = yield _list(session_path(ref, "/items"), cursor or memory.last or None, ("order", "asc"))
+            response = yield _list(session_path(ref, "/items"), cursor or last or None, ("order", "asc"))
             check(response)
             return session_items.read_page(response)
 
-        return (yield from collect_pages(page))
+        return list((yield from collect_pages(page)))
 
 
 def _list(path: str, cursor: str | None, *query: tuple[str, str], size: int = PAGE_SIZE) -> Request:

@@ -37,6 +37,7 @@ from ...provider import (
     TaskFilter,
     TaskRef,
     Verb,
+    Webhooks,
     base_url,
     batch_model,
     batch_requests,
@@ -75,6 +76,8 @@ POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
 
 CAPABILITIES = Capabilities(
     vendor="openai",
+    result="the text of each answer; no change",
+    cost="not reported",
     verbs=dict.fromkeys(
         (Verb.CREATE_TASK, Verb.FIND_TASK, Verb.GET_TASK, Verb.LIST_TASKS, Verb.GET_STATUS_PAGE, Verb.CANCEL_TASK),
         Support.DOCUMENTED,
@@ -127,6 +130,13 @@ class OpenAIBatchProvider(msgspec.Struct, frozen=True):
     def origins(self) -> Mapping[str, str]:
         """The base URL."""
         return {"api": self.service.base_url}
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks of the service."""
+        from .webhooks import WEBHOOKS  # only what receives them needs it
+
+        return WEBHOOKS
 
     def authorize(self, request: Request, secret: Secret, now: float) -> Request:  # noqa: ARG002 - a key is timeless
         """Return *request* with the key on it."""

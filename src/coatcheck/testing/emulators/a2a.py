@@ -104,11 +104,12 @@ class A2AEmulator:
         at_once: bool = False,
         parts: Sequence[Document] | None = None,
         is_streaming: bool = True,
+        has_push: bool = False,
         authorization: str = f"Bearer {TOKEN}",
     ) -> None:
         self.life, self.clock, self.bindings = tuple(life), clock or FakeClock(), tuple(bindings)
         self.contexts, self.at_once, self.parts, self.authorization = contexts, at_once, parts, authorization
-        self.is_streaming, self.token = is_streaming, TOKEN
+        self.is_streaming, self.has_push, self.token = is_streaming, has_push, TOKEN
         self.faults, self.requests = list(faults), list[Request]()
         self._tasks: dict[str, AgentTask] = {}
         self._lock = threading.RLock()
@@ -152,7 +153,7 @@ class A2AEmulator:
                 {"url": urls[binding], "protocolBinding": binding, "protocolVersion": "1.0"}
                 for binding in self.bindings
             ],
-            "capabilities": {"streaming": self.is_streaming, "pushNotifications": False},
+            "capabilities": {"streaming": self.is_streaming, "pushNotifications": self.has_push},
             "defaultInputModes": ["text/plain"],
             "defaultOutputModes": ["text/plain", "text/x-diff"],
             "skills": [{"id": "code", "name": "Code", "description": "It changes code.", "tags": ["code"]}],
@@ -242,7 +243,7 @@ class A2AEmulator:
         return self._document(task)
 
     def _stream(self, name: str, parameters: Document) -> list[Document]:
-        """Return the events of a task: it goes on to its end, or to where it needs input."""
+        """Return the events of a task: it continues to its end, or to where it needs input."""
         if name == "SendStreamingMessage":
             answer = self._send(parameters)
             parameters = {"id": answer["task"]["id"]}

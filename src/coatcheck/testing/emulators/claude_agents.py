@@ -2,7 +2,7 @@
 
 Invariants:
 
-- a session takes its next step each time it or the list is requested while it runs; it becomes idle and never "completed";
+- a session takes its next step each time it or the list is requested while it runs, and to its stop when its stream is read; it becomes idle and never "completed";
 - the reason of a stop is in its events alone; a message, a decision or an interrupt continues the session;
 - requests without the version and the beta header are refused, as are fields that the SDK does not declare.
 
@@ -12,22 +12,20 @@ See docs/reference/providers/claude-agents.md; Anthropic's SDK 2.11, ``resources
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
 from ..._values.rfc3339 import format_time
-from ...cloud.faults import Fault, Status, take
+from ...cloud.faults import Fault
 from ...cloud.responses import json_reply
-from ..fake_clock import FakeClock
+from ._sessions import BASE, PATCH, Sessions
+from .live_chunks import KEEP_ALIVE, QUIET_SECONDS, LiveChunks, sent
 
 KEY = "claude-agents-test-key"
 BETA = "managed-agents-2026-04-01"
-BASE = "1" * 40
-PATCH = b"diff --git a/hello b/hello\nnew file mode 100644\nindex 0000000..ce01362\n--- /dev/null\n+++ b/hello\n@@ -0,0 +1 @@\n+hello\n"
 
 # The fields of a create (SDK 2.11, ``session_create_params.py``).
 FIELDS = frozenset(
@@ -45,6 +43,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("POST", r"/v1/sessions/([^/]+)/archive", "archive_task"),
         ("POST", r"/v1/sessions/([^/]+)/events", "send_events"),
         ("GET", r"/v1/sessions/([^/]+)/events", "list_events"),
+        ("GET", r"/v1/sessions/([^/]+)/events/stream", "stream_task"),
         ("GET", r"/v1/files", "list_files"),
         ("GET", r"/v1/files/([^/]+)/content", "get_file"),
     )
@@ -122,7 +121,7 @@ def terminate(emulator: ClaudeAgentsEmulator, session: Session) -> None:
 ORDINARY: tuple[Step, ...] = (work, stop("end_turn", "Done: hello"))
 
 
-class ClaudeAgentsEmulator:
+class ClaudeAgentsEmulator(Sessions[Session]):
     """The emulator. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
     *life* are the steps of each turn, *environments* the names of the environments by id.
@@ -136,35 +135,11 @@ class ClaudeAgentsEmulator:
         faults: Iterable[Fault] = (),
         environments: Mapping[str, str] | None = None,
     ) -> None:
-        self.life, self.clock = tuple(life), clock or FakeClock()
-        self.faults, self.requests = list(faults), list[Request]()
+        super().__init__(
+            key=KEY, route_of=lambda request: _route(request)[0], problem=problem, clock=clock, faults=faults
+        )
+        self.life = tuple(life)
         self.environments = {"env_1": "default"} if environments is None else dict(environments)
-        self.token = KEY
-        self._sessions: dict[str, Session] = {}
-        self._count = 0
-        self._lock = threading.RLock()
-
-    @property
-    def tasks(self) -> tuple[Session, ...]:
-        """Every session, oldest first."""
-        return tuple(self._sessions.values())
-
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received for a verb, "send_events" and "list_events" among them."""
-        return [request for request in self.requests if _route(request)[0] == name]
-
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, _route(request)[0], "")
-            if fault is None:
-                return self._answer(request)
-            response = fault.act(request, lambda: self._answer(request), self.clock)
-            if not isinstance(fault, Status) or fault.is_html:
-                return response
-            refusal = problem(fault.status, fault.text or f"HTTP {fault.status}")
-            return msgspec.structs.replace(refusal, headers={**refusal.headers, **response.headers})
 
     def log(self, session: Session, type: str, *, is_queued: bool = False, **fields: Any) -> str:
         """Append an event to the log of a session and return its id."""
@@ -302,6 +277,28 @@ class ClaudeAgentsEmulator:
             if (not types or event["type"] in types) and (event["processed_at"] or "9") >= since
         ]
         return _page(events[::-1] if query.get("order") == "desc" else events, request)
+
+    def _stream_task(self, request: Request, id: str) -> Response:
+        del request
+        session = self._sessions[id]
+        known = {event["id"] for event in session.events if event["processed_at"]}
+        return Response(200, {"content-type": "text/event-stream"}, stream=LiveChunks(self._live(session, known)))
+
+    def _live(self, session: Session, known: set[str]) -> Iterator[bytes]:
+        """Yield the events of a session but those *known*, until it stops; it takes a step where there is none."""
+        while True:
+            with self._lock:
+                fresh = [event for event in session.events if event["id"] not in known and event["processed_at"]]
+                if not fresh and session.status != "running":
+                    return
+                is_quiet = not fresh and not session.steps
+                if not fresh:
+                    self._advance(session)
+            known |= {event["id"] for event in fresh}
+            yield from (sent(event["type"], event) for event in fresh)
+            if is_quiet:
+                self.clock.sleep(QUIET_SECONDS)
+                yield KEEP_ALIVE
 
     def _list_files(self, request: Request) -> Response:
         session = self._sessions.get(dict(request.query).get("scope_id", ""))

@@ -57,7 +57,7 @@ class RefusalError(Exception):
 class CodexAppServerEmulator:
     """The emulator. Give `handle` to a transport of `coatcheck.testing`: it answers handshakes with connections.
 
-    *life* returns the steps of a turn. `requests` are the handshakes and the calls, as requests with the path
+    *life* returns the steps of a turn. `refusals` are codes with which a method is refused. `requests` are the handshakes and the calls, as requests with the path
     ``/METHOD``. A fault with a status answers the next handshake, any other one a call.
     """
 
@@ -76,6 +76,8 @@ class CodexAppServerEmulator:
         self.requests: list[Request] = []
         self.threads: dict[str, Thread] = {}
         self.commands: list[Mapping[str, Any]] = []
+        self.connections: list[EmulatedConnection] = []
+        self.refusals: dict[str, int] = {}
         self.lock = threading.RLock()
         self._last_request = 0
 
@@ -100,6 +102,11 @@ class CodexAppServerEmulator:
                 return Response(401, {"content-type": "text/plain"}, b"invalid websocket bearer token")
             return Response(101, url=request.url, stream=EmulatedConnection(self))
 
+    def cut(self) -> None:
+        """Cut every connection; turns go on."""
+        for connection in tuple(self.connections):
+            connection.cut()
+
     def restart(self) -> None:
         """End the server with SIGKILL and start it again: turns that ran are interrupted without an end."""
         for thread in self.threads.values():
@@ -115,10 +122,10 @@ class CodexAppServerEmulator:
         times = [thread.next_at for thread in self.threads.values() if thread.next_at is not None]
         return max(0.0, min(times) - self.clock.time()) if times else None
 
-    def ask(self, thread: Thread, pause: Pause) -> None:
+    def send_request(self, thread: Thread, pause: Pause) -> None:
         """Send a request of the server to the connections of a thread."""
         pause.id, self._last_request = self._last_request, self._last_request + 1
-        thread.tell_subscribers(pause.request(thread))
+        thread.send_to_subscribers(pause.request(thread))
 
     def answer_request(self, id: object, result: Mapping[str, Any]) -> None:
         """Take the answer to a request of the server."""
@@ -128,16 +135,22 @@ class CodexAppServerEmulator:
 
 
 class EmulatedConnection:
-    """One connection: what the client sends is answered at once, into a queue."""
+    """One connection: what the client sends is answered at once, into a queue. `methods` are those that it answers."""
 
     def __init__(self, server: CodexAppServerEmulator) -> None:
         self._server = server
+        self.methods: Mapping[str, str] = METHODS
         self._outgoing: deque[bytes] = deque()
         self._lost: errors.TransportError | None = None
         self._is_initialized = self._is_closed = False
         self.session: object = None
+        server.connections.append(self)
 
-    def tell(self, message: Mapping[str, Any]) -> None:
+    def cut(self) -> None:
+        """Lose the connection, after what is already queued."""
+        self._lost = errors.TransportError("the connection was cut")
+
+    def queue(self, message: Mapping[str, Any]) -> None:
         """Send a message to the client."""
         self._outgoing.append(msgspec.json.encode(message))
 
@@ -171,6 +184,8 @@ class EmulatedConnection:
     def close(self) -> None:
         """Forget the connection."""
         self._is_closed = True
+        if self in self._server.connections:
+            self._server.connections.remove(self)
         for thread in self._server.threads.values():
             thread.subscribers.discard(self)
 
@@ -208,6 +223,8 @@ class EmulatedConnection:
             self._lost = errors.TransportError("the connection was reset")
 
     def _result(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        if method in self._server.refusals:
+            return {"error": {"code": self._server.refusals[method], "message": "refused"}}
         try:
             return {"result": self._method(method)(params)}
         except RefusalError as error:
@@ -216,9 +233,9 @@ class EmulatedConnection:
     def _method(self, method: str) -> Callable[[Mapping[str, Any]], object]:
         if method != "initialize" and not self._is_initialized:
             raise RefusalError("Not initialized")
-        if method not in _METHODS:
+        if method not in self.methods:
             raise RefusalError(f"{NOT_KNOWN} `{method}`")
-        answer: Callable[[Mapping[str, Any]], object] = getattr(self, _METHODS[method])
+        answer: Callable[[Mapping[str, Any]], object] = getattr(self, self.methods[method])
         return answer
 
     # -- methods -----------------------------------------------------------------------------------------------------
@@ -254,7 +271,7 @@ class EmulatedConnection:
         thread.is_loaded = True
         thread.subscribers.add(self)
         if thread.pending is not None:
-            self.tell(thread.pending.request(thread))
+            self.queue(thread.pending.request(thread))
         return thread.started()
 
     def _read(self, params: Mapping[str, Any]) -> object:
@@ -332,12 +349,7 @@ class EmulatedConnection:
         return {"exitCode": 0, "stdout": f"{BASE} {len(change)}\n{text}\n", "stderr": ""}
 
     def _models(self, params: Mapping[str, Any]) -> object:
-        efforts = [{"reasoningEffort": effort, "description": effort} for effort in ("low", "high")]
-        models = [
-            {"id": id, "hidden": id == "old", "supportedReasoningEfforts": efforts, "defaultReasoningEffort": "low"}
-            for id in ("gpt-test", "old")
-        ]
-        return page(models, params, lambda model: model)
+        return page(["gpt-test", "old"], params, model_document)
 
     def _rate_limits(self, _: Mapping[str, Any]) -> object:
         if self._server.rate_limits is None:
@@ -346,7 +358,7 @@ class EmulatedConnection:
 
 
 # The name of the connection's method for each call.
-_METHODS: Mapping[str, str] = {
+METHODS: Mapping[str, str] = {
     "initialize": "_initialize",
     "model/list": "_models",
     "thread/start": "_start_thread",
@@ -366,6 +378,19 @@ _METHODS: Mapping[str, str] = {
     "command/exec": "_execute",
     "account/rateLimits/read": "_rate_limits",
 }
+
+
+def model_document(id: str) -> Mapping[str, object]:
+    """Return a model as it is sent; "old" is hidden."""
+    efforts = [{"reasoningEffort": effort, "description": effort} for effort in ("low", "high")]
+    names = {"id": id, "model": id, "displayName": id, "description": f"The model {id}"}
+    return {
+        **names,
+        "hidden": id == "old",
+        "isDefault": id != "old",
+        "supportedReasoningEfforts": efforts,
+        "defaultReasoningEffort": "low",
+    }
 
 
 def page(entries: Any, params: Mapping[str, Any], document: Callable[[Any], object]) -> Mapping[str, object]:

@@ -23,19 +23,19 @@ index 0000000000000000000000000000000000000000..ce013625030ba8dba906f756967f9e9c
 class Connection(Protocol):
     """A connection of a client."""
 
-    def tell(self, message: Mapping[str, Any]) -> None:
+    def queue(self, message: Mapping[str, Any]) -> None:
         """Send a message to the client."""
         ...
 
 
 class Server(Protocol):
-    """What threads need of their server."""
+    """The part of a server that threads use."""
 
     clock: Clock
     step_seconds: float
     life: Life
 
-    def ask(self, thread: Thread, pause: Pause) -> None:
+    def send_request(self, thread: Thread, pause: Pause) -> None:
         """Send a request of the server to the connections of a thread."""
         ...
 
@@ -240,16 +240,16 @@ class Thread:
 
     def notify(self, method: str, **params: Any) -> None:
         """Send a notification to the connections of the thread."""
-        self.tell_subscribers({"method": method, "params": {"threadId": self.id, **params}, "emittedAtMs": 0})
+        self.send_to_subscribers({"method": method, "params": {"threadId": self.id, **params}, "emittedAtMs": 0})
 
     def notify_item(self, turn: Turn, item: Mapping[str, Any]) -> None:
         """Send the notification that *item* is complete."""
         self.notify("item/completed", item=item, turnId=turn.id, completedAtMs=item["completedAtMs"])
 
-    def tell_subscribers(self, message: Mapping[str, Any]) -> None:
+    def send_to_subscribers(self, message: Mapping[str, Any]) -> None:
         """Send a message to the connections of the thread."""
         for connection in self.subscribers:
-            connection.tell(message)
+            connection.queue(message)
 
     def advance(self, now: float) -> None:
         """Take the steps that are due."""
@@ -265,7 +265,7 @@ class Thread:
         elif isinstance(step, Pause):
             self.pending, self.next_at = step, None
             self.notify("thread/status/changed", status=self.status)
-            self.server.ask(self, step)
+            self.server.send_request(self, step)
         elif isinstance(step, Failed):
             turn.error = {"message": step.message, "codexErrorInfo": step.info, "additionalDetails": None}
             self.is_broken = True

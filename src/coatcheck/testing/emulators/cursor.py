@@ -25,7 +25,8 @@ from ..._values.rfc3339 import format_time
 from ...cloud.faults import Fault, take
 from ...cloud.responses import Refusal, json_reply
 from ..fake_clock import FakeClock
-from .cursor_runs import DIFF, EVENTS, LIFE, Agent, LiveChunks, Run, end_of, sent
+from .cursor_runs import DIFF, EVENTS, LIFE, Agent, Run, end_of
+from .live_chunks import LiveChunks, sent
 
 KEY = "cursor-test-key"
 CREATE_FIELDS = frozenset(

@@ -6,9 +6,8 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from ..._values.rfc3339 import format_time
+from .live_chunks import sent
 
 LIFE = ("CREATING", "RUNNING", "FINISHED")
 ENDS = frozenset({"FINISHED", "ERROR", "CANCELLED", "EXPIRED"})
@@ -127,24 +126,3 @@ def end_of(
     for number, (kind, data) in enumerate((*events, ("result", ended), ("done", {})), 1):
         if number > after:
             yield sent(kind, data, id=str(number))
-
-
-def sent(kind: str, data: Mapping[str, object], *, id: str | None = None) -> bytes:
-    """Return a server-sent event; the state and heartbeats have no id."""
-    lines = [f"event: {kind}", f"data: {msgspec.json.encode(data).decode()}", *([f"id: {id}"] if id else [])]
-    return ("\n".join(lines) + "\n\n").encode()
-
-
-class LiveChunks:
-    """A body that is made while it is read."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-
-    def read(self) -> bytes:
-        """Return the next chunk, ``b""`` at the end."""
-        return next(self._chunks, b"")
-
-    def close(self) -> None:
-        """Stop."""
-        self._chunks = iter(())

@@ -26,7 +26,7 @@ from ..fake_clock import FakeClock
 from . import github_documents as documents, github_login, github_rest as rest
 from .github_agents import Agents
 from .github_git import GitServer
-from .github_graphql import pull_request_data
+from .github_graphql import created_data, new_pull_request, pull_request_data, repository_data
 from .github_pulls import PullService
 from .github_runs import LIFE, Act, Definition, EmulatedRun, Files, made
 
@@ -403,8 +403,15 @@ class GithubEmulator:
         return rest.reply([])
 
     def _graphql(self, request: Request) -> Response:
-        """Return what a query asks about pull requests."""
+        """Return what a query requests about pull requests or a repository, or open a pull request."""
         variables = rest.read_body(request).get("variables") or {}
+        if "input" in variables:
+            repository, body = new_pull_request(variables["input"])
+            created = self.pull_service.create(body, repository)
+            return rest.reply(created_data(msgspec.json.decode(created.body)))
+        if "name" in variables:
+            name = f"{variables.get('owner')}/{variables['name']}"
+            return rest.reply(repository_data(self.pull_service.repository(name)))
         return rest.reply(pull_request_data(self.pulls.values(), variables))
 
     # -- the coding agent --------------------------------------------------------------------------------------------

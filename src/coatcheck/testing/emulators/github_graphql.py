@@ -1,4 +1,4 @@
-"""The GraphQL queries about pull requests of the emulated GitHub: those of our client, and of ``gh pr list`` and ``gh pr view``.
+"""The GraphQL queries about pull requests of the emulated GitHub: those of our client, and of ``gh pr list``, ``view`` and ``create``.
 
 Every field that these queries may ask for is in each answer: clients read those that they asked for
 (docs.github.com/graphql, "PullRequest").
@@ -12,6 +12,8 @@ from typing import Any
 from . import github_rest as rest
 
 Pull = Mapping[str, Any]
+# The ids of repositories begin with it.
+REPOSITORY = "R_"
 # Field -> the field of the REST document.
 NAMES = {"id": "node_id", "number": "number", "title": "title", "body": "body", "url": "html_url", "isDraft": "draft"}
 
@@ -33,6 +35,33 @@ def pull_request_data(pulls: Iterable[Pull], variables: Mapping[str, Any]) -> di
     return {
         "data": {"repository": {"defaultBranchRef": {"name": "main"}, "pullRequests": _connection(found, variables)}}
     }
+
+
+def repository_data(repository: Mapping[str, Any]) -> dict[str, object]:
+    """Return the answer to a query about a repository, which is given as its REST document."""
+    full_name = str(repository["full_name"])
+    owner, _, name = full_name.partition("/")
+    fields = {
+        "id": f"{REPOSITORY}{full_name}",
+        "name": name,
+        "owner": {"login": owner},
+        "defaultBranchRef": {"name": "main"},
+        "viewerPermission": "WRITE" if repository["permissions"]["push"] else "READ",
+        "parent": None,
+    }
+    return {"data": {"repository": fields}}
+
+
+def new_pull_request(input: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the repository and the REST body of the mutation ``createPullRequest``."""
+    names = {"title": "title", "body": "body", "headRefName": "head", "baseRefName": "base", "draft": "draft"}
+    body = {ours: input[theirs] for theirs, ours in names.items() if theirs in input}
+    return str(input.get("repositoryId", "")).removeprefix(REPOSITORY), body
+
+
+def created_data(pull: Pull) -> dict[str, object]:
+    """Return the answer to the mutation ``createPullRequest``."""
+    return {"data": {"createPullRequest": {"pullRequest": node(pull)}}}
 
 
 def _connection(pulls: Iterable[Pull], variables: Mapping[str, Any]) -> dict[str, object]:

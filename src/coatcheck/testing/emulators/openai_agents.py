@@ -2,7 +2,7 @@
 
 Invariants:
 
-- a turn takes its next step each time its session or the list is requested; a session that has ended is idle;
+- a turn takes its next step each time its session or the list is requested, and to its end when its stream is read; a session that has ended is idle;
 - artifacts are published when a turn completes, and events answer 202 without a body;
 - an event with an idempotency key is performed once; a create has no such key;
 - requests without the beta header and fields that the SDK does not declare are refused.
@@ -13,20 +13,18 @@ See docs/reference/providers/openai-agents.md; OpenAI's SDK 3.52, ``resources/be
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
-from ...cloud.faults import Fault, Status, take
+from ...cloud.faults import Fault
 from ...cloud.responses import json_reply
-from ..fake_clock import FakeClock
+from ._sessions import BASE, PATCH, Sessions
+from .live_chunks import KEEP_ALIVE, QUIET_SECONDS, LiveChunks, sent
 
 KEY = "openai-agents-test-key"
-BASE = "1" * 40
-PATCH = b"diff --git a/hello b/hello\nnew file mode 100644\nindex 0000000..ce01362\n--- /dev/null\n+++ b/hello\n@@ -0,0 +1 @@\n+hello\n"
 # The fields of a create (SDK 3.52, ``session_create_params.py``).
 FIELDS = frozenset(
     {
@@ -51,6 +49,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("GET", r"/([^/]+)", "get_task"),
         ("DELETE", r"/([^/]+)", "delete_task"),
         ("POST", r"/([^/]+)/events", "send_events"),
+        ("GET", r"/([^/]+)/events", "stream_task"),
         ("GET", r"/([^/]+)/turns", "list_turns"),
         ("GET", r"/([^/]+)/turns/([^/]+)/items", "list_turn_items"),
         ("GET", r"/([^/]+)/items", "list_items"),
@@ -141,7 +140,7 @@ def needs_permission(emulator: OpenAIAgentsEmulator, session: Session) -> None:
 ORDINARY: tuple[Step, ...] = (work, complete())
 
 
-class OpenAIAgentsEmulator:
+class OpenAIAgentsEmulator(Sessions[Session]):
     """The emulator. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
     *life* are the steps of each turn.
@@ -150,34 +149,10 @@ class OpenAIAgentsEmulator:
     def __init__(
         self, life: Sequence[Step] = ORDINARY, *, clock: Clock | None = None, faults: Iterable[Fault] = ()
     ) -> None:
-        self.life, self.clock = tuple(life), clock or FakeClock()
-        self.faults, self.requests = list(faults), list[Request]()
-        self.token = KEY
-        self._sessions: dict[str, Session] = {}
-        self._count = 0
-        self._lock = threading.RLock()
-
-    @property
-    def tasks(self) -> tuple[Session, ...]:
-        """Every session, oldest first."""
-        return tuple(self._sessions.values())
-
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received for a verb, "send_events" and "list_turns" among them."""
-        return [request for request in self.requests if _route(request)[0] == name]
-
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, _route(request)[0], "")
-            if fault is None:
-                return self._answer(request)
-            response = fault.act(request, lambda: self._answer(request), self.clock)
-            if not isinstance(fault, Status) or fault.is_html:
-                return response
-            refusal = problem(fault.status, fault.text or f"HTTP {fault.status}")
-            return msgspec.structs.replace(refusal, headers={**refusal.headers, **response.headers})
+        super().__init__(
+            key=KEY, route_of=lambda request: _route(request)[0], problem=problem, clock=clock, faults=faults
+        )
+        self.life = tuple(life)
 
     # -- what a turn does --------------------------------------------------------------------------------------------
 
@@ -313,6 +288,33 @@ class OpenAIAgentsEmulator:
             return problem(400, f"Unknown event '{event['type']}'.")
         return None
 
+    def _stream_task(self, request: Request, id: str) -> Response:
+        if dict(request.query).get("include_obfuscation", "true") not in ("true", "false"):
+            return problem(400, "include_obfuscation: a boolean is expected.")
+        session = self._sessions[id]
+        known = {item["id"] for item in session.items}
+        return Response(200, {"content-type": "text/event-stream"}, stream=LiveChunks(self._live(session, known)))
+
+    def _live(self, session: Session, known: set[str]) -> Iterator[bytes]:
+        """Yield the items of a session but those *known*, until it stops, then its end; it takes a step where there is none."""
+        while True:
+            with self._lock:
+                fresh = [item for item in session.items if item["id"] not in known]
+                if not fresh and session.status != "in_progress":
+                    break
+                is_quiet = not fresh and not session.steps
+                if not fresh:
+                    self._advance(session)
+            known |= {item["id"] for item in fresh}
+            yield from (chunk for item in fresh for chunk in _item_events(session, item))
+            if is_quiet:
+                self.clock.sleep(QUIET_SECONDS)
+                yield KEEP_ALIVE
+        if session.turns and session.turns[-1]["completed_at"]:
+            turn = session.turns[-1]
+            yield _event(session, f"turn.{turn['status']}", turn=turn, turn_id=turn["id"])
+        yield _event(session, session.status)
+
     def _list_turns(self, request: Request, id: str) -> Response:
         return _page(self._sessions[id].turns, request)
 
@@ -363,6 +365,19 @@ class OpenAIAgentsEmulator:
 
     def _now(self) -> int:
         return int(self.clock.time())
+
+
+def _item_events(session: Session, item: Mapping[str, Any]) -> Iterator[bytes]:
+    """Yield the events of an item: added, then done where it is an output of the agent."""
+    output = {} if item.get("role") == "user" else {"output_index": 0}
+    yield _event(session, "turn.item.added", item={**item, "status": "in_progress"}, turn_id=item["turn_id"], **output)
+    if output:
+        yield _event(session, "turn.item.done", item=item, turn_id=item["turn_id"], **output)
+
+
+def _event(session: Session, kind: str, **fields: object) -> bytes:
+    type = f"agent.session.{kind}"
+    return sent(type, {"event_id": f"evt_{kind}", "session_id": session.id, "type": type, **fields})
 
 
 def _messages(given: str | Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

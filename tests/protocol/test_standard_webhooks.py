@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from coatcheck import errors
-from coatcheck._webhooks import standard
+from coatcheck._protocol import standard_webhooks as standard
 
 ID, TIMESTAMP, NOW = "msg_coatcheck_0001", "1764295200", 1764295210.0
 BODY = b'{"type":"task.succeeded","timestamp":"2025-11-28T02:00:00Z","data":{"ref":"local:task_e_1"}}'

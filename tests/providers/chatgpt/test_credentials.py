@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from coatcheck import errors
 from coatcheck._protocol.login_contract import Secret
-from coatcheck.providers.codex.credentials import (
+from coatcheck.providers._chatgpt.credentials import (
     AUTH_CLAIM,
     LOCAL_LOGIN,
     LOGIN,
