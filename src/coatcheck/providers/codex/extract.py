@@ -197,8 +197,7 @@ def _recorded(
     # The turn's state, else the task's (docs/reference/protocols/codex-wham.md, "3 Status model").
     raw_state = latest.turn_status if isinstance(latest.turn_status, str) else text(display.state)
     intent = text(latest.intent) or text(display.initial_intent)
-    has_pull_requests = record.external_pull_requests or record.pull_requests
-    return Task(
+    task = Task(
         ref=ref,
         state=STATES.get(raw_state or "", TaskState.UNKNOWN),
         raw_state=raw_state,
@@ -210,18 +209,25 @@ def _recorded(
         branch=text(display.branch_name),
         created_at=instant(record.created_at),
         updated_at=instant(record.updated_at),
-        stats=_stats(latest.diff_stats) if latest.diff_stats else None,
         attempt_total=len(siblings) + 1 if isinstance(siblings := latest.sibling_turn_ids, list) else None,
-        pull_requests=_pull_requests(record) if has_pull_requests else (),
         is_archived=flag(record.archived),
         is_unread=flag(record.has_unread_turn),
         is_review=is_review,
-        follow_ups=_follow_ups(record) if record.denormalized_metadata else None,
     )
+    has_more = (
+        latest.diff_stats or record.denormalized_metadata or record.external_pull_requests or record.pull_requests
+    )
+    return _with_results(task, record, latest) if has_more else task
 
 
-def _follow_ups(record: wire.Record) -> int | None:
-    return whole(fields(record.denormalized_metadata).get("num_follow_ups"))
+def _with_results(task: Task, record: wire.Record, latest: wire.TurnDisplay) -> Task:
+    """Return *task* with what few records have."""
+    return msgspec.structs.replace(
+        task,
+        stats=_stats(latest.diff_stats),
+        pull_requests=_pull_requests(record),
+        follow_ups=whole(fields(record.denormalized_metadata).get("num_follow_ups")),
+    )
 
 
 def _listed(record: wire.Record, service: Service, number: int) -> Task:
