@@ -24,6 +24,12 @@ def init(folder: Path, branch: str = "main") -> None:
     (folder / ".git" / "info").mkdir()
 
 
+def mark(folder: Path) -> None:
+    """Make *folder* a checkout for all that does not start git."""
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".git" / "HEAD").touch()
+
+
 def make_checkout(folder: Path, branch: str = "main") -> None:
     """Commit the file that the diff of the scripted cloud fits, without remotes."""
     init(folder, branch)

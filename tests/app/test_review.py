@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests import checkouts
 from tests.checkouts import git
 
 from coatcheck import errors
@@ -121,6 +122,15 @@ def test_a_checkout_is_found_from_a_folder_inside(checkout: Path) -> None:
 
     assert str(checkout) == find_root(str(checkout / "inside"))
     assert None is find_root(str(checkout.parent))
+
+
+def test_a_folder_named_git_that_is_no_repository_is_passed_over(tmp_path: Path) -> None:
+    """An empty ``.git`` hides neither the checkout around it nor that there is none."""
+    (tmp_path / "work" / "inside" / ".git").mkdir(parents=True)
+    before = find_root(str(tmp_path / "work" / "inside"))
+    checkouts.mark(tmp_path / "work")
+
+    assert (None, str(tmp_path / "work")) == (before, find_root(str(tmp_path / "work" / "inside")))
 
 
 def test_repositories_of_a_checkout(checkout: Path) -> None:

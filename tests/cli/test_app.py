@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tests import checkouts
 from tests.cli.cli_support import Cli
 
 import coatcheck
@@ -127,7 +128,7 @@ def test_remedies_name_options_that_exist() -> None:
 )
 def test_options_may_precede_the_command_of_a_group(cli: Cli, arguments: str, others: str) -> None:
     """The order of options and the command of a group changes nothing, and the default may be left out."""
-    (cli.folder / ".git").mkdir()
+    checkouts.mark(cli.folder)
     first, second = cli(*arguments.split()), cli(*others.split())
 
     assert (first.code, first.out, first.err) == (second.code, second.out, second.err)

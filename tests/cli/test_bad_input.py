@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests import checkouts
 from tests.cli.cli_support import Cli
 
 from coatcheck._protocol import registry
@@ -201,7 +202,7 @@ def test_a_path_that_cannot_be_used_is_named(cli: Cli, reason: str, path: str) -
     """An error of the system about a path is a line that names the path, and no bug."""
     (cli.folder / "file").touch()
     (cli.folder / "dangling").symlink_to("nowhere")
-    (cli.folder / ".git").mkdir()
+    checkouts.mark(cli.folder)
     path = path.format(folder=cli.folder)
     done = cli("serve", "-e", "owner/repo=.", "--agent", "true", "--data", path)
 

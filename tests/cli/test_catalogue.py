@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests import checkouts
 from tests.cli.cli_support import Cli
 
 from coatcheck._protocol import registry
@@ -53,7 +54,7 @@ def test_hidden_models_are_shown_on_request(cli: Cli) -> None:
 
 def test_settings_have_origins(tmp_path: Path) -> None:
     """Every value has an origin: a variable, a file, or the default."""
-    (tmp_path / ".git").mkdir()
+    checkouts.mark(tmp_path)
     (tmp_path / "coatcheck.toml").write_text('branch = "next"\n')
     cli = Cli(tmp_path, COATCHECK_ATTEMPTS="3", CODEX_CLOUD_TASKS_BASE_URL="http://127.0.0.1:1/backend-api")
     origins = {each["name"]: each["origin"] for each in cli("config", "--json").json["settings"]}

@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests import checkouts
 from tests.cli.cli_support import Cli
 
 
@@ -36,7 +37,7 @@ def test_a_setting_is_set_read_and_removed(cli: Cli, file: Path) -> None:
 
 def test_the_project_file_is_changed_on_request(cli: Cli) -> None:
     """--project writes coatcheck.toml at the top of the checkout."""
-    (cli.folder / ".git").mkdir()
+    checkouts.mark(cli.folder)
     cli("config", "set", "environment", "owner/repo", "--project")
 
     assert 'environment = "owner/repo"\n' == (cli.folder / "coatcheck.toml").read_text()
@@ -79,7 +80,7 @@ def test_what_cannot_be_set_is_one_line(cli: Cli, expected: str, arguments: list
 
 def test_a_project_file_cannot_set_a_host(cli: Cli) -> None:
     """--project refuses what a project's file may not set."""
-    (cli.folder / ".git").mkdir()
+    checkouts.mark(cli.folder)
     done = cli("config", "set", "codex.base_url", "https://x", "--project")
 
     assert "which a project file may not" in done.line
@@ -107,7 +108,7 @@ def test_an_unknown_name_in_the_users_file(cli: Cli, file: Path, expected: str, 
 
 def test_an_unknown_name_in_the_project_file(cli: Cli) -> None:
     """An unknown name in a project's file is an error that suggests a name."""
-    (cli.folder / ".git").mkdir()
+    checkouts.mark(cli.folder)
     (cli.folder / "coatcheck.toml").write_text('brunch = "x"\n')
 
     assert "did you mean branch?" in cli("list").line

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests import checkouts
 from tests.cli.cli_support import Cli
 
 from coatcheck._cli.app import COMMANDS
@@ -21,7 +22,7 @@ READING = ("show", "status", "diff", "attempts", "wait", "open", "apply")
 @pytest.mark.parametrize("command", READING)
 def test_an_unknown_task_is_named(cli: Cli, command: str) -> None:
     """A task that the service does not know is named, with the service's message and the command that lists tasks."""
-    (cli.folder / ".git").mkdir()
+    checkouts.mark(cli.folder)
     done = cli(command, "codex:task_e_unknown")
 
     assert 1 == done.code

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from tests import checkouts
 from tests.cli.cli_support import Cli, Result
 
 from coatcheck._cli.process_env import can_browse
@@ -186,7 +187,7 @@ def test_settings_choose_the_source(cli: Cli) -> None:
 
 def test_a_hostile_checkout_chooses_nothing(cli: Cli) -> None:
     """A project's file may set neither the source, nor the account, nor the login service."""
-    (cli.folder / ".git").mkdir()
+    checkouts.mark(cli.folder)
     for setting in ("account = 'work'", "codex.credentials = 'own'", "codex.issuer = 'https://evil.example'"):
         (cli.folder / "coatcheck.toml").write_text(setting)
 

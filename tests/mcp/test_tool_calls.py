@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import checkouts
 from tests.mcp.mcp_support import Served
 
 from coatcheck._mcp.tool_calls import ToolCalls, ToolError
@@ -21,7 +22,7 @@ class Caller:
 
     def __init__(self, tmp_path: Path, cloud: ScriptedCloud | None = None) -> None:
         self.folder = tmp_path / "work"
-        (self.folder / ".git").mkdir(parents=True)
+        checkouts.mark(self.folder)
         (self.folder / "sub").mkdir()
         self.served = Served(self.folder, cloud)
         self.config = Path(self.served.environ["HOME"], ".config/coatcheck/config.toml")

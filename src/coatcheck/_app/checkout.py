@@ -22,13 +22,20 @@ MAX_SHOWN = 10
 
 
 def find_root(folder: str) -> str | None:
-    """Return the nearest folder, *folder* or a parent of it, that is a git work tree; git is not started."""
-    while not os.path.exists(os.path.join(folder, ".git")):
+    """Return the nearest folder, *folder* or a parent of it, that is a git work tree; git is not started.
+
+    As git does, a folder ``.git`` without a HEAD is passed over (gitrepository-layout(5)).
+    """
+    while not _is_repository(os.path.join(folder, ".git")):
         parent = os.path.dirname(folder)
         if parent == folder:
             return None
         folder = parent
     return folder
+
+
+def _is_repository(path: str) -> bool:
+    return os.path.isfile(path) or os.path.lexists(os.path.join(path, "HEAD"))
 
 
 def remotes(root: str) -> tuple[Remote, ...]:
