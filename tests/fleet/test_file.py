@@ -153,6 +153,11 @@ ITEMS = '[items]\nrepository = "acme/api"\n'
         (HEAD + TASK + ITEMS + "[budget]\nconcurrent = { codx = 1 }", "budget.concurrent names codx", "codex"),
         (HEAD + TASK + ITEMS + '[budget]\ndeadline = "soon"', "budget.deadline should be a duration", None),
         (HEAD + TASK + ITEMS + '[rollout]\nwaves = ["ten"]', "rollout.waves[0]", "10%"),
+        (
+            HEAD + TASK + ITEMS + '[rollout]\nwaves = ["50%", 3, "10%"]',
+            "rollout.waves has '10%' after '50%'",
+            "growing",
+        ),
         (HEAD + TASK + '[items]\nfrom = "none.csv"', "none.csv cannot be read", "items.from"),
         (HEAD + TASK + '[items]\nid = "1"\n[deliver]\nto = "branch"', "no repository to deliver", "patch"),
         ("name = [", "is not TOML", "TOML"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .._fleet.quantities import dollars
@@ -51,7 +52,8 @@ def plan_lines(plan: FleetPlan) -> list[Line]:
     if sum(plan.tasks.values()):
         lines.append("  cost: unknown; services that report what a task has cost do so when it has ended")
     if len(plan.waves) > 1:
-        lines.append(f"  waves: {', '.join(map(str, plan.waves))} items")
+        sizes = [end - begin for begin, end in pairwise((0, *plan.waves))]
+        lines.append(f"  waves: {', then '.join(map(str, sizes))} items")
     for estimate in plan.estimates[:4]:
         advice = f"; {estimate.advice}" if estimate.advice and estimate is plan.estimates[0] else ""
         lines.append(f"  {_hours(estimate.hours)} at this limit: {estimate.limit}{advice}")

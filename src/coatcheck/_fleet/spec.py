@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -196,12 +197,25 @@ def _check(spec: FleetSpec) -> None:
                 f"budget.concurrent names {unknown[0]}, which no candidate uses",
                 remedy=f"candidates use: {', '.join(sorted(providers))}",
             )
+    _check_waves(sections.rollout.waves)
     _check_branches(spec)
     if sections.deliver.to != "patch" and (item := next((each for each in spec.items if not each.repository), None)):
         raise errors.ConfigurationError(
             f"the item {item.key!r} has no repository to deliver a {sections.deliver.to} to",
             remedy='give items a variable repository, or deliver with to = "patch"',
         )
+
+
+def _check_waves(waves: Sequence[str | int]) -> None:
+    """Raise where a wave ends before the one above it. A number and a percentage may cross: it depends on the items."""
+    for unit in ("%", ""):
+        ends = [wave for wave in map(str, waves) if wave.strip().endswith("%") == bool(unit)]
+        for before, after in pairwise(ends):
+            if float(after.strip().removesuffix("%")) <= float(before.strip().removesuffix("%")):
+                raise errors.ConfigurationError(
+                    f"rollout.waves has {after!r} after {before!r}: each wave begins where the one before it ends",
+                    remedy='write growing numbers, as in: waves = ["1", "10%", "100%"]',
+                )
 
 
 def _check_branches(spec: FleetSpec) -> None:

@@ -34,7 +34,7 @@ STATUSES: dict[type[BaseException], int] = {
 TITLES = {
     400: "The request cannot be carried out",
     403: "This is not allowed",
-    404: "There is no such page",
+    404: "This does not exist",
     409: "The state has changed meanwhile",
     422: "The request is not valid",
     429: "The service limits the rate of requests",
