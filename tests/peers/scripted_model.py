@@ -60,7 +60,8 @@ class ScriptedChat(ScriptedModel):
         if "WAIT" in step[1]["cmd"]:
             self.is_held.set()
             self.hold.wait(240)
-        return "terminal", {"command": step[1]["cmd"]}
+        # Without a limit the tool gives a silent command back to the model after 30 seconds.
+        return "terminal", {"command": step[1]["cmd"], "timeout": 600}
 
 
 def _as_item(message: dict[str, Any]) -> dict[str, Any]:

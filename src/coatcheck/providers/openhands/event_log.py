@@ -36,6 +36,8 @@ from .requests import conversation_path, get, newest_events
 PAGE_SIZE = 100
 # After so many seconds without a message the conversation is read: the end of its run may have been missed.
 SILENCE = 60.0
+# The log may get an event a moment after the WebSocket has sent it: then it is read once more (seconds).
+LAG = 1.0
 ACTIVE = frozenset({"idle", "running"})
 
 
@@ -46,6 +48,7 @@ class EventLog:
         self._ref, self._position = ref, position
         self._ids: set[str] = set()
         self._state: str | None = None
+        self._awaited: str | None = None
 
     @property
     def memory(self) -> str:
@@ -103,9 +106,13 @@ class EventLog:
     def _wait(self, channel: Any) -> Generator[Any, Any, bool]:
         """Wait until there may be something to read; return False where nothing more will come."""
         while True:
+            is_missing = self._awaited is not None and self._awaited not in self._ids
             try:
-                message = yield Receive(channel, SILENCE)
+                message = yield Receive(channel, LAG if is_missing else SILENCE)
             except errors.TransportTimeoutError:
+                if is_missing:
+                    self._awaited = None
+                    return True
                 if not (yield from self._is_active()):
                     return False
                 continue
@@ -118,7 +125,10 @@ class EventLog:
             event = decode_json(message, wire.Event)
         except UNREADABLE:
             return True
-        return event.kind != "StreamingDeltaEvent" and event.id not in self._ids
+        if event.kind == "StreamingDeltaEvent" or event.id in self._ids:
+            return False
+        self._awaited = event.id
+        return True
 
     def _is_active(self) -> Generator[Request, Any, bool]:
         """Whether the agent runs, or will read a message; the log is ahead of the conversation's document."""
