@@ -159,6 +159,17 @@ def test_another_library_keeps_its_signals(wakeup: int) -> None:
     assert (["coatcheck-requests"] * 2, wakeup) == (names, signal.set_wakeup_fd(wakeup))
 
 
+@pytest.mark.usefixtures("wakeup")
+def test_a_thread_that_could_not_watch_is_not_started() -> None:
+    """Where signals wake another library, only the thread that makes the calls is started."""
+    before, calls = set(threading.enumerate()), Interruptible()
+    calls.perform_here(thread_name, cancel=lambda: None)
+    names = [thread.name for thread in set(threading.enumerate()) - before]
+    calls.close()
+
+    assert ["coatcheck-requests"] == names
+
+
 def test_closing_ends_every_thread() -> None:
     """After `close` neither the thread that makes calls nor the one that watches signals is left."""
     before, calls = set(threading.enumerate()), Interruptible()
