@@ -31,7 +31,6 @@ from ...provider import (
     errors,
     task_event_from_dict,
 )
-from . import extract
 from .local_extension import with_details, with_list
 from .provider import CAPABILITIES, HEADERS, POST_HEADERS, VERBS, CodexProvider
 
@@ -77,10 +76,9 @@ class LocalProvider(CodexProvider, frozen=True):
         base = self.service.base_url
         return {"api": base, "own": base.removesuffix(WHAM_PATH)}
 
-    def get_task(self, ref: TaskRef) -> Exchange[Task]:
-        """Return a task with what its agent waits for: exactly one GET."""
-        response = yield from self._details(ref)
-        return with_details(extract.task_from_details(response, self.service, ref=ref), response.body)
+    def task_of(self, details: Response, ref: TaskRef) -> Task:
+        """Return the task that details describe, with what its agent waits for."""
+        return with_details(CodexProvider.task_of(self, details, ref), details.body)
 
     def list_tasks(
         self,

@@ -174,12 +174,12 @@ class CodexProvider(msgspec.Struct, frozen=True):
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a task: exactly one GET."""
         response = yield from self._details(ref)
-        return extract.task_from_details(response, self.service, ref=ref)
+        return self.task_of(response, ref)
 
     def get_task_again(self, known: Task) -> Exchange[Task]:
         """Return a task: *known*, where the service sends the same bytes as before. Most polls show nothing new."""
         response = yield from self._details(known.ref)
-        return known if response.body == known.raw else extract.task_from_details(response, self.service, ref=known.ref)
+        return known if response.body == known.raw else self.task_of(response, known.ref)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the response for a task, unchanged."""
@@ -363,6 +363,10 @@ class CodexProvider(msgspec.Struct, frozen=True):
             attempts = yield from self.list_attempts(task)
             chosen = msgspec.structs.replace(task, attempts=attempts).attempt(attempt)
         return chosen.id
+
+    def task_of(self, details: Response, ref: TaskRef) -> Task:
+        """Return the task that details describe."""
+        return extract.task_from_details(details, self.service, ref=ref)
 
     def _details(self, ref: TaskRef) -> Exchange[Response]:
         response: Response = yield self._get("tasks", ref.id)
