@@ -55,7 +55,7 @@ RUNNING: Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]] = {
     "openai_agents": (((no_step,) * LONG,), {}),
     "openai_batch": ((("in_progress",) * LONG,), {}),
     "openhands": ((), {"step_seconds": 2 * SECONDS}),
-    "openhands_cloud": ((("running",) * LONG,), {}),
+    "openhands_cloud": ((), {"step_seconds": 2 * SECONDS}),
 }
 CODEX: Mapping[str, Service] = {
     "codex_app_server": Service(lambda _: host_provider(), CodexAppServerEmulator, HOST_SPEC),

@@ -70,7 +70,8 @@ class OpenHandsCloudEmulator:
     """The emulator. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
     *life* is the states of a run, *start* those of its start, *change* what its workspace differs by. `sandboxes` is the
-    agent-server of all sandboxes, `states` their states by conversation. `base_url` is where sandboxes are.
+    agent-server of all sandboxes, `states` their states by conversation. `base_url` is where sandboxes are. *step_seconds* is how long a
+    step of a run takes; without it, each request of a conversation is a step.
     """
 
     def __init__(
@@ -82,9 +83,10 @@ class OpenHandsCloudEmulator:
         start: Sequence[str] = START,
         change: bytes = DIFF,
         base_url: str = "http://127.0.0.1:9",
+        step_seconds: float | None = None,
     ) -> None:
         self.clock, self.faults, self.start = clock or FakeClock(), list(faults), tuple(start)
-        self.sandboxes = OpenHandsEmulator(life, clock=self.clock, change=change)
+        self.sandboxes = OpenHandsEmulator(life, clock=self.clock, change=change, step_seconds=step_seconds)
         self.base_url, self.token = base_url, KEY
         self.requests: list[Request] = []
         self.states: dict[str, str] = {}
