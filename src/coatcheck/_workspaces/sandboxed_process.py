@@ -66,7 +66,7 @@ class SandboxedProcess:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         process = self._start(command, cwd=cwd, environ=environ, user=user, is_waiting=bool(cgroups))
-        waiter = threading.Thread(target=self._wait, args=(process, has_handshake), daemon=True)
+        waiter = threading.Thread(target=self._wait, args=(process, _handshake_of(process, has_handshake)), daemon=True)
         captures: list[OutputCapture] = []
         try:
             self._join_groups(process, cgroups)
@@ -127,10 +127,10 @@ class SandboxedProcess:
         with contextlib.suppress(OSError):
             process.stdin.close()
 
-    def _wait(self, process: subprocess.Popen[bytes], has_handshake: bool) -> None:  # noqa: FBT001 - private
-        if has_handshake:
-            assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-            os.read(process.stdout.fileno(), 1)  # the line, or the end of a command that could not start
+    def _wait(self, process: subprocess.Popen[bytes], handshake: int | None) -> None:
+        if handshake is not None:
+            os.read(handshake, 1)  # the line, or the end of a command that could not start
+            os.close(handshake)
             self._has_started.set()
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -144,6 +144,12 @@ class SandboxedProcess:
         for group in cgroups:
             if not end_group(group):
                 log_warning("the control group %s could not be emptied", group)
+
+
+def _handshake_of(process: subprocess.Popen[bytes], has_handshake: bool) -> int | None:  # noqa: FBT001 - private
+    """Return a descriptor that reads the handshake, also after the output was closed, which a timeout does."""
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+    return os.dup(process.stdout.fileno()) if has_handshake else None
 
 
 def _write_line(process: subprocess.Popen[bytes]) -> None:
