@@ -243,6 +243,8 @@ def reveal(bwrap: Path, paths: Sequence[str], *, writable: str, user: int | None
         "CAP_SETUID",
         "--cap-add",
         "CAP_SETGID",
+        # A process without CAP_KILL cannot signal another user's when it dies. Its namespace is killed by the kernel.
+        "--unshare-pid",
         "--die-with-parent",
     ]
     for top in dict.fromkeys(closed_folder(path, user) for path in hidden):
