@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 from tests.clients import VARIANTS, Both
 from tests.toy import ToyProvider, ToyService, reply
 
 from coatcheck import errors
-from coatcheck._model.events import StateEvent, TaskEvent
-from coatcheck._model.tasks import TaskRef
-from coatcheck._protocol.effects import Emit, Read, Request, Response
-from coatcheck._protocol.provider import Verb
+from coatcheck._model.events import StateEvent, TaskEvent, TaskMessage, TaskSucceeded, TaskUsage
+from coatcheck._model.outcome import Message
+from coatcheck._model.tasks import Task, TaskRef, TaskState
+from coatcheck._protocol.effects import Emit, Exchange, Read, Request, Response
+from coatcheck._protocol.provider import Support, TaskSnapshot, Verb
 from coatcheck.provider import EventStreamReader, check, event_from_dict
 from coatcheck.testing import FakeClock
 
@@ -271,3 +274,60 @@ def test_a_provider_without_the_verb_has_no_current_diff() -> None:
         Both("blocking", StreamingProvider(), service).get_current_diff("t1")
 
     assert [] == service.requests
+
+
+class OneStreamProvider(StreamingProvider):
+    """The toy with one stream for several tasks, whose ids are positions in each of them."""
+
+    def stream_events_of(self, refs: Sequence[TaskRef], *, after: str = "") -> object:
+        for number, id, event in (
+            ("1", "1", "one"),
+            ("1", "2", "two"),
+            ("2", "", "used"),
+            ("2", "1", "one"),
+            ("2", "2", "two"),
+        ):
+            kind = TaskMessage(ref=TaskRef("toy", f"t{number}"), id=id, message=Message(text=event), text=event)
+            yield Emit(kind if id else TaskUsage(ref=kind.ref, text=event))
+        for ref in refs:
+            yield Emit(TaskSucceeded(ref=ref, state=TaskState.SUCCEEDED, raw_state="done"))
+
+
+def messages_of_two(variant: str, provider: ToyProvider) -> list[list[str]]:
+    """Return the messages that a watch of two tasks shows of each."""
+    service = Service(streamed(), states=("working", "done"))
+    service.create({"prompt": "p", "attempts": 1})
+    refs = [TaskRef("toy", "t1"), TaskRef("toy", "t2")]
+    events = list(Both(variant, provider, service, clock=FakeClock()).watch_tasks(refs))
+    return [[event.text for event in events if event.type == "task.message" and event.ref == ref] for ref in refs]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_event_without_an_id_does_not_move_its_task(variant: str) -> None:
+    """Ids are positions in each task: an event of one that has no id leaves its position, whatever another one has."""
+    assert [["one", "two"], ["one", "two"]] == messages_of_two(variant, OneStreamProvider())
+
+
+class PolledLogProvider(OneStreamProvider):
+    """The same, with polls that read the messages as well."""
+
+    capabilities = msgspec.structs.replace(
+        StreamingProvider.capabilities,
+        verbs={**StreamingProvider.capabilities.verbs, Verb.GET_SNAPSHOT: Support.DOCUMENTED},
+    )
+
+    def get_snapshot(
+        self, ref: TaskRef, *, memory: str = "", is_watched: bool, now: float, shown: Task | None = None
+    ) -> Exchange[TaskSnapshot]:
+        task = yield from self.get_task(ref)
+        read = [
+            TaskMessage(ref=ref, id=id, message=Message(text=text), text=text)
+            for id, text in (("1", "one"), ("2", "two"))
+        ]
+        return TaskSnapshot(task=task, events=tuple(each for each in read if each.id > memory), memory="2")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_poll_does_not_move_the_stream(variant: str) -> None:
+    """What a poll has read of the log is left to the stream, and so is the position after it."""
+    assert [["one", "two"], ["one", "two"]] == messages_of_two(variant, PolledLogProvider())

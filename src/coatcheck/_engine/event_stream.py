@@ -93,7 +93,7 @@ class EventStream:
         self._script = self._effect = None
 
     def without_repetition(self, wait: Wait, snapshot: TaskSnapshot) -> TaskSnapshot:
-        """Return *snapshot* as one whose messages and progress the stream reports.
+        """Return *snapshot* as one whose messages and progress the stream reports, with the position of the stream.
 
         After the end of a task those that the stream has not reported are left in, unless it has come to the end as well.
         """
@@ -104,7 +104,7 @@ class EventStream:
             return snapshot
         if is_over and outcome:
             wait.seen = msgspec.structs.replace(wait.seen, messages=len(texts))
-        return msgspec.structs.replace(snapshot, events=())
+        return msgspec.structs.replace(snapshot, events=(), memory=wait.seen.memory)
 
     def _count_reported(self, wait: Wait, texts: Sequence[str]) -> int:
         """Return how many of the messages *texts* were reported, from the first one on."""
@@ -195,7 +195,8 @@ class EventStream:
     def _take(self, event: TaskEvent, wait: Wait) -> Script[bool]:
         """Emit an event, unless a poll reports it; return whether a poll is due."""
         self._position = event.id or self._position
-        wait.seen = msgspec.structs.replace(wait.seen, memory=self._position)
+        # An event without an id leaves the position of its task: `_position` may be that of another one.
+        wait.seen = msgspec.structs.replace(wait.seen, memory=event.id or wait.seen.memory)
         if isinstance(event, StateEvent):
             self._has_ended = event.state.is_terminal
             is_seen = wait.seen.state == f"{event.state.value}/{event.raw_state}"
