@@ -174,6 +174,7 @@ if TYPE_CHECKING:
         WebhookSignature as WebhookSignature,
         WebhookSubject as WebhookSubject,
         bearer_token as bearer_token,
+        data_id as data_id,
         sha256_signature as sha256_signature,
     )
     from ._values.rfc3339 import format_time as format_time
@@ -184,6 +185,7 @@ _HOMES = {
     "Attempt": "_model.outcome",
     "base_url": "_protocol.urls",
     "bearer_token": "_protocol.webhooks",
+    "data_id": "_protocol.webhooks",
     "BATCH_MODEL": "_protocol.batches",
     "BATCH_REASONS": "_protocol.batches",
     "batch_error": "_protocol.batches",

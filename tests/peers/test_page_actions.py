@@ -38,7 +38,7 @@ def actions_of(server: Server) -> list[str]:
 
 
 def test_a_task_is_cancelled_and_a_new_server_shows_it(tmp_path: Path, browser: Chromium) -> None:
-    """the service gets one request, the page shows it, and after a restart the task is shown as cancelled."""
+    """The service gets one request, the page shows it, and after a restart the task is shown as cancelled."""
     with serving(Pages(tmp_path, ScriptedCloud(["in_progress"]))) as server:
         ref = server.pages.submit()
         page = server.open(browser, f"/tasks/{ref}")

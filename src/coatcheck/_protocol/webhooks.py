@@ -14,11 +14,13 @@ import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
+from typing import TypeAlias
 
 import msgspec
 
 from ..errors import ConfigurationError, WebhookRejectedError
 from . import standard_webhooks
+from .lenient import fields, text
 
 # "sha256=" and the digest in lower-case hexadecimal digits; octokit refuses upper case.
 _HEX = re.compile(r"sha256=([0-9a-f]{64})")
@@ -49,6 +51,10 @@ class WebhookSubject(msgspec.Struct, frozen=True, kw_only=True):
     repository: str | None = None
 
 
+# Reads the body and the headers of a delivery.
+Reader: TypeAlias = Callable[[Mapping[str, object], Mapping[str, str]], WebhookSubject]
+
+
 class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
     """The webhooks of a service, which `coatcheck hooks serve` receives at ``/SENDER``.
 
@@ -62,9 +68,22 @@ class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
     about: str
     signature: WebhookSignature
     fields: tuple[str, ...]
-    read: Callable[[Mapping[str, object], Mapping[str, str]], WebhookSubject]
+    read: Reader
     max_bytes: int = 1024 * 1024
     media_types: tuple[str, ...] = ("application/json",)
+
+
+def data_id(prefix: str) -> Reader:
+    """Return a `Webhooks.read` for bodies with a ``type`` and the id of a task at ``data.id``.
+
+    An event whose type does not begin with *prefix* is about no task.
+    """
+
+    def read(body: Mapping[str, object], _headers: Mapping[str, str]) -> WebhookSubject:
+        kind, id = text(body.get("type")) or "", text(fields(body.get("data")).get("id"))
+        return WebhookSubject(type=kind, tasks=(id,) if id and kind.startswith(prefix) else ())
+
+    return read
 
 
 def _verify_standard(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: float) -> str:

@@ -1,8 +1,7 @@
 """Run one command and end everything that it started: the program between the server and an agent.
 
-Started as ``python -I -S supervisor.py DESCRIPTOR`` with one end of a Unix socket; it imports nothing of ours, and of the
-library only what is written in C or loaded in any case: `json`, `socket`, `signal` and `contextlib` would double the time
-of its start. `_signal` is `signal` without its enumerations.
+Started as ``python -I -S supervisor.py DESCRIPTOR`` with one end of a Unix socket; it imports nothing of ours, and
+neither `json` nor `socket`, which would double the time of its start.
 It reads a dict (``arguments``, ``cwd``, ``environ``, ``cgroup``; marshal) after its length, and writes lines:
 ``started PID``, ``failed ERRNO TEXT``, ``ended STATUS`` (negative: a signal) and, when nothing of the command runs any
 more, ``left NUMBER`` (of processes that could not be killed). The server writes ``T`` to end the command with SIGTERM
@@ -17,10 +16,11 @@ Invariants:
   one that stops its parent (SIGSTOP) cannot hide that it has ended: the parent is continued at once.
 """
 
-import _signal as signal  # type: ignore[import-not-found]  # typeshed has only `signal`
+import contextlib
 import marshal
 import os
 import select
+import signal
 import sys
 import time
 
@@ -40,19 +40,6 @@ THREADS = 17
 LENGTH_BYTES = 8
 
 
-class suppress:  # noqa: N801 - as in contextlib
-    """`contextlib.suppress`."""
-
-    def __init__(self, *errors: type[BaseException]) -> None:
-        self._errors = errors
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        return kind is not None and issubclass(kind, self._errors)
-
-
 def become_subreaper() -> None:
     """Adopt every orphan among the descendants of this process, where the system can."""
     if sys.platform == "linux":
@@ -64,10 +51,10 @@ def become_subreaper() -> None:
 def parents() -> dict[int, int]:
     """Return the parent of every process that runs (zombies do not), {} where there is no /proc."""
     found: dict[int, int] = {}
-    with suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError):
         for name in os.listdir("/proc"):
             if name.isdigit():
-                with suppress(OSError, ValueError, IndexError):
+                with contextlib.suppress(OSError, ValueError, IndexError):
                     with open(f"/proc/{name}/stat", "rb") as file:
                         fields = file.read().rpartition(b")")[2].split()
                     if fields[0] not in (b"Z", b"X") or int(fields[THREADS]) > 1:
@@ -105,13 +92,13 @@ def end_descendants(roots: set[int], *, deadline: float) -> None:
 
 def send(pid: int, number: int) -> None:
     """Send a signal; a process that has ended, or that may not be signalled, is no error."""
-    with suppress(ProcessLookupError, PermissionError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 
 def send_group(pid: int, number: int) -> None:
     """Send a signal to a process group; one that has ended is no error."""
-    with suppress(ProcessLookupError, PermissionError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
 
 
@@ -121,7 +108,7 @@ def execute(command: dict[str, object]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     if group := command["cgroup"]:
-        with suppress(OSError), open(f"{group}/cgroup.procs", "wb", buffering=0) as file:
+        with contextlib.suppress(OSError), open(f"{group}/cgroup.procs", "wb", buffering=0) as file:
             file.write(b"0")
     os.chdir(str(command["cwd"]))
     arguments: list[str] = command["arguments"]  # type: ignore[assignment]
@@ -221,7 +208,7 @@ class Supervisor:
         return bool(lines) and b"failed" not in lines and b"ended" not in lines
 
     def _send(self, lines: bytes) -> None:
-        with suppress(OSError):
+        with contextlib.suppress(OSError):
             while lines:
                 lines = lines[os.write(self._server, lines) :]
 
@@ -246,7 +233,7 @@ class Supervisor:
 
 def reap(parent: int = 0) -> None:
     """Wait for the children that have ended; continue the command's *parent* where it was stopped."""
-    with suppress(ChildProcessError):
+    with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG | os.WUNTRACED))[0]:
             pid, status = found
             if pid == parent and os.WIFSTOPPED(status):

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from ...provider import STANDARD_WEBHOOKS_OR_TEXT, Webhooks, WebhookSubject, fields, text
-
-PREFIX = "agent.session."
-
-
-def read(body: Mapping[str, object], _headers: Mapping[str, str]) -> WebhookSubject:
-    """Return what an event is about; events of other kinds concern no task."""
-    kind, id = text(body.get("type")) or "", text(fields(body.get("data")).get("id"))
-    return WebhookSubject(type=kind, tasks=(id,) if id and kind.startswith(PREFIX) else ())
-
+from ...provider import STANDARD_WEBHOOKS_OR_TEXT, Webhooks, data_id
 
 WEBHOOKS = Webhooks(
     sender="openai",
@@ -21,5 +10,5 @@ WEBHOOKS = Webhooks(
     about="sessions of agents",
     signature=STANDARD_WEBHOOKS_OR_TEXT,
     fields=("type", "data.id"),
-    read=read,
+    read=data_id("agent.session."),
 )
