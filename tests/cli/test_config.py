@@ -67,6 +67,10 @@ def test_the_project_file_is_changed_on_request(cli: Cli) -> None:
         ("coatcheck config has no command 'ste'; did you mean set", ["ste", "branch", "x"]),
         ("is not in a git checkout", ["set", "branch", "x", "--project"]),
         ("config edit needs a terminal", ["edit"]),
+        (
+            "openhands.confirmation cannot be 'sometimes'; use one of never, risky, always",
+            ["set", "openhands.confirmation", "sometimes"],
+        ),
     ],
 )
 def test_what_cannot_be_set_is_one_line(cli: Cli, expected: str, arguments: list[str]) -> None:

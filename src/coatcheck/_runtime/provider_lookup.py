@@ -15,12 +15,11 @@ from .. import errors
 from .._model import provider_index
 from .._protocol import registry
 from .._protocol.provider import server_hints_of, settings_of, webhooks_of
-from .._protocol.settings import Settings
+from .._protocol.settings import ProviderSetting, Settings
 from .config import Config, ProviderSettings, config_dir, read_tables
 
 if TYPE_CHECKING:
     from .._protocol.provider import Provider
-    from .._protocol.settings import ProviderSetting
     from .._protocol.webhooks import Webhooks
 
 TABLE = "services"
@@ -79,13 +78,14 @@ def variables_of(name: str, config: Config) -> tuple[str, ...]:
     return next((each.variables for each in settings_of(declaring) if each.name == setting), ())
 
 
-def settings_of_provider(name: str, config: Config) -> tuple[str, ...]:
-    """Return the names of the settings of the provider *name*; none where there is no such provider."""
+def settings_of_provider(name: str, config: Config) -> Mapping[str, ProviderSetting]:
+    """Return the settings of the provider *name* by their names; none where there is no such provider."""
     try:
         provider = _unconfigured(name, config)
     except errors.CoatcheckError:
-        return ()
-    return ("base_url", *(setting.name for setting in settings_of(provider)))
+        return {}
+    declared = (ProviderSetting("base_url", "where the service is"), *settings_of(provider))
+    return {setting.name: setting for setting in declared}
 
 
 def login_notes(config: Config) -> dict[str, str]:

@@ -179,7 +179,7 @@ def _change(run: CommandContext, name: str, value: str | None, path: str, *, pro
 
 def _check_value(name: str, value: str, run: CommandContext) -> None:
     """Raise `ConfigurationError` for a value that the setting cannot have."""
-    from ..._runtime.provider_lookup import require_provider
+    from ..._runtime.provider_lookup import require_provider, settings_of_provider
 
     choices = CHOICES.get(name)
     if choices and value not in choices:
@@ -197,6 +197,10 @@ def _check_value(name: str, value: str, run: CommandContext) -> None:
         require_provider(value, lambda: run.config)
     elif name == "attempts" and not (value.isascii() and value.isdecimal() and int(value) > 0):
         raise errors.ConfigurationError(f"attempts is {value!r}", remedy="use a whole number of at least 1")
+    else:
+        provider, _, setting = name.partition(".")
+        if declared := settings_of_provider(provider, run.config).get(setting):
+            declared.check(value, of=provider)
 
 
 def _check_number(name: str, value: str) -> None:

@@ -26,12 +26,16 @@ BINDING = ProviderSetting(
     "binding",
     "auto: the first usable interface of the card; http+json or jsonrpc: base_url is the URL of that interface, and no card is requested",
     "auto",
+    choices=tuple(BINDINGS),
 )
 AUTH = ProviderSetting(
     "auth", "how the token is sent: bearer, the name of a header, or none: there is no token", "bearer"
 )
 CONTEXT = ProviderSetting(
-    "context", "who names the context of a task: client, or agent where it accepts no other", "client"
+    "context",
+    "who names the context of a task: client, or agent where it accepts no other",
+    "client",
+    choices=("client", "agent"),
 )
 
 PUSH_URL = ProviderSetting(
@@ -83,12 +87,12 @@ class Service(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, settings: Settings) -> Service:
         """Return the service of *settings*. Raises `ConfigurationError` for a value that is not accepted."""
-        url, binding = BASE_URL.read(settings), BINDINGS[_word(settings, BINDING, BINDINGS)]
+        url, binding = BASE_URL.read(settings), BINDINGS[BINDING.choose(settings, of=NAME) or ""]
         return cls(
             base_url(url, of=NAME) if url else None,
             binding,
             _header(AUTH.read(settings) or ""),
-            _word(settings, CONTEXT, ("client", "agent")) == "client",
+            CONTEXT.choose(settings, of=NAME) == "client",
             _push(settings, has_card=binding is None),
         )
 
@@ -131,15 +135,6 @@ def native_id(ref: TaskRef) -> str:
     from urllib.parse import unquote  # ids that need it are rare
 
     return unquote(ref.id)
-
-
-def _word(settings: Settings, setting: ProviderSetting, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    value = (setting.read(settings) or "").strip()
-    if value.lower() not in known:
-        raise errors.ConfigurationError(
-            f"{NAME}.{setting.name} cannot be {value!r}", remedy=f"use one of {', '.join(known)}"
-        )
-    return value.lower()
 
 
 def _push(settings: Settings, *, has_card: bool) -> Push | None:

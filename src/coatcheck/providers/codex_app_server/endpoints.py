@@ -26,7 +26,10 @@ BASE_URL = ProviderSetting(
     "base_url", "where the host is: ws://127.0.0.1:PORT, wss://HOST, unix:///path/of/socket, or stdio: for a program"
 )
 BACKEND = ProviderSetting(
-    "backend", "host: a Codex host of yours; cloud: threads of Codex Cloud, observed and undocumented", "host"
+    "backend",
+    "host: a Codex host of yours; cloud: threads of Codex Cloud, observed and undocumented",
+    "host",
+    choices=("host", "cloud"),
 )
 COMMAND = ProviderSetting("command", "the program that stdio: starts", "codex app-server")
 TOKEN_FILE = ProviderSetting("token_file", f"the file with the token of the host, where {TOKEN_VARIABLE} is not set")
@@ -37,16 +40,19 @@ CLONE_URL = ProviderSetting(
     "clone_url", "where the host clones a repository from", "https://github.com/{repository}.git"
 )
 SANDBOX = ProviderSetting(
-    "sandbox", "what agents may do: read-only, workspace-write or danger-full-access", "workspace-write"
+    "sandbox",
+    "what agents may do: read-only, workspace-write or danger-full-access",
+    "workspace-write",
+    choices=("read-only", "workspace-write", "danger-full-access"),
 )
 APPROVAL_POLICY = ProviderSetting(
-    "approval_policy", "what agents need approval for: never, on-request or untrusted", "never"
+    "approval_policy",
+    "what agents need approval for: never, on-request or untrusted",
+    "never",
+    choices=("never", "on-request", "untrusted"),
 )
 SETTINGS = (BACKEND, BASE_URL, COMMAND, TOKEN_FILE, WORKSPACES, CLONE_URL, SANDBOX, APPROVAL_POLICY)
 
-BACKENDS = ("host", "cloud")
-SANDBOXES = ("read-only", "workspace-write", "danger-full-access")
-APPROVAL_POLICIES = ("never", "on-request", "untrusted")
 # Nothing without a scheme, and no user, query or fragment: they may hold secrets.
 _WEBSOCKET = re.compile(r"wss?://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 _SOCKET = re.compile(r"unix:///[^?#\0\n]+")
@@ -80,8 +86,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
             token_file=TOKEN_FILE.read(settings),
             workspaces=workspaces,
             clone_url=CLONE_URL.read(settings) or "",
-            sandbox=_one_of(settings, SANDBOX, SANDBOXES),
-            approval_policy=_one_of(settings, APPROVAL_POLICY, APPROVAL_POLICIES),
+            sandbox=SANDBOX.choose(settings, of=NAME) or "",
+            approval_policy=APPROVAL_POLICY.choose(settings, of=NAME) or "",
         )
 
     @property
@@ -152,16 +158,7 @@ def _command(settings: Settings) -> tuple[str, ...]:
 
 def is_cloud(settings: Settings) -> bool:
     """Whether the tasks are threads of Codex Cloud. Raises `ConfigurationError` for another word."""
-    return _one_of(settings, BACKEND, BACKENDS) == "cloud"
-
-
-def _one_of(settings: Settings, setting: ProviderSetting, known: tuple[str, ...]) -> str:
-    value = (setting.read(settings) or "").strip()
-    if value not in known:
-        raise errors.ConfigurationError(
-            f"{NAME}.{setting.name} cannot be {value!r}", remedy=f"use one of {', '.join(known)}"
-        )
-    return value
+    return BACKEND.choose(settings, of=NAME) == "cloud"
 
 
 def _token_of(path: str | None, environ: Mapping[str, str]) -> Callable[[], Secret | None]:

@@ -67,7 +67,9 @@ _INPUTS = ProviderSetting("inputs", "inputs that are sent with every task: name=
 _PROMPT_INPUT = ProviderSetting("prompt_input", "the workflow's input for the prompt", PROMPT_INPUT)
 _KEY_INPUT = ProviderSetting("key_input", "the workflow's input for the id of the submission", KEY_INPUT)
 _ARTIFACT = ProviderSetting("artifact", "the artifact that holds the result", ARTIFACT)
-_FORCE_CANCEL = ProviderSetting("force_cancel", "whether cancelling also stops jobs with if: always()", "false")
+_FORCE_CANCEL = ProviderSetting(
+    "force_cancel", "whether cancelling also stops jobs with if: always()", "false", choices=tuple(_FLAGS)
+)
 _API_VERSION = ProviderSetting("api_version", "the API version of a server that needs another one")
 SETTINGS = (
     _BASE_URL,
@@ -113,7 +115,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
             prompt_input=_PROMPT_INPUT.read(settings) or PROMPT_INPUT,
             key_input=_KEY_INPUT.read(settings) or KEY_INPUT,
             inputs=_inputs(_INPUTS.read(settings) or ""),
-            force_cancel=_flag(_FORCE_CANCEL.read(settings) or "false"),
+            force_cancel=_FLAGS[_FORCE_CANCEL.choose(settings, of=NAME) or "false"],
         )
 
     @property
@@ -187,11 +189,3 @@ def _inputs(text: str) -> tuple[tuple[str, str], ...]:
             f"{NAME}.inputs: {wrong[0].strip()!r} is no input", remedy="write NAME=VALUE, NAME=VALUE"
         )
     return tuple((name.strip(), value.strip()) for name, _, value in pairs)
-
-
-def _flag(text: str) -> bool:
-    try:
-        return _FLAGS[text.strip().lower()]
-    except KeyError:
-        message = f"{NAME}.force_cancel cannot be {text!r}"
-        raise errors.ConfigurationError(message, remedy="use true or false") from None

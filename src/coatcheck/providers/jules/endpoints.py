@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from ...provider import Login, ProviderSetting, TaskRef, base_url, encoded, errors
+from ...provider import Login, ProviderSetting, TaskRef, base_url, encoded
 
 if TYPE_CHECKING:
     from ...provider import Settings
@@ -47,9 +47,13 @@ _FLAGS: Mapping[str, bool] = {"true": True, "1": True, "yes": True, "false": Fal
 
 
 BASE_URL = ProviderSetting("base_url", "where the service is", DEFAULT_BASE_URL)
-PLAN = ProviderSetting("plan", "the plan whose quota `get_usage` counts against: free, pro or ultra")
+PLAN = ProviderSetting(
+    "plan", "the plan whose quota `get_usage` counts against: free, pro or ultra", choices=tuple(QUOTAS)
+)
 ENVIRONMENT_VARIABLES = ProviderSetting(
-    "environment_variables", "whether sessions get the variables of the repository; unset: the service decides"
+    "environment_variables",
+    "whether sessions get the variables of the repository; unset: the service decides",
+    choices=tuple(_FLAGS),
 )
 
 
@@ -63,9 +67,12 @@ class Service(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, settings: Settings) -> Service:
         """Return the service of *settings*. Raises `ConfigurationError` for a value that is not accepted."""
-        plan = _one_of(settings, PLAN, {plan: plan for plan in QUOTAS})
-        variables = _one_of(settings, ENVIRONMENT_VARIABLES, _FLAGS)
-        return cls(base_url(BASE_URL.read(settings) or "", of=NAME), plan, variables)
+        variables = ENVIRONMENT_VARIABLES.choose(settings, of=NAME)
+        return cls(
+            base_url(BASE_URL.read(settings) or "", of=NAME),
+            PLAN.choose(settings, of=NAME),
+            _FLAGS[variables] if variables else None,
+        )
 
     def ref(self, id: str) -> TaskRef:
         """Return the ref of the session *id*."""
@@ -74,14 +81,3 @@ class Service(msgspec.Struct, frozen=True):
     def url_of(self, id: str) -> str:
         """Return the page of the session *id* (docs/reference/protocols/jules.md, "2.2 Session")."""
         return f"{SITE}/session/{encoded(id)}"
-
-
-def _one_of(settings: Settings, setting: ProviderSetting, known: Mapping[str, T]) -> T | None:
-    value = setting.read(settings)
-    if value is None:
-        return None
-    try:
-        return known[value.strip().lower()]
-    except KeyError:
-        message = f"jules.{setting.name} cannot be {value!r}"
-        raise errors.ConfigurationError(message, remedy=f"use one of {', '.join(known)}") from None

@@ -24,8 +24,13 @@ BASE_URL = ProviderSetting("base_url", "where the agent-server is", "http://127.
 AGENT_PROFILE = ProviderSetting(
     "agent_profile", "the name or id of an agent profile on the server; unset: the active one"
 )
+# The policies of the server (docs/reference/protocols/openhands.md, "5 Confirmation").
+POLICIES: Mapping[str, str] = {"never": "NeverConfirm", "risky": "ConfirmRisky", "always": "AlwaysConfirm"}
 CONFIRMATION = ProviderSetting(
-    "confirmation", "which actions of an agent wait for a decision: never, risky or always", "never"
+    "confirmation",
+    "which actions of an agent wait for a decision: never, risky or always",
+    "never",
+    choices=tuple(POLICIES),
 )
 WORKSPACES = ProviderSetting(
     "workspaces", "the folder on the server for checkouts; unset: .openhands/coatcheck in the server's home folder"
@@ -34,9 +39,6 @@ CLONE_URL = ProviderSetting(
     "clone_url", "where the server clones a repository from", "https://github.com/{repository}.git"
 )
 SETTINGS = (BASE_URL, AGENT_PROFILE, CONFIRMATION, WORKSPACES, CLONE_URL)
-
-# The policies of the server (docs/reference/protocols/openhands.md, "5 Confirmation").
-POLICIES: Mapping[str, str] = {"never": "NeverConfirm", "risky": "ConfirmRisky", "always": "AlwaysConfirm"}
 
 # The namespace of the ids of conversations; a change of it would make other ids of the same keys.
 CONVERSATION_NAMESPACE = uuid.UUID("0b0c6f0e-3b55-5f6e-8a44-5d7c7a1c2e90")
@@ -54,11 +56,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, settings: Settings) -> Service:
         """Return the service of *settings*. Raises `ConfigurationError` for a value that is not accepted."""
-        confirmation = (CONFIRMATION.read(settings) or "").strip()
-        if confirmation not in POLICIES:
-            raise errors.ConfigurationError(
-                f"{NAME}.confirmation cannot be {confirmation!r}", remedy=f"use one of {', '.join(POLICIES)}"
-            )
+        confirmation = CONFIRMATION.choose(settings, of=NAME) or ""
         workspaces = WORKSPACES.read(settings)
         if workspaces is not None and not workspaces.startswith("/"):
             raise errors.ConfigurationError(
