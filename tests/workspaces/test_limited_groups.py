@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from coatcheck._workspaces import cgroup
-from coatcheck._workspaces.cgroup import create_limited_groups, end_group, own_groups, reached_limit
+from coatcheck._workspaces.cgroup import LimitedGroups, end_group, join_groups, own_groups, reached_limit
 from coatcheck._workspaces.sandboxed_process import SHELL_HANDSHAKE, SandboxedProcess, end_left_sandboxes
 
 MOUNTS = (
@@ -34,7 +35,7 @@ def test_the_group_of_each_controller_is_found() -> None:
 def test_no_group_is_left_where_none_can_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that is no control group, or has no controller, is no group, and nothing is left in it."""
     monkeypatch.setattr(cgroup, "find_parents", lambda _hierarchies: [tmp_path])
-    groups = create_limited_groups(f"coatcheck-check-{os.getpid()}-1", memory=1, processes=1)
+    groups = LimitedGroups("coatcheck-check").create(memory=1, processes=1)
 
     assert (groups, [*tmp_path.iterdir()]) == ([], [])
 
@@ -44,7 +45,7 @@ def test_groups_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(cgroup, "find_parents", lambda _hierarchies: [tmp_path])
     for name in ("coatcheck-check-999999999-1", f"coatcheck-check-{os.getpid()}-7", "other-999999999-1"):
         (tmp_path / name).mkdir()
-    create_limited_groups(f"coatcheck-check-{os.getpid()}-8", memory=1, processes=1)
+    LimitedGroups("coatcheck-check")
 
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"coatcheck-check-{os.getpid()}-7", "other-999999999-1"]
 
@@ -66,16 +67,29 @@ def test_the_limit_that_was_reached_is_known(tmp_path: Path, file: str, text: st
     assert reached_limit([tmp_path]) == limit
 
 
-def test_a_group_limits_what_is_in_it(tmp_path: Path) -> None:
-    """A process in a group is counted from its start, and the group is gone when it has ended."""
-    groups = create_limited_groups(f"coatcheck-check-{os.getpid()}-9", memory=2**28, processes=5)
-    if not any((group / "pids.max").exists() for group in groups):
-        for group in groups:
+@pytest.fixture
+def groups() -> Iterator[list[Path]]:
+    """Groups for five processes; the test is skipped where none can be made."""
+    made = LimitedGroups("coatcheck-test").create(memory=2**28, processes=5)
+    try:
+        if not any((group / "pids.max").exists() for group in made):
+            pytest.skip("no control group can be made here")
+        yield made
+    finally:
+        for group in made:
             end_group(group)
-        pytest.skip("no control group can be made here")
-    script = "for i in 1 2 3 4 5 6 7 8; do sleep 60 & done"
+
+
+def test_a_group_limits_what_is_in_it(tmp_path: Path, groups: list[Path]) -> None:
+    """A process is in its groups when it goes on after the handshake, and they are gone when it has ended."""
+    script = f"{SHELL_HANDSHAKE}; for i in 1 2 3 4 5 6 7 8; do sleep 60 & done"
     result = SandboxedProcess(max_output=1000).run(
-        ["/bin/sh", "-c", script], cwd=tmp_path, environ={"PATH": os.defpath}, timeout=60, cgroups=groups
+        ["/bin/sh", "-c", script],
+        cwd=tmp_path,
+        environ={"PATH": os.defpath},
+        timeout=60,
+        cgroups=groups,
+        has_handshake=True,
     )
 
     assert (result.exit_code != 0, result.limit, [group.exists() for group in groups]) == (
@@ -83,6 +97,31 @@ def test_a_group_limits_what_is_in_it(tmp_path: Path) -> None:
         "processes",
         [False] * len(groups),
     )
+
+
+@pytest.mark.parametrize("has_file", [True, False])
+def test_a_process_joins_with_its_descendants(
+    groups: list[Path], *, has_file: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All processes below one are moved with it, also where the kernel has no file of a process's children."""
+    read_text = Path.read_text
+
+    def read_other(path: Path) -> str:
+        if path.name == "children":
+            raise FileNotFoundError
+        return read_text(path)
+
+    if not has_file:
+        monkeypatch.setattr(Path, "read_text", read_other)
+    command = ["/bin/sh", "-c", "(sleep 600 & echo started; wait); :"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        join_groups(process.pid, groups)
+        counts = [len((group / "cgroup.procs").read_text().split()) for group in groups]
+        assert all(end_group(group) for group in groups)
+
+    assert [3] * len(groups) == counts
 
 
 def test_a_process_that_was_cancelled_before_its_start_is_ended(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ size, and gone with it.
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import sys
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._workspaces.cgroup import create_limited_groups
+from .._workspaces.cgroup import LimitedGroups
 from .._workspaces.sandboxed_process import SandboxedProcess
 from ..errors import ConfigurationError
 from .sandbox import (
@@ -44,7 +43,6 @@ SYSTEM = (
 )  # fmt: skip
 # Shared memory is not counted as disk; Chromium and PostgreSQL need some.
 SHARED_MEMORY = 64 * 1024**2
-_NUMBERS = itertools.count(1)
 
 
 class Bubblewrap:
@@ -69,6 +67,7 @@ class Bubblewrap:
         self._bwrap, self._environ = bwrap, environ
         self.user = unprivileged_user()
         self._readable = list(_readable(readable, commands, environ))
+        self._limited_groups = LimitedGroups("coatcheck-check")
         self._reveal = reveal(bwrap, [str(folder), *self._readable], writable=str(folder), user=self.user)
 
     def alternates(self, repository: Path) -> str:  # noqa: ARG002 - it is always at the same path
@@ -152,13 +151,11 @@ class Bubblewrap:
         first = [f"{SETUP}/bin"] if command.setup else []
         return ":".join(dict.fromkeys([*first, *ours, *STANDARD_PATH.split(":")]))
 
-    @staticmethod
-    def _groups(command: SandboxedCommand) -> list[Path]:
-        # The files of a tmpfs count as memory of the group (https://docs.kernel.org/admin-guide/cgroup-v2.html).
-        memory = command.limits.memory + command.limits.disk
-        name = f"coatcheck-check-{os.getpid()}-{next(_NUMBERS)}"
-        # bwrap is a process, our shell another, and the sandbox around (`reveal`) a third
-        return create_limited_groups(name, memory=memory, processes=command.limits.processes + 3)
+    def _groups(self, command: SandboxedCommand) -> list[Path]:
+        limits = command.limits
+        # bwrap is a process, our shell another, and the sandbox around (`reveal`) a third. The files of a tmpfs count
+        # as memory of the group (https://docs.kernel.org/admin-guide/cgroup-v2.html).
+        return self._limited_groups.create(memory=limits.memory + limits.disk, processes=limits.processes + 3)
 
 
 NAMESPACES = (

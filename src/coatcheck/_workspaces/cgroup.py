@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .._files.processes import is_running
-from .supervisor import send
+from .supervisor import descendants, send
 
 # Which version 1 hierarchy is used: one that can stop all of a group comes first.
 V1_ORDER = ("freezer", "pids", "name=systemd")
@@ -125,6 +126,7 @@ def _write(path: Path, text: str) -> bool:
 # The controllers of limits, with the files that set them in version 2 and in version 1.
 _MEMORY = ("memory", ("memory.max", "memory.limit_in_bytes"))
 _PROCESSES = ("pids", ("pids.max", "pids.max"))
+_NUMBERS = itertools.count(1)
 # Where the kernel counts what a limit has stopped: the file, the word in it, and the limit.
 _EVENTS = (
     ("memory.events", "oom_kill", "memory"),
@@ -133,35 +135,75 @@ _EVENTS = (
 )
 
 
-def create_limited_groups(name: str, *, memory: int, processes: int) -> list[Path]:
-    """Return new groups that limit the memory (bytes) and the number of all their processes together.
+class LimitedGroups:
+    """Makes groups that limit the memory and the number of all their processes together.
 
-    There is one group in version 2, one for each controller in version 1, none where none can be made. *name* ends with
-    our process id and a number: ``coatcheck-check-4711-1``.
+    Their names are *prefix*, the id of this process and a number: ``coatcheck-check-4711-1``. Groups that processes
+    left when they were killed are removed first.
     """
-    groups: list[Path] = []
-    for (controller, files), limit in ((_MEMORY, memory), (_PROCESSES, processes)):
-        if any((group / file).exists() for group in groups for file in files):
-            limited = next(group for group in groups if any((group / file).exists() for file in files))
-            _set_limit(limited, files, limit)
-        elif group := _create_limited(name, controller, files, limit):
-            groups.append(group)
-    return groups
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._places = {controller: list(_places(controller)) for controller, _ in (_MEMORY, _PROCESSES)}
+        for place in {place for places in self._places.values() for place in places}:
+            _remove_left(place, prefix)
+
+    def create(self, *, memory: int, processes: int) -> list[Path]:
+        """Return new groups for so many bytes and processes.
+
+        There is one in version 2, one for each controller in version 1, none where none can be made.
+        """
+        name = f"{self._prefix}-{os.getpid()}-{next(_NUMBERS)}"
+        groups: list[Path] = []
+        for (controller, files), limit in ((_MEMORY, memory), (_PROCESSES, processes)):
+            if any((group / file).exists() for group in groups for file in files):
+                limited = next(group for group in groups if any((group / file).exists() for file in files))
+                _set_limit(limited, files, limit)
+            elif group := _create_limited([place / name for place in self._places[controller]], files, limit):
+                groups.append(group)
+        return groups
 
 
-def _create_limited(name: str, controller: str, files: Sequence[str], limit: int) -> Path | None:
+def _places(controller: str) -> Iterator[Path]:
+    """Return the groups below which one with this controller may be made, best first."""
     for parent in find_parents(("", controller)):
+        yield parent
         # In version 2 a group with processes passes on no controller (cgroups(7)), so its parent is tried as well.
-        is_version_2 = (parent / "cgroup.controllers").exists()
-        for place in (parent, parent.parent) if is_version_2 else (parent,):
-            _remove_left(place, name)
-            path = place / name
-            with contextlib.suppress(OSError):
-                path.mkdir()
-                if os.access(path / "cgroup.procs", os.W_OK) and _set_limit(path, files, limit):
-                    return path
-                path.rmdir()
+        if (parent / "cgroup.controllers").exists():
+            yield parent.parent
+
+
+def _create_limited(paths: Iterable[Path], files: Sequence[str], limit: int) -> Path | None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.mkdir()
+            if os.access(path / "cgroup.procs", os.W_OK) and _set_limit(path, files, limit):
+                return path
+            path.rmdir()
     return None
+
+
+def join_groups(pid: int, groups: Sequence[Path]) -> None:
+    """Put a process and its descendants into the groups, those that are not in them.
+
+    A descendant is inside from its start if its parent was. One that starts while this runs can be missed.
+    """
+    for group in groups:
+        inside = {*_pids(group)}
+        for each in _process_tree(pid):
+            if each not in inside:
+                _write(group / "cgroup.procs", str(each))
+
+
+def _process_tree(pid: int) -> list[int]:
+    """Return a process and its descendants, as their first threads know them (proc_pid_task(5)), parents first."""
+    tree = [pid]
+    for each in tree:
+        try:
+            tree += map(int, Path(f"/proc/{each}/task/{each}/children").read_text().split())
+        except FileNotFoundError:  # the process has ended, or the kernel has no such file
+            tree += descendants({each}) - {*tree}
+    return tree
 
 
 def reached_limit(groups: Sequence[Path]) -> str | None:
@@ -175,9 +217,8 @@ def reached_limit(groups: Sequence[Path]) -> str | None:
     return None
 
 
-def _remove_left(place: Path, name: str) -> None:
-    """Remove the empty groups of processes that were killed; *name* ends with a process id and a number."""
-    prefix = name.rsplit("-", 2)[0]
+def _remove_left(place: Path, prefix: str) -> None:
+    """Remove the empty groups of processes that were killed."""
     for path in place.glob(f"{prefix}-*-*"):
         with contextlib.suppress(OSError, ValueError):
             if not is_running(int(path.name.rsplit("-", 2)[1])):

@@ -23,12 +23,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .cgroup import end_group, reached_limit
+from .cgroup import end_group, join_groups, reached_limit
 from .command_process import DRAIN, OutputCapture, ProcessResult, log_warning
 from .supervisor import send
 
-# The command waits for a line until it is in its control groups, so that no process of it is outside.
-WAIT_FOR_LINE = ("/bin/sh", "-c", 'read -r _ && exec "$@"', "sh")
 # A shell's side of the handshake: it writes a line to its standard output, and goes on after it has read one.
 SHELL_HANDSHAKE = "echo && read -r _ || exit 1"
 
@@ -63,16 +61,20 @@ class SandboxedProcess:
         A signal at the death of a parent (PR_SET_PDEATHSIG, prctl(2)) is lost where the parent has ended before it was
         set. With *has_handshake* the command sets it, writes a line and waits for one, which this thread, its parent,
         writes: from then on the signal comes, and without the line the command ends (`SHELL_HANDSHAKE`).
+
+        The command is in *cgroups* when it goes on after the handshake, which they need. They are joined while it
+        starts, because the kernel takes milliseconds to move a process.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        process = self._start(command, cwd=cwd, environ=environ, user=user, is_waiting=bool(cgroups))
+        process = self._start(command, cwd=cwd, environ=environ, user=user)
         waiter = threading.Thread(target=self._wait, args=(process, _handshake_of(process, has_handshake)), daemon=True)
         captures: list[OutputCapture] = []
         try:
-            self._join_groups(process, cgroups)
             waiter.start()
+            join_groups(process.pid, cgroups)
             if has_handshake:
                 self._has_started.wait(timeout)
+                join_groups(process.pid, cgroups)
             captures = [
                 OutputCapture(pipe, limit=self._max_output) for pipe in (process.stdout, process.stderr) if pipe
             ]
@@ -95,10 +97,10 @@ class SandboxedProcess:
 
     @staticmethod
     def _start(
-        command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], user: int | None, is_waiting: bool
+        command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], user: int | None
     ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [*(WAIT_FOR_LINE if is_waiting else ()), *command],
+            command,
             cwd=cwd,
             env=dict(environ),
             stdin=subprocess.PIPE,
@@ -110,21 +112,12 @@ class SandboxedProcess:
             extra_groups=None if user is None else (),
         )
 
-    @staticmethod
-    def _join_groups(process: subprocess.Popen[bytes], cgroups: Sequence[Path]) -> None:
-        """Put the process into its control groups, then let it become the command (`WAIT_FOR_LINE`)."""
-        for group in cgroups:
-            with contextlib.suppress(OSError):
-                (group / "cgroup.procs").write_text(str(process.pid))
-        if cgroups:
-            _write_line(process)
-
     def _release(self, process: subprocess.Popen[bytes], *, has_handshake: bool) -> None:
         """Let the command go on, with an empty standard input."""
-        if has_handshake and not self._is_cancelled:
-            _write_line(process)
         assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it may have ended
+            if has_handshake and not self._is_cancelled:
+                os.write(process.stdin.fileno(), b"\n")
             process.stdin.close()
 
     def _wait(self, process: subprocess.Popen[bytes], handshake: int | None) -> None:
@@ -150,13 +143,6 @@ def _handshake_of(process: subprocess.Popen[bytes], has_handshake: bool) -> int 
     """Return a descriptor that reads the handshake, also after the output was closed, which a timeout does."""
     assert process.stdout is not None  # noqa: S101 - PIPE was asked for
     return os.dup(process.stdout.fileno()) if has_handshake else None
-
-
-def _write_line(process: subprocess.Popen[bytes]) -> None:
-    """Write an empty line to the standard input of a process, which may have ended."""
-    assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-    with contextlib.suppress(OSError):
-        os.write(process.stdin.fileno(), b"\n")
 
 
 def _seconds_until(deadline: float | None) -> float | None:
