@@ -62,7 +62,14 @@ class AgentServer:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         unused = {"OH_ENABLE_BROWSER": "false", "OH_ENABLE_VSCODE": "false"}
-        self.environ = {**os.environ, "HOME": str(self.home), "SESSION_API_KEY": KEY, **unused}
+        # The server's tools run in tmux where it is installed; its servers outlive one that was killed.
+        self.environ = {
+            **os.environ,
+            "HOME": str(self.home),
+            "SESSION_API_KEY": KEY,
+            "TMUX_TMPDIR": str(folder),
+            **unused,
+        }
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -97,6 +104,11 @@ class AgentServer:
             self.process.send_signal(number)
             self.process.wait()
 
+    def end_terminals(self) -> None:
+        """End what a killed server has left."""
+        for path in self.folder.glob("tmux-*/*"):
+            subprocess.run(["tmux", "-S", str(path), "kill-server"], check=False, capture_output=True)
+
     def store_model(self) -> None:
         """Store the scripted model on the server, as the one of its default agent."""
         llm = {"model": "openai/fake", "api_key": "k", "base_url": self.model.url, "usage_id": "agent"}
@@ -130,6 +142,7 @@ def running() -> Iterator[AgentServer]:
             yield started
         finally:
             started.stop()
+            started.end_terminals()
 
 
 @pytest.fixture
