@@ -82,7 +82,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif "/responses" in self.path:
             self._stream(responses_events(self.server.next_step(body, raw), next(self.server.ids)))
         elif "/chat/completions" in self.path:
-            self._send("text/event-stream", chat_stream(self.server.next_step(body, raw), next(self.server.ids)))
+            answer = chat_answer(self.server.next_step(body, raw), next(self.server.ids))
+            if body.get("stream"):
+                self._send("text/event-stream", chat_stream(answer))
+            else:
+                self._send("application/json", json.dumps(answer).encode())
         else:
             self._send("application/json", b"{}")
 
@@ -155,19 +159,27 @@ def responses_events(step: Step, number: int) -> list[dict[str, Any]]:
     ]
 
 
-def chat_stream(step: Step, number: int) -> bytes:
-    """Return the stream of OpenAI's Chat Completions for a step."""
+def chat_answer(step: Step, number: int) -> dict[str, Any]:
+    """Return the answer of OpenAI's Chat Completions for a step."""
     message: dict[str, Any] = {"role": "assistant", "content": step if isinstance(step, str) else ""}
     if not isinstance(step, str):
         call = {"name": step[0], "arguments": json.dumps(step[1])}
         message["tool_calls"] = [{"index": 0, "id": f"call_{number}", "type": "function", "function": call}]
     reason = "stop" if isinstance(step, str) else "tool_calls"
     usage = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105}
-    common = {"id": f"chat_{number}", "object": "chat.completion.chunk", "created": 1, "model": "fake"}
+    choices = [{"index": 0, "message": message, "finish_reason": reason}]
+    common = {"id": f"chat_{number}", "created": 1, "model": "fake"}
+    return {**common, "object": "chat.completion", "choices": choices, "usage": usage}
+
+
+def chat_stream(answer: dict[str, Any]) -> bytes:
+    """Return an answer of Chat Completions as a stream."""
+    (choice,) = answer["choices"]
+    common = {**answer, "object": "chat.completion.chunk", "usage": None}
     chunks = [
-        {**common, "choices": [{"index": 0, "delta": message, "finish_reason": None}]},
-        {**common, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]},
-        {**common, "choices": [], "usage": usage},
+        {**common, "choices": [{"index": 0, "delta": choice["message"], "finish_reason": None}]},
+        {**common, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]},
+        {**common, "choices": [], "usage": answer["usage"]},
     ]
     return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode() + b"data: [DONE]\n\n"
 

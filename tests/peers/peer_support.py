@@ -24,7 +24,7 @@ OURS = Path(sys.executable).with_name("coatcheck")
 PEERS = Path(sys.prefix) / "peers" / "bin"
 
 # No command here does more than a few requests over loopback; one that hangs must not hang the run (seconds).
-TIME_LIMIT = 30
+TIME_LIMIT = 240
 
 # The official client's coarser words (docs/reference/protocols/codex-wham.md, 3).
 COARSE = {

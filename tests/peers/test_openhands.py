@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 from tests.clients import VARIANTS
-from tests.peers.peer_support import OURS, PEERS
+from tests.peers.peer_support import OURS, PEERS, wait_for
 from tests.peers.scripted_model import ScriptedChat
 from tests.peers.test_codex_app_server import Host, git, host, script, tree
 
@@ -87,16 +86,7 @@ class AgentServer:
         command = [str(PROGRAM), "--host", "127.0.0.1", "--port", str(self.port)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, env=self.environ, stdout=log, stderr=log)
-        while not self._answers():
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            time.sleep(0.05)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/alive") as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        wait_for(self.port, self.folder / "log")
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End the server."""
@@ -268,8 +258,7 @@ def test_a_running_task_is_cancelled(server: AgentServer) -> None:
     with Client(**server.options()) as client:
         refs = [client.create_task(server.spec(step, "say Never.")).ref for step in ("echo WAIT", "sleep 200")]
         assert server.model.is_held.wait(LIMIT)
-        while client.get_task(refs[1]).state is not TaskState.RUNNING:
-            time.sleep(0.05)
+        next(event for event in client.watch_task(refs[1], timeout=LIMIT) if event.text == "sleep 200")
         for ref in refs:
             client.cancel_task(ref)
         states = [client.poll_task(ref, timeout=LIMIT).state for ref in refs]
@@ -314,9 +303,7 @@ def test_a_killed_server_is_continued(server: AgentServer) -> None:
     """After SIGKILL while a tool runs the task has failed with the reason, and a message continues it in its checkout."""
     with Client(**server.options(), retry=RetryPolicy(attempts=1)) as client:
         ref = client.create_task(server.spec("echo kept >kept.txt", "sleep 200", "say Never.")).ref
-        for event in client.watch_task(ref, timeout=LIMIT):
-            if event.text == "sleep 200":
-                break
+        next(event for event in client.watch_task(ref, timeout=LIMIT) if event.text == "sleep 200")
         server.stop(signal.SIGKILL)
         with pytest.raises(errors.TransportError):
             client.get_task(ref)
