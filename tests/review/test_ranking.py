@@ -204,6 +204,17 @@ def test_only_what_passed_is_chosen(results: list[VerificationResult]) -> None:
             VerificationResult(candidate="a", applies=True, checks=passed("build", base=Verdict.FAILED)),
             ("it fails tests as the base does",),
         ),
+        *(
+            (
+                VerificationResult(
+                    candidate="a",
+                    applies=True,
+                    checks=(CheckResult(check="tests", verdict=Verdict.FAILED, exit_code=status), *ALL[1:]),
+                ),
+                (f"it fails tests: {reason}",),
+            )
+            for status, reason in ((3, "exit status 3"), (-9, "signal SIGKILL"), (-62, "signal 62"))
+        ),
         (VerificationResult(candidate="a", applies=True, checks=ALL[:1]), ("build was not run",)),
         (
             VerificationResult(
@@ -211,7 +222,7 @@ def test_only_what_passed_is_chosen(results: list[VerificationResult]) -> None:
                 applies=True,
                 checks=(CheckResult(check="tests", verdict=Verdict.ERROR, reason="it took more than 10 s"), *ALL[1:]),
             ),
-            ("tests could not be run on it: it took more than 10 s",),
+            ("tests could not be run to its end on it: it took more than 10 s",),
         ),
         (VerificationResult(candidate="a", applies=False, conflicts=("x", "y")), ("its patch does not apply: x, y",)),
         (

@@ -20,6 +20,7 @@ from .._patches.path_patterns import path_matcher
 from .._patches.render_patch import render
 from .._patches.staging_area import Group, groups_of, split_by_context
 from .._workspaces.git import Git, WorkspaceError, git_failure, last_line
+from .protected_paths import protected_matcher
 
 if TYPE_CHECKING:
     from .._patches.file_change import FileChange
@@ -128,7 +129,7 @@ class Clone:
 
     def protect(self, tree: str, *, base: str, patterns: Sequence[str]) -> CandidateTree:
         """Return *tree* with the paths of *base* that match *patterns*."""
-        is_protected = path_matcher(patterns)
+        is_protected = protected_matcher(patterns)
         before = self._differences(base, tree)
         protected = {path: entry for path, entry in before.items() if is_protected(path)}
         if protected:

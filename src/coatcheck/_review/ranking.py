@@ -245,7 +245,7 @@ def _explain_weight(left: Evidence, right: Evidence) -> str:
 def _explain_score(left: Evidence, right: Evidence) -> str:
     if right.card.score is None:
         return "it has a score of the scorer, the other has none"
-    return f"the scorer gives it {left.card.score:g}, the other {right.card.score:g}"
+    return f"the scorer gives it {left.card.score:.15g}, the other {right.card.score:.15g}"
 
 
 def _explain_same(left: Evidence, right: Evidence) -> str:

@@ -157,7 +157,7 @@ def _score(name: str, value: object) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= 1:  # type: ignore[operator]  # not for NaN either
         raise ScorerError(f"the scorer has given {name} {repr(value)[:MAX_QUOTED]}, not a number from 0 to 1")
-    return float(value)  # type: ignore[arg-type]
+    return float(value) + 0.0  # type: ignore[arg-type]  # -0.0 is 0
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
