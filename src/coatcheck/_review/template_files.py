@@ -4,14 +4,17 @@ Invariants:
 - a template of a repository is a regular file inside the folder, opened without following a link, so that it cannot
   name another file of this machine;
 - a file in a repository is its template also where it is named by a path;
-- a name is that of a file without ``.md``; the repository's has precedence over the user's.
+- a name is that of a file without ``.md``; the repository's has precedence over the user's;
+- what has such a name and cannot be read (a link, a folder, a named pipe) is an error, and is not passed over.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -45,6 +48,12 @@ def list_names(folders: tuple[Folder, ...]) -> tuple[tuple[str, Folder], ...]:
         for name in _names_in(folder):
             found.setdefault(name, folder)
     return tuple(sorted(found.items()))
+
+
+def hidden_names(folders: tuple[Folder, ...]) -> frozenset[str]:
+    """Return the names of which more than one folder has a template: only that of the first can be named."""
+    counts = Counter(name for folder in folders for name in _names_in(folder))
+    return frozenset(name for name, count in counts.items() if count > 1)
 
 
 def load_template(name: str, folders: tuple[Folder, ...]) -> Template:
@@ -94,8 +103,7 @@ def _names_in(folder: Folder) -> Iterator[str]:
     with suppress(OSError), os.scandir(folder.path) as entries:
         for entry in entries:
             name = entry.name.removesuffix(".md")
-            is_file = entry.is_file(follow_symlinks=folder.is_trusted)
-            if entry.name.endswith(".md") and _NAME.fullmatch(name) and is_file:
+            if entry.name.endswith(".md") and _NAME.fullmatch(name):
                 yield name
 
 
@@ -109,6 +117,8 @@ def _read(path: str, *, flags: int) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags | CLOSE_ON_EXEC)
     except OSError as error:
+        if flags and error.errno == errno.ELOOP:
+            raise ConfigurationError(f"{path} is a link", remedy="make it a file, or name another template") from None
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}", remedy="name another template") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
