@@ -15,7 +15,7 @@ from .._review.template_files import (
     list_names,
     load_template,
     template_folders,
-)  # noqa: PLC0414 - exported
+)
 from .._runtime.config import config_dir
 from .field_errors import FieldError
 

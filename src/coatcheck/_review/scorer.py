@@ -9,7 +9,7 @@ much, or what cannot be scores, is ended at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._values.json_fields import SCHEMA, escaped, patch_text
@@ -88,19 +88,16 @@ def _output(
 ) -> str:
     from contextlib import nullcontext
 
-    from .._workspaces.command_process import CommandProcess
-
-    output = _Output(lambda: process.cancel())
-    process = CommandProcess(grace=GRACE, on_output=output.examine)
+    scorer = _Scorer()
     try:
-        with scope.on_cancel(process.cancel) if scope else nullcontext():
-            result = process.run(words, cwd=folder, environ=environ, input=input, timeout=timeout)
+        with scope.on_cancel(scorer.process.cancel) if scope else nullcontext():
+            result = scorer.process.run(words, cwd=folder, environ=environ, input=input, timeout=timeout)
     except (OSError, ValueError) as error:
         raise ScorerError(f"the scorer {words[0]} cannot be run: {getattr(error, 'strerror', None) or error}") from None
     if scope is not None:
         scope.check()
-    if output.problem is not None:
-        raise ScorerError(output.problem)
+    if scorer.problem is not None:
+        raise ScorerError(scorer.problem)
     if result.is_timeout:
         raise ScorerError(f"the scorer took more than {timeout:g} s")
     if result.exit_code:
@@ -109,21 +106,22 @@ def _output(
     return result.stdout
 
 
-class _Output:
-    """The output of a scorer as it comes: *end* is called at the first byte that makes it no scores, for `problem`."""
+class _Scorer:
+    """The process of a scorer, which is ended at the first byte that makes its output no scores, for `problem`."""
 
-    def __init__(self, end: Callable[[], None]) -> None:
+    def __init__(self) -> None:
+        from .._workspaces.command_process import CommandProcess
+
+        self.process = CommandProcess(grace=GRACE, on_output=self._examine)
         self.problem: str | None = None
-        self._end = end
         self._sizes = dict.fromkeys(MAX_OUTPUT, 0)
         self._begin = b""
 
-    def examine(self, stream: str, chunk: bytes) -> None:
-        """Take the next bytes of a stream."""
+    def _examine(self, stream: str, chunk: bytes) -> None:
         self._sizes[stream] += len(chunk)
         if self.problem is None and (problem := self._problem_of(stream, chunk)):
             self.problem = problem
-            self._end()
+            self.process.cancel()
 
     def _problem_of(self, stream: str, chunk: bytes) -> str | None:
         if stream == "stdout" and not self._begin:
