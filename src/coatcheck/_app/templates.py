@@ -11,7 +11,7 @@ from .. import errors
 from .._review.template_files import (
     Folder,
     hidden_names,
-    is_path as is_path,
+    is_path as is_path,  # noqa: PLC0414 - exported
     list_names,
     load_template,
     template_folders,
