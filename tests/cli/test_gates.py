@@ -104,6 +104,37 @@ def test_a_deadline_rejects(cli: Cli) -> None:
     assert "its deadline has passed" in done.line
 
 
+def test_the_log_names_a_deadline(cli: Cli) -> None:
+    """In the log a gate that its deadline has rejected is not one that a person has rejected."""
+    cli.environ["COATCHECK_GATE_TIMEOUT"] = "2h"
+    hold(cli)
+    cli.clock.sleep(7201)
+    cli("gates")
+
+    assert "  rejected at the deadline  submission  " in cli("gates", "--log").out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("text", ["[gates.policies.x]\ndecision = 'yes'\n", "gate_timeout = 'none'\n"])
+def test_a_setting_that_cannot_be_used_holds_nothing(checkout: Path, text: str) -> None:
+    """Where `submit --gate` or `apply --gate` fails because of a setting, no gate and no review is left to be approved."""
+    cli = Cli(checkout)
+    (checkout / "change.patch").write_text(DIFF)
+    commands = [
+        ("submit", "--gate", "--environment", "owner/repo", "Add dark mode"),
+        ("submit", "--gate", "--environment", "owner/repo", "--on", "codex", "Add dark mode"),
+        ("apply", "--gate", "change.patch"),
+    ]
+    write_settings(cli, text)
+    codes = [cli(*words).code for words in commands]
+    write_settings(cli, "")
+
+    assert ([2, 2, 2], "No gates.\n", "No review was begun.\n") == (
+        codes,
+        cli("gates", "--state", "all").out,
+        cli("review", "--list").out,
+    )
+
+
 def test_a_submission_that_failed_can_be_sent_by_approving_again(tmp_path: Path) -> None:
     """The gate stays approved while the service certainly has no task."""
     cloud = ScriptedCloud(faults=[Refuse(on="create_task", times=20)])

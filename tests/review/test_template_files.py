@@ -68,6 +68,20 @@ def test_a_link_in_a_repository_is_not_followed(folders: tuple[Folder, ...], tmp
     )
 
 
+def test_a_template_of_another_repository_is_not_trusted(folders: tuple[Folder, ...], tmp_path: Path) -> None:
+    """A file of the folder of templates of any repository may not choose a provider, however it is named."""
+    other = tmp_path / "other/.coatcheck/prompts"
+    other.mkdir(parents=True)
+    (other / "theirs.md").write_text("---\nprovider: jules\n---\nx")
+    (tmp_path / "link.md").symlink_to(other / "theirs.md")
+    for path in (other / "theirs.md", tmp_path / "other/../other/.coatcheck/prompts/theirs.md"):
+        with pytest.raises(errors.ConfigurationError, match="cannot set 'provider'"):
+            load_template(str(path), folders)
+
+    with pytest.raises(errors.ConfigurationError, match="is a link"):
+        load_template(str(tmp_path / "link.md"), folders)
+
+
 def test_what_is_no_file_is_listed_with_its_error(folders: tuple[Folder, ...]) -> None:
     """A link, a folder and a named pipe in a folder of templates are not passed over: each is an error that says what it is."""
     Path(folders[0].path, "link.md").symlink_to("../../fix.md")

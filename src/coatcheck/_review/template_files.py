@@ -3,7 +3,7 @@
 Invariants:
 - a template of a repository is a regular file inside the folder, opened without following a link, so that it cannot
   name another file of this machine;
-- a file in a repository is its template also where it is named by a path;
+- a file in a repository, or in such a folder of another one, is its template also where it is named by a path;
 - a name is that of a file without ``.md``; the repository's has precedence over the user's;
 - what has such a name and cannot be read (a link, a folder, a named pipe) is an error, and is not passed over.
 """
@@ -89,7 +89,9 @@ def _load_file(path: str, folders: tuple[Folder, ...]) -> Template:
     real = os.path.realpath(path)
     if root is not None and not _is_inside(real, os.path.realpath(root)):
         raise ConfigurationError(f"{path} is a link out of the repository", remedy="name another template")
-    is_trusted = root is None and not any(_is_inside(real, os.path.realpath(each)) for each in roots)
+    is_of_repository = os.path.dirname(real).endswith(os.sep + REPOSITORY_FOLDER)  # of another one, too
+    is_in_root = any(_is_inside(real, os.path.realpath(each)) for each in roots)
+    is_trusted = root is None and not is_in_root and not is_of_repository
     return parse_template(_read(path, flags=0 if is_trusted else NO_FOLLOW), name=name, is_trusted=is_trusted)
 
 
