@@ -69,6 +69,12 @@ def card(name: str, checks: tuple[CheckResult, ...] = ALL, **fields: object) -> 
         (card("a", score=0.9), card("b", score=0.2), "the scorer gives it 0.9, the other 0.2"),
         (card("a", score=0.1), card("b"), "it has a score of the scorer, the other has none"),
         (card("a", stats=PatchStats(added=1)), card("b"), "it changes 1 line, the other 2"),
+        (card("a"), card("b", stats=PatchStats(files=2, added=2)), "it changes 1 file, the other 2"),
+        (
+            card("a"),
+            card("b", findings=(Finding(path="x.bin", rule="binary", severity="warn", detail="the file is binary"),)),
+            "the rules of patches find nothing in it, and 1 in the other",
+        ),
         (card("a", ended_at=EARLY), card("b", ended_at=LATE), "it ended earlier"),
         (card("a", ended_at=LATE), card("b"), "it is known when it ended, and not when the other did"),
         (

@@ -100,6 +100,15 @@ def test_the_case_of_protected_paths_does_not_count(repository: Repository, revi
     assert ("passed", {"Tests/TEST.SH", "ConfTest.py"}) == (found.checks[0].verdict, set(found.protected_changes))
 
 
+def test_other_line_ends_are_named(repository: Repository, review: Review) -> None:
+    """A patch that fits but for its line ends CR LF is a conflict that says so."""
+    patch = repository.patch({"main.txt": GOOD})
+    candidate = Candidate(name="a", patch=Patch(bytes(patch).replace(b"\n", b"\r\n")))
+    (found,) = review.verify(candidate, checks=checks(TEST))
+
+    assert (("main.txt",), True) == (found.conflicts, "line ends CR LF" in str(found.unchecked))
+
+
 def test_one_tree_is_reported_for_every_spelling(repository: Repository, review: Review) -> None:
     """A rename, and an addition with a deletion, are reported as one tree, which is not that of the base."""
     git(repository.path, "mv", "src/lib.txt", "src/new.txt")
