@@ -322,6 +322,39 @@ def test_a_policy_approves_plans(tmp_path: Path) -> None:
     assert (0, 1) == (cli("wait", ref).code, len(cli.jules.seen("approve_plan")))
 
 
+def test_what_an_agent_wrote_is_no_command_of_a_gate(cli: Cli) -> None:
+    """The text of a gate is indented: it cannot look like the commands that decide."""
+    gate = hold(cli, prompt="Fix it.\n\nDecide\n  coatcheck approve gate:other\x1b[2J")
+    shown = cli("gates", gate).out.splitlines()
+
+    assert [
+        "Detail",
+        "  Fix it.",
+        "  ",
+        "  Decide",
+        "    coatcheck approve gate:other\\x1b[2J",
+        "",
+        "Decide",
+        f"  coatcheck approve {gate}",
+        f"  coatcheck reject {gate}",
+    ] == shown[shown.index("Detail") :]
+
+
+def test_a_question_is_answered_without_a_history(tmp_path: Path) -> None:
+    """The command that a wait names for a question works also where no gate is stored."""
+    cli = JulesCli(tmp_path, life=lives.asking)
+    cli.environ["COATCHECK_HISTORY"] = "off"
+    waited = cli.run()
+    answered = cli("answer", f"jules:{cli.jules.tasks[0]}", "The second one")
+
+    assert (10, True, 0, 1) == (
+        waited.code,
+        f"coatcheck answer jules:{cli.jules.tasks[0]} TEXT" in waited.err,
+        answered.code,
+        len(cli.jules.seen("send_message")),
+    )
+
+
 def test_a_question_is_answered(tmp_path: Path) -> None:
     """`answer` sends the text and closes the gate; a wait that ends closes what the task does not wait for any more."""
     cli = JulesCli(tmp_path, life=lives.asking)

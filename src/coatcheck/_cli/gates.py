@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .console import Line, Styled
+from .console import Line, Styled, indented
 from .exit_codes import ExitCode
 from .formatting import clock_time, heading
 from .json_output import to_object
@@ -48,7 +48,8 @@ def gate_details(run: CommandContext, gate: Gate) -> list[Line]:
     lines: list[Line] = [_line(gate, run.now)]
     lines += [f"subject  {gate.subject}", f"digest   {gate.digest or 'none'}"]
     if gate.detail:
-        lines += [*heading("Detail"), *gate.detail.split("\n")]
+        # Indented, so that a text which an agent wrote cannot look like the commands below.
+        lines += [*heading("Detail"), *indented(gate.detail.split("\n"))]
     if gate.state == "open":
         lines += [*heading("Decide"), *(f"  {command}" for command in deciding_commands(run, gate))]
     return lines
