@@ -43,8 +43,8 @@ _LITERAL = re.compile(r"[*?\[]")
 DEFAULT_PROTECTED = tuple(pattern for patterns in BY_SUBJECT.values() for pattern in patterns)
 
 
-def require_patterns(patterns: Iterable[str], root: str) -> None:
-    """Raise `ConfigurationError` for a pattern that would protect nothing in the repository at *root*."""
+def require_patterns(patterns: Iterable[str], root: str | None = None) -> None:
+    """Raise `ConfigurationError` for a pattern that would protect nothing in the repository, which is at *root*."""
     for pattern in patterns:
         if ".." in pattern.split("/"):
             reason, remedy = "contains ..", "write it relative to the root of the repository"
@@ -52,9 +52,9 @@ def require_patterns(patterns: Iterable[str], root: str) -> None:
             reason, remedy = "begins with !, which has no meaning here", "name the files to protect"
         elif not pattern.strip("/ ."):
             reason, remedy = "names no file", "write ** for all files"
-        elif pattern.startswith(f"{root.rstrip('/')}/"):
-            relative = pattern[len(root.rstrip("/")) :]
-            reason, remedy = "is the path of a file, and / at its beginning means the repository", f"write {relative}"
+        elif root is not None and pattern.startswith(f"{root}/"):
+            reason = "is the path of a file, and / at its beginning means the repository"
+            remedy = f"write {pattern.removeprefix(root)}"
         else:
             continue
         raise ConfigurationError(f"the protected pattern {pattern!r} {reason}", remedy=remedy)
@@ -62,7 +62,8 @@ def require_patterns(patterns: Iterable[str], root: str) -> None:
 
 def protected_matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     """Return a test of paths: whether one is protected by *patterns*."""
-    exact, folded = [], []
+    exact: list[str] = []
+    folded: list[str] = []
     for pattern in patterns:
         (exact if _LITERAL.search(pattern) and pattern != pattern.lower() else folded).append(pattern)
     matches, matches_folded = path_matcher(exact), path_matcher(folded, ignore_case=True)
