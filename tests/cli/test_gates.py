@@ -313,6 +313,20 @@ def test_a_rejected_plan_still_waits(tmp_path: Path) -> None:
     assert b"Keep the tests" in cli.jules.seen("send_message")[0].body
 
 
+def test_who_rejected_a_plan_is_printed_when_it_is_approved(tmp_path: Path) -> None:
+    """A person who approves a plan after another one has rejected it is told so, and only then."""
+    cli, ref = plan_that_waits(tmp_path)
+    [gate] = cli("gates", "--json").json["gates"]
+    cli("reject", ref, "--why", "Keep the tests")
+    approved = cli("approve", ref)
+
+    assert (0, True, 1) == (
+        approved.code,
+        f": Keep the tests (gate:{gate['id']})" in approved.err,
+        len(cli.jules.seen("approve_plan")),
+    )
+
+
 def test_a_policy_approves_plans(tmp_path: Path) -> None:
     """A plan that a policy approves does not end the wait."""
     cli = JulesCli(tmp_path)
