@@ -87,9 +87,16 @@ def test_what_is_no_file_is_listed_with_its_error(folders: tuple[Folder, ...]) -
     Path(folders[0].path, "link.md").symlink_to("../../fix.md")
     Path(folders[0].path, "folder.md").mkdir()
     os.mkfifo(Path(folders[1].path, "pipe.md"))
+    write(folders[0], "a b.md")
+    write(folders[0], ".hidden.md")
     found = [(each.name, str(each.error).rpartition(".md ")[2]) for each in list_templates(folders)]
 
-    assert [("folder", "is not a file"), ("link", "is a link"), ("pipe", "is not a file")] == found
+    assert [
+        ("a b", "'a b' cannot be the name of a template"),
+        ("folder", "is not a file"),
+        ("link", "is a link"),
+        ("pipe", "is not a file"),
+    ] == found
 
 
 def test_a_template_of_the_user_that_is_hidden_is_named(folders: tuple[Folder, ...]) -> None:

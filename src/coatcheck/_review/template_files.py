@@ -5,7 +5,8 @@ Invariants:
   name another file of this machine;
 - a file in a repository, or in such a folder of another one, is its template also where it is named by a path;
 - a name is that of a file without ``.md``; the repository's has precedence over the user's;
-- what has such a name and cannot be read (a link, a folder, a named pipe) is an error, and is not passed over.
+- what ends in ``.md`` and cannot be used (a link, a folder, a named pipe, an odd name) is an error, and is not passed
+  over; files whose names begin with a dot are no templates.
 """
 
 from __future__ import annotations
@@ -66,9 +67,15 @@ def load_template(name: str, folders: tuple[Folder, ...]) -> Template:
         return _load_file(name, folders)
     known = dict(list_names(folders))
     if (folder := known.get(name)) is None:
+        names = ", ".join(filter(_NAME.fullmatch, known))
         raise ConfigurationError(
             f"there is no template {name!r}",
-            remedy=f"templates here: {', '.join(known)}" if known else f"create {REPOSITORY_FOLDER}/{name}.md",
+            remedy=f"templates here: {names}" if names else f"create {REPOSITORY_FOLDER}/{name}.md",
+        )
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a template",
+            remedy="begin with a letter or digit, and use letters, digits, . _ and -",
         )
     flags = 0 if folder.is_trusted else NO_FOLLOW
     return parse_template(
@@ -104,9 +111,8 @@ def _names_in(folder: Folder) -> Iterator[str]:
         return
     with suppress(OSError), os.scandir(folder.path) as entries:
         for entry in entries:
-            name = entry.name.removesuffix(".md")
-            if entry.name.endswith(".md") and _NAME.fullmatch(name):
-                yield name
+            if entry.name.endswith(".md") and not entry.name.startswith("."):
+                yield entry.name.removesuffix(".md")
 
 
 def _has_link(path: str) -> bool:
