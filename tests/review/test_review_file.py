@@ -140,6 +140,10 @@ def test_a_wrong_key_is_named(tmp_path: Path, text: str, problem: str, remedy: s
     [
         *((path, True) for path in ("tests/test_x.py", "src/pkg/tests/data.json", "test_x.py", "a/x_test.go")),
         *((path, True) for path in ("web/app.test.tsx", "spec/a_spec.rb", "src/__tests__/a.js", "conftest.py")),
+        *(
+            (path, True)
+            for path in ("vite.config.ts", "crates/a/Cargo.toml", "go.mod", "app/build.gradle.kts", "pom.xml")
+        ),
         *((path, True) for path in ("pyproject.toml", "a/Makefile", "package.json", ".husky/pre-commit")),
         *((path, True) for path in ("sitecustomize.py", "src/evil.pth", "tsconfig.build.json", "src/test/java/A.java")),
         *((path, False) for path in ("src/app.py", "latest.py", "src/contest/a.py", "docs/testing.md", "attest.go")),

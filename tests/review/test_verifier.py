@@ -92,6 +92,17 @@ def test_a_changed_test_is_restored_and_named(repository: Repository, review: Re
     ]
 
 
+def test_attributes_do_not_change_what_checks_read(repository: Repository, review: Review) -> None:
+    """A candidate cannot have git write the script of a check in another encoding, in which it passes."""
+    repository.write({"tests/check.sh": "grep -q EIGHT main.txt || exit 1\ntrue\n"})
+    repository.commit()
+    attributes = {name: "check.sh working-tree-encoding=UTF-7\n" for name in (".gitattributes", "tests/.gitattributes")}
+    candidate = repository.candidate({"src/lib.txt": "x\n", **attributes})
+    (found,) = review.verify(candidate, checks=checks("sh tests/check.sh"), protected=("/tests/check.sh",))
+
+    assert ("failed", set(attributes)) == (found.checks[0].verdict, set(found.protected_changes))
+
+
 def test_the_case_of_protected_paths_does_not_count(repository: Repository, review: Review) -> None:
     """A file that is a protected one where the case of letters does not count is not left to the checks."""
     candidate = repository.candidate({"Tests/TEST.SH": "true\n", "ConfTest.py": "x\n", "Latest.java": "x\n"})

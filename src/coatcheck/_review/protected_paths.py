@@ -30,12 +30,23 @@ BY_SUBJECT: Mapping[str, Sequence[str]] = {
     ),
     "JavaScript and TypeScript": (
         *("package.json", "tsconfig*.json", "jest.config.*", "vitest.config.*", "karma.conf.*", ".mocharc*"),
-        *("playwright.config.*", "cypress.config.*", ".eslintrc*", "eslint.config.*", ".npmrc"),
+        *("playwright.config.*", "cypress.config.*", ".eslintrc*", "eslint.config.*", ".npmrc", "vite.config.*"),
+        *("babel.config.*", ".babelrc*", ".nycrc*", "bunfig.toml", "deno.json*"),
     ),
-    "other languages": (".rspec", "Rakefile", "phpunit.xml*", "build.rs", ".cargo"),
+    # A manifest can switch tests off, as pyproject.toml and package.json can: ``[lib] test = false``, ``skipTests``, a
+    # ``replace`` of the library that asserts.
+    "other languages": (
+        *("Cargo.toml", "build.rs", ".cargo", "nextest.toml", "go.mod", "go.work", "pom.xml", ".mvn", "build.gradle*"),
+        *("settings.gradle*", "gradle.properties", "*.runsettings", "Directory.Build.*", "composer.json"),
+        *("phpunit.xml*", ".rspec", "Rakefile", "mix.exs", "Package.swift", "CMakeLists.txt", "meson.build"),
+    ),
     "commands of checks": ("Makefile", "GNUmakefile", "makefile", "*.mk", "justfile", "Justfile", "Taskfile.y*ml"),
     "hooks": (".pre-commit-config.yaml", ".husky"),
 }
+
+# With them git writes other bytes to the files of checks than the commit has: other line ends, another encoding
+# (gitattributes(5), "working-tree-encoding").
+ATTRIBUTES = ".gitattributes"
 
 # What a pattern gives a meaning to.
 _LITERAL = re.compile(r"[*?\[]")
@@ -60,10 +71,10 @@ def require_patterns(patterns: Iterable[str], root: str | None = None) -> None:
         raise ConfigurationError(f"the protected pattern {pattern!r} {reason}", remedy=remedy)
 
 
-def protected_matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Return a test of paths: whether one is protected by *patterns*."""
+def protected_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Return a test of paths: whether one is protected by *patterns*; where there are any, git's attributes are as well."""
     exact: list[str] = []
-    folded: list[str] = []
+    folded = [ATTRIBUTES] if patterns else []
     for pattern in patterns:
         (exact if _LITERAL.search(pattern) and pattern != pattern.lower() else folded).append(pattern)
     matches, matches_folded = path_matcher(exact), path_matcher(folded, ignore_case=True)
