@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from coatcheck import (
     PermissionRequest,
     PullRequest,
     Task,
+    TaskMessage,
     TaskRef,
     TaskState,
     errors,
@@ -265,6 +267,39 @@ def test_the_same_text_is_stored_once(history: History) -> None:
         counts.append(len(rows(history, "SELECT 1 FROM blob")))
 
     assert [3, 2, 0] == counts
+
+
+def test_a_long_message_is_stored_once(history: History) -> None:
+    """Its event and its result share a blob, which is kept while either has it; both are read as they were."""
+    long = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(70_000)) + "\0\ud800"
+    ended = task(state=DONE, outcome=Outcome(messages=(Message(text="short"), Message(text=long))))
+    history.record(ended)
+    entry, events = history.get(ref()), history.events.read()
+    sizes = [rows(history, f"SELECT sum(length(data)) FROM {table}")[0][0] for table in ("blob", "event")]
+    once = len(zlib.compress(long.encode("utf-8", "surrogatepass")))
+    history.record(task(outcome=Outcome(messages=(Message(text="another turn"),)), follow_ups=1))
+    kept = [each.event.text for each in history.events.read() if each.event.text == long]
+    history.forget([ref()])
+
+    assert (ended.outcome, ["short", long], [long], True, []) == (
+        entry and entry.task.outcome,
+        [each.event.message.text for each in events if each.event.type == "task.message"],
+        kept,
+        sizes[0] + sizes[1] < once + 1_000,
+        rows(history, "SELECT 1 FROM blob"),
+    )
+
+
+def test_texts_of_events_are_kept_while_an_event_has_them(history: History) -> None:
+    """A text that two tasks have is kept until both are forgotten, also where none of them has a result."""
+    for number in (1, 2):
+        history.events.append([TaskMessage(ref=ref(number), message=Message(text="long " * 200))])
+    counts = []
+    for number in (1, 2):
+        history.forget([ref(number)])
+        counts.append(len(rows(history, "SELECT 1 FROM blob")))
+
+    assert [1, 0] == counts
 
 
 def rows(history: History, query: str) -> list[Any]:

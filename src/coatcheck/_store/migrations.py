@@ -253,12 +253,21 @@ PAGE_ORDERS = Migration(
         "CREATE INDEX hook_delivery_time ON hook_delivery (created_at, id, hook)",
     )
 )
+# The blob with the text of a message that is long; versions before do not know texts that are kept so.
+LONG_TEXTS = Migration(
+    statements=(
+        "ALTER TABLE event ADD COLUMN text_blob BIGINT",
+        "CREATE INDEX event_text_blob ON event (text_blob) WHERE text_blob IS NOT NULL",
+    ),
+    oldest_writer=15,
+)
 MIGRATIONS: Sequence[Migration] = (
     *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
     FLEET_WORKERS,
     FLEET_COSTS,
     PAGE_ORDERS,
+    LONG_TEXTS,
 )
 
 

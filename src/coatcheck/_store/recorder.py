@@ -168,7 +168,7 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
     from .gates import delete_gates  # 2 ms, and recording needs none
 
     row = transaction.row(ROW, (ref.provider, ref.id))
-    delete_events(transaction, ref)
+    blobs = delete_events(transaction, ref)
     delete_gates(transaction, str(ref))
     transaction.change(
         "UPDATE submission SET summary = '', is_recorded = 1, template = NULL, template_digest = NULL"
@@ -176,11 +176,12 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
         (ref.provider, ref.id),
     )
     if row is None:
+        delete_unused_blobs(transaction, blobs)
         return False
     number, _, _, document, _, prompt, result, _, is_indexed = row
     if is_indexed and has_index(transaction):
         remove_words(transaction, number, text_of(load_task(transaction, document, prompt, result)))
-    blobs = [each for (each,) in transaction.rows("SELECT blob FROM task_blob WHERE task = ?", (number,))]
+    blobs += [each for (each,) in transaction.rows("SELECT blob FROM task_blob WHERE task = ?", (number,))]
     transaction.change("DELETE FROM task_blob WHERE task = ?", (number,))
     transaction.change("DELETE FROM task WHERE number = ?", (number,))
     delete_unused_blobs(transaction, blobs)
