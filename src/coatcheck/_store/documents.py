@@ -82,16 +82,16 @@ def _scalar(value: Any) -> Any:
     return str(value) if hasattr(value, "provider") else value
 
 
-def with_patches(document: Any, find: Callable[[str], bytes]) -> Any:
-    """Return a document in which each named patch is present, as ``from_dict`` reads it."""
+def with_patches(document: Any, fields_of: Callable[[str], Mapping[str, object]]) -> Any:
+    """Return a document with the fields of each named patch, as ``from_dict`` reads them."""
     if isinstance(document, list):
-        return [with_patches(each, find) for each in document]
+        return [with_patches(each, fields_of) for each in document]
     if not isinstance(document, dict):
         return document
-    whole = {name: with_patches(each, find) for name, each in document.items()}
+    whole = {name: with_patches(each, fields_of) for name, each in document.items()}
     digest = whole.pop("patch" + DIGEST, None)
     if digest is not None:
-        whole |= {"patch": "", "patch_base64": base64_text(find(digest))}
+        whole |= fields_of(digest)
     return whole
 
 

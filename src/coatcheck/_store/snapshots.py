@@ -119,7 +119,7 @@ def load_task(transaction: Transaction, document: str, prompt: int | None, resul
     if result is not None:
         whole |= decode(get_blob(transaction, result))
         restore_texts(messages_of_result(whole), find)
-    return value_from(Task, with_patches(whole, find))
+    return value_from(Task, with_patches(whole, lambda digest: {"patch": find(digest)}))
 
 
 def text_of(task: Task) -> str:
