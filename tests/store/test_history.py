@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -223,6 +223,27 @@ def test_texts_are_searched(
     history.record(task(2, DONE, prompt="a darker Café", outcome=outcome("It is done 修复登录")))
 
     assert expected == [entry.task.id for entry in history.search(query).items]
+
+
+@pytest.mark.parametrize("order", [range(30), range(29, -1, -1), [number * 7 % 30 for number in range(30)]])
+@pytest.mark.parametrize("query", ["common", "word3", "word", "w", "common word1", "w3", "none", "common none"])
+@pytest.mark.parametrize("first", [0, 10])
+def test_pages_of_a_search_have_every_match_in_the_order_of_time(
+    history: History, monkeypatch: pytest.MonkeyPatch, order: Sequence[int], query: str, first: int
+) -> None:
+    """In whatever order tasks were recorded, how many match, and how many words begin with the query's."""
+    monkeypatch.setattr(search, "RECENT", 6)
+    monkeypatch.setattr(search, "MOST_WORDS", 3)
+    titles = {number: f"common word{number % 5} w{number}" for number in range(30)}
+    history.record_all(task(number, title=titles[number]) for number in order)
+    filter = HistoryFilter(since=START + timedelta(minutes=first))
+    page = history.search(query, filter, limit=4)
+    found = [entry.task.id for entry in page.items]
+    while page.cursor is not None:
+        page = history.search(query, filter, limit=4, cursor=page.cursor)
+        found += [entry.task.id for entry in page.items]
+
+    assert [f"t{number}" for number in range(29, first - 1, -1) if search.matches(titles[number], query)] == found
 
 
 def test_an_empty_history_is_searched(history: History) -> None:

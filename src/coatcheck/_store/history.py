@@ -189,8 +189,10 @@ class History:
             if not transaction.rows("SELECT 1 FROM task LIMIT 1"):  # the first task creates the index
                 return HistoryPage()
             if has_index(transaction):
-                found, parameter = condition(transaction, text)
-                rows = _rows(transaction, [*conditions, found], (*parameters, parameter, limit + 1))
+                rows = _recent_rows(transaction, text, conditions, parameters, limit=limit + 1)
+                if rows is None:
+                    found, parameter = condition(transaction, text)
+                    rows = _rows(transaction, [*conditions, found], (*parameters, parameter, limit + 1))
             else:
                 every = _rows(transaction, conditions, (*parameters, EVERYTHING))
                 rows = [row for row in every if matches(text_of(load_task(transaction, *row[2:5])), text)]
@@ -380,6 +382,26 @@ def _rows(transaction: Transaction, conditions: Sequence[str], parameters: Seque
     """Return the rows for which *conditions* hold, the last submitted first; the last parameter is how many at most."""
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return transaction.rows(f"{_ENTRY}{where} ORDER BY submitted_at DESC, number DESC LIMIT ?", parameters)
+
+
+def _recent_rows(
+    transaction: Transaction, text: str, conditions: Sequence[str], parameters: Sequence[object], *, limit: int
+) -> list[Row] | None:
+    """Return what `_rows` does for the tasks that match *text*, None where the most recent matches may not have it all."""
+    from .search import RECENT, recent_matches
+
+    numbers = recent_matches(transaction, text)
+    if numbers is None:
+        return None
+    rows = _rows(transaction, [*conditions, f"number IN ({', '.join(map(str, numbers))})"], (*parameters, limit))
+    if len(numbers) < RECENT:
+        return rows
+    if len(rows) < limit:
+        return None
+    # Any other match has a smaller number than these: the page has it unless it was submitted before all of them.
+    later = "SELECT 1 FROM task WHERE (submitted_at, number) > (?, ?) AND number < ? LIMIT 1"
+    number, submitted_at = rows[-1][:2]
+    return None if transaction.rows(later, (submitted_at, number, numbers[-1])) else rows
 
 
 def _page_of(transaction: Transaction, rows: list[Row], limit: int) -> HistoryPage:
