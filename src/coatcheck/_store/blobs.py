@@ -10,8 +10,10 @@ import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .database import DamagedError
+
 if TYPE_CHECKING:
-    from .database import Transaction
+    from .database import Row, Transaction
 
 # Below this many bytes zlib's header and checksum outweigh what it saves.
 SMALLEST = 64
@@ -40,14 +42,12 @@ def put_blob(transaction: Transaction, content: bytes) -> int:
 
 def get_blob(transaction: Transaction, number: int) -> bytes:
     """Return the content with this number."""
-    ((is_compressed, data),) = transaction.rows("SELECT is_compressed, data FROM blob WHERE number = ?", (number,))
-    return content_of(is_compressed, data)
+    return _content(transaction.row("SELECT is_compressed, data FROM blob WHERE number = ?", (number,)))
 
 
 def find_blob(transaction: Transaction, digest: bytes) -> bytes:
     """Return the content with this digest."""
-    ((is_compressed, data),) = transaction.rows("SELECT is_compressed, data FROM blob WHERE digest = ?", (digest,))
-    return content_of(is_compressed, data)
+    return _content(transaction.row("SELECT is_compressed, data FROM blob WHERE digest = ?", (digest,)))
 
 
 def delete_unused_blobs(transaction: Transaction, numbers: Iterable[int]) -> None:
@@ -63,5 +63,14 @@ def delete_unused_blobs(transaction: Transaction, numbers: Iterable[int]) -> Non
 
 
 def content_of(is_compressed: int, data: bytes) -> bytes:
-    """Return the content of a row."""
-    return zlib.decompress(data) if is_compressed else bytes(data)
+    """Return the content of a row. Raises `DamagedError`."""
+    try:
+        return zlib.decompress(data) if is_compressed else bytes(data)
+    except zlib.error as error:
+        raise DamagedError(f"a text cannot be decompressed ({error})") from error
+
+
+def _content(row: Row | None) -> bytes:
+    if row is None:
+        raise DamagedError("a text is missing")
+    return content_of(*row)

@@ -7,7 +7,7 @@ Invariants:
 - a transaction is committed as a whole or not at all, whatever is raised in it, Ctrl-C included;
 - threads share the connection one after the other; a process that was forked opens another one;
 - text is stored by the rule of `text.py`;
-- whatever the database refuses is a `StoreError`, except `UniqueError`.
+- whatever the database refuses, and content that is damaged, is a `StoreError`, except `UniqueError`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,29 @@ Row: TypeAlias = tuple[Any, ...]
 
 class UniqueError(Exception):
     """A row with this key exists."""
+
+
+class DamagedError(ValueError):
+    """The content of a row cannot be read; the database itself checks no content."""
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+@contextmanager
+def reading_content_of(subject: str, *, is_task: bool = True) -> Iterator[None]:
+    """Read what rows have about *subject*. Raises `DamagedError`, which names it, for what cannot be read."""
+    try:
+        yield
+    except (errors.ConfigurationError, ValueError, LookupError, TypeError, AttributeError) as error:
+        remedy = f"delete it from the history: coatcheck history forget {subject}" if is_task else None
+        raise DamagedError(f"{subject} cannot be read ({error})", remedy=remedy) from error
+
+
+def is_damage(error: errors.StoreError) -> bool:
+    """Whether only some content cannot be read, and the rest of the store can."""
+    return isinstance(error.__cause__, DamagedError)
 
 
 class Transaction:
@@ -140,6 +163,9 @@ class Database(ABC):
             yield
         except errors.CoatcheckError:
             raise
+        except DamagedError as error:
+            message = f"the store {self.location} is damaged: {error}"
+            raise errors.StoreError(message, location=self.location, remedy=error.remedy) from error
         except Exception as error:
             translated = self.translate(error)
             if translated is None:

@@ -137,7 +137,7 @@ def encode_event(event: AnyEvent, *, keep_text: Callable[[bytes], str]) -> bytes
     return zlib.compress(content)
 
 
-def decode_event(kind: str, subject: str, content: bytes, *, text: bytes = b"") -> AnyEvent:
+def decode_event(kind: str, subject: str, content: bytes, *, text: bytes | None = None) -> AnyEvent:
     """Return an event of type *kind*; a type that this version does not know becomes an `UnknownEvent`.
 
     *text* is the long text of a message, which is kept beside it.
@@ -147,10 +147,19 @@ def decode_event(kind: str, subject: str, content: bytes, *, text: bytes = b"") 
     if not content.startswith(b"{"):
         import zlib
 
-        content = zlib.decompress(content)
+        try:
+            content = zlib.decompress(content)
+        except zlib.error as error:
+            raise ValueError(f"an event cannot be decompressed ({error})") from error
+
+    def find(_digest: str) -> bytes:
+        if text is None:
+            raise ValueError("a text is missing")
+        return text
+
     document = decode(content)
     if kind == "task.message":
-        restore_texts(messages_of_event(document), lambda _: text)
+        restore_texts(messages_of_event(document), find)
     return event_from_dict({**document, "type": kind, subject_field(kind): subject})
 
 

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from .._values.value import JsonFields, Value
+from .database import reading_content_of
 from .documents import decode_event, encode_event
 
 if TYPE_CHECKING:
@@ -88,15 +89,14 @@ class EventLog:
         condition, parameters = _selection(subject, family)
         query = f"{READ}{condition} ORDER BY id LIMIT ?"
         with self._database.reading() as transaction:
-            rows = transaction.rows(query, (after, *parameters, limit))
-        return [_stored(row) for row in rows]
+            return [_stored(row) for row in transaction.rows(query, (after, *parameters, limit))]
 
     def last(self, limit: int, *, subject: TaskRef | str | None = None, family: str = "") -> Sequence[StoredEvent]:
         """Return the last *limit* events, the oldest first, selected as by `read`."""
         condition, parameters = _selection(subject, family)
         with self._database.reading() as transaction:
             rows = transaction.rows(f"{READ}{condition} ORDER BY id DESC LIMIT ?", (0, *parameters, limit))
-        return [_stored(row) for row in reversed(rows)]
+            return [_stored(row) for row in reversed(rows)]
 
     def before(self, id: int | None, *, kinds: Sequence[str], limit: int) -> Sequence[StoredEvent]:
         """Return *limit* events of *kinds* before the one with this id (the last ones for None), the newest first.
@@ -108,8 +108,7 @@ class EventLog:
         bound = LARGEST_ID if id is None else id
         parameters = [value for kind in kinds for value in (kind, bound, limit)]
         with self._database.reading() as transaction:
-            rows = transaction.rows(query, (*parameters, limit))
-        return [_stored(row) for row in rows]
+            return [_stored(row) for row in transaction.rows(query, (*parameters, limit))]
 
     def newest_id(self) -> int:
         """Return the id of the newest event, 0 where there is none."""
@@ -201,6 +200,7 @@ def _stored(row: Row) -> StoredEvent:
     from .blobs import content_of
 
     id, at, kind, subject, data, is_compressed, text = row
-    content = b"" if text is None else content_of(is_compressed, text)
-    event = decode_event(kind, subject, bytes(data), text=content)
+    with reading_content_of(subject, is_task=kind.startswith("task.")):
+        content = None if text is None else content_of(is_compressed, text)
+        event = decode_event(kind, subject, bytes(data), text=content)
     return StoredEvent(id=id, recorded_at=datetime.fromtimestamp(at, UTC), event=event)
