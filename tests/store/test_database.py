@@ -79,6 +79,37 @@ def test_a_connection_is_opened_again_after_closing(database: Database) -> None:
     assert ["a"] == paths(database)
 
 
+@pytest.mark.parametrize("act", [Path.unlink, lambda file: file.rename(file.with_suffix(".corrupt"))])
+def test_a_file_that_was_moved_away_is_written_no_more(tmp_path: Path, act: Callable[[Path], object]) -> None:
+    """A process that has it open writes where the next one reads, as the remedy for a corrupt file leads to."""
+    database = open_database(str(tmp_path))
+    add(database, "before")
+    act(tmp_path / "coatcheck.sqlite3")
+    add(database, "after")
+    other = open_database(str(tmp_path))
+    known = paths(other)
+    for each in (database, other):
+        each.close()
+
+    assert ["after"] == known
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_a_number_of_more_than_64_bits_is_one_clear_error(database: Database, number: int) -> None:
+    """It is the caller's error, and the connection stays usable; the largest number is taken."""
+    query = "SELECT path FROM old_journal LIMIT ?"
+    with pytest.raises(errors.ConfigurationError) as caught, database.reading() as transaction:
+        transaction.rows(query, (number,))
+    with database.reading() as transaction:
+        rows = transaction.rows(query, (2**63 - 1,))
+
+    assert (True, "give one of at most 9223372036854775807", []) == (
+        str(number) in str(caught.value),
+        caught.value.remedy,
+        rows,
+    )
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_has_a_connection_of_its_own(tmp_path: Path) -> None:
     """Parent and child write in turns, and both rows are there."""

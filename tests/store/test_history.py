@@ -427,7 +427,7 @@ def test_an_import_does_not_replace_a_later_snapshot(history: History, clock: Fa
 
 
 @pytest.mark.parametrize(
-    "line", [b"nonsense", b"{}", b"[]", b'{"task": {}, "recorded_at": "x", "events": []}', b"\xff"]
+    "line", [b"nonsense", b"{}", b"[]", b'{"task": {}, "recorded_at": "x", "events": []}', b"\xff", b"[" * 100_000]
 )
 def test_a_line_that_cannot_be_read_is_named(history: History, tmp_path: Path, line: bytes) -> None:
     """The lines before it are stored."""

@@ -5,6 +5,7 @@ Invariants:
 - write-ahead logging (https://www.sqlite.org/wal.html), except on network file systems, where its shared memory does not
   work;
 - a writer waits for another one at most `busy_seconds`, in short steps, so that Ctrl-C ends the wait at once;
+- a file that was moved away or deleted is not written any more: the next transaction opens the one that is there;
 - a transaction that writes begins with ``BEGIN IMMEDIATE``: it never fails half-way because another one has written.
 """
 
@@ -60,6 +61,7 @@ class SqliteDatabase(Database):
     ) -> None:
         super().__init__(path, prepare=prepare)
         self._busy_seconds = busy_seconds
+        self._file: tuple[int, int] | None = None
 
     def connect(self) -> sqlite3.Connection:
         """Open the file."""
@@ -74,6 +76,7 @@ class SqliteDatabase(Database):
         folder = os.path.dirname(self.location)
         make_private_folder(folder)
         create_private_file(self.location)
+        self._file = _file_at(self.location)
         connection = sqlite3.connect(self.location, timeout=BUSY_STEP, isolation_level=None, check_same_thread=False)
         try:
             self._patiently(lambda: _configure(connection, has_wal=not is_on_network(folder)))
@@ -82,9 +85,9 @@ class SqliteDatabase(Database):
             raise
         return connection
 
-    def is_usable(self, connection: sqlite3.Connection) -> bool:  # noqa: ARG002 - a file is not closed by others
-        """Whether a connection was not closed by the other side: always."""
-        return True
+    def is_usable(self, connection: sqlite3.Connection) -> bool:  # noqa: ARG002 - it has no file of its own to ask
+        """Whether the file is the one that was opened, and was not moved away or deleted meanwhile."""
+        return self._file is None or self._file == _file_at(self.location)
 
     def begin(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
         """Begin a transaction that writes."""
@@ -159,6 +162,15 @@ class SqliteDatabase(Database):
                     raise
             else:
                 return
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Return what identifies a file, None where there is none or where the system has no such number."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None
 
 
 def _configure(connection: sqlite3.Connection, *, has_wal: bool) -> None:

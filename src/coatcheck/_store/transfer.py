@@ -58,7 +58,7 @@ def task_of(line: bytes, number: int) -> ImportedTask:
             recorded_at=_seconds(document["recorded_at"]),
             events=tuple(_event_of(each) for each in document["events"]),
         )
-    except (errors.ConfigurationError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (errors.ConfigurationError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise errors.ConfigurationError(
             f"line {number} is not of an exported history: {error}",
             remedy="give a file that coatcheck history export has written",
