@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -252,6 +253,22 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     database.close()
 
     assert ("free space on its disk", "a", "b") == (error.remedy, known[-2], known[-1])
+
+
+@pytest.mark.parametrize(
+    ("free", "remedy"), [(4096, "free space on its disk"), (10**9, "check the disk; dmesg shows its errors")]
+)
+def test_an_input_error_on_a_full_disk_has_the_remedy_of_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, remedy: str
+) -> None:
+    """SQLite reports one where the index of its write-ahead log has no room."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = 4874  # SQLITE_IOERR_SHMSIZE (https://www.sqlite.org/rescode.html#ioerr_shmsize)
+    translated = SqliteDatabase(str(tmp_path / "x"), prepare=lambda _: None).translate(error)
+
+    assert isinstance(translated, errors.StoreError)
+    assert remedy == translated.remedy
 
 
 def test_a_locked_file_is_one_clear_error(tmp_path: Path) -> None:

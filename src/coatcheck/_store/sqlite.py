@@ -34,8 +34,12 @@ BUSY_STEP = 0.05
 # With SQLite's default of 4096 a task takes a tenth more: rows with messages fill such pages badly (bench/history.py).
 PAGE_SIZE = 8192
 
+# The least size of such an index (https://www.sqlite.org/walformat.html#the_wal_index_file_format).
+WAL_INDEX_SIZE = 32_768
+
 ANOTHER_FOLDER = "set COATCHECK_STATE_HOME to a folder that you can write"
 MOVE_AWAY = "move the file away, then try again: mv {path} {path}.corrupt"
+IO_ERROR, FULL = 10, 13
 # Primary result codes (https://www.sqlite.org/rescode.html): what to do about each.
 REMEDIES = {
     1: MOVE_AWAY,  # SQLITE_ERROR: a table or a column is not as our statements have it
@@ -43,9 +47,9 @@ REMEDIES = {
     5: "another program holds it: end that program, or try again",  # SQLITE_BUSY
     6: "another program holds it: end that program, or try again",  # SQLITE_LOCKED
     8: ANOTHER_FOLDER,  # SQLITE_READONLY
-    10: "check the disk; dmesg shows its errors",  # SQLITE_IOERR
+    IO_ERROR: "check the disk; dmesg shows its errors",
     11: MOVE_AWAY,  # SQLITE_CORRUPT
-    13: "free space on its disk",  # SQLITE_FULL
+    FULL: "free space on its disk",
     14: ANOTHER_FOLDER,  # SQLITE_CANTOPEN
     26: MOVE_AWAY,  # SQLITE_NOTADB
 }
@@ -135,9 +139,12 @@ class SqliteDatabase(Database):
         import sqlite3
 
         if isinstance(error, sqlite3.Error):
-            remedy = REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            # Where the index of the write-ahead log has no room, SQLite reports an I/O error.
+            is_full = code == IO_ERROR and _is_full(os.path.dirname(self.location))
+            remedy = REMEDIES.get(FULL if is_full else code)
         elif isinstance(error, OSError):
-            remedy = REMEDIES[13] if error.errno == _no_space() else ANOTHER_FOLDER
+            remedy = REMEDIES[FULL] if error.errno == _no_space() else ANOTHER_FOLDER
         else:
             return None
         reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
@@ -178,6 +185,16 @@ def _configure(connection: sqlite3.Connection, *, has_wal: bool) -> None:
     connection.execute(f"PRAGMA journal_mode = {'WAL' if has_wal else 'DELETE'}")
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA journal_size_limit = 16777216")
+
+
+def _is_full(folder: str) -> bool:
+    """Whether the disk of *folder* has not the room for one index of a write-ahead log."""
+    import shutil
+
+    try:
+        return shutil.disk_usage(folder).free < WAL_INDEX_SIZE
+    except OSError:
+        return False
 
 
 def _no_space() -> int:
