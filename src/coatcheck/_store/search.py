@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 200_000
 LONGEST_WORD = 64
 # So many matches are read first (`recent_matches`): a page has 20, and numbers are nearly in the order of time.
-RECENT = 200
+RECENT = 100
 # A word of the query is replaced by the words that begin with it where they are at most so many.
 MOST_WORDS = 64
 _WORD = re.compile(r"[^\W_]+")
