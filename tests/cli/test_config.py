@@ -98,6 +98,14 @@ def test_a_project_file_cannot_set_a_host(cli: Cli) -> None:
         ("there is no setting 'codex.raet'; did you mean codex.rate?", "[codex]\nraet = 2\n"),
         ("there is no setting 'cdex.rate'; did you mean codex.rate?", "[cdex]\nrate = 2\n"),
         ("there is no setting 'xyzzy.rate'; there is no provider 'xyzzy'", "[xyzzy]\nrate = 2\n"),
+        *(
+            (f"there is no setting '{name}'; policies are written as tables [gates.policies.NAME]", text)
+            for name, text in (
+                ("gates.polices.a.kinds", "[gates.polices.a]\nkinds = []\n"),
+                ("gates.policies", "[gates]\npolicies = 3\n"),
+                ("gate.policies.a.kinds", "[gate.policies.a]\nkinds = []\n"),
+            )
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["list", "config"])

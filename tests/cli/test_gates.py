@@ -104,6 +104,37 @@ def test_a_deadline_rejects(cli: Cli) -> None:
     assert "its deadline has passed" in done.line
 
 
+def test_the_log_names_a_deadline(cli: Cli) -> None:
+    """In the log a gate that its deadline has rejected is not one that a person has rejected."""
+    cli.environ["COATCHECK_GATE_TIMEOUT"] = "2h"
+    hold(cli)
+    cli.clock.sleep(7201)
+    cli("gates")
+
+    assert "  rejected at the deadline  submission  " in cli("gates", "--log").out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("text", ["[gates.policies.x]\ndecision = 'yes'\n", "gate_timeout = 'none'\n"])
+def test_a_setting_that_cannot_be_used_holds_nothing(checkout: Path, text: str) -> None:
+    """Where `submit --gate` or `apply --gate` fails because of a setting, no gate and no review is left to be approved."""
+    cli = Cli(checkout)
+    (checkout / "change.patch").write_text(DIFF)
+    commands = [
+        ("submit", "--gate", "--environment", "owner/repo", "Add dark mode"),
+        ("submit", "--gate", "--environment", "owner/repo", "--on", "codex", "Add dark mode"),
+        ("apply", "--gate", "change.patch"),
+    ]
+    write_settings(cli, text)
+    codes = [cli(*words).code for words in commands]
+    write_settings(cli, "")
+
+    assert ([2, 2, 2], "No gates.\n", "No review was begun.\n") == (
+        codes,
+        cli("gates", "--state", "all").out,
+        cli("review", "--list").out,
+    )
+
+
 def test_a_submission_that_failed_can_be_sent_by_approving_again(tmp_path: Path) -> None:
     """The gate stays approved while the service certainly has no task."""
     cloud = ScriptedCloud(faults=[Refuse(on="create_task", times=20)])
@@ -282,6 +313,20 @@ def test_a_rejected_plan_still_waits(tmp_path: Path) -> None:
     assert b"Keep the tests" in cli.jules.seen("send_message")[0].body
 
 
+def test_who_rejected_a_plan_is_printed_when_it_is_approved(tmp_path: Path) -> None:
+    """A person who approves a plan after another one has rejected it is told so, and only then."""
+    cli, ref = plan_that_waits(tmp_path)
+    [gate] = cli("gates", "--json").json["gates"]
+    cli("reject", ref, "--why", "Keep the tests")
+    approved = cli("approve", ref)
+
+    assert (0, True, 1) == (
+        approved.code,
+        f": Keep the tests (gate:{gate['id']})" in approved.err,
+        len(cli.jules.seen("approve_plan")),
+    )
+
+
 def test_a_policy_approves_plans(tmp_path: Path) -> None:
     """A plan that a policy approves does not end the wait."""
     cli = JulesCli(tmp_path)
@@ -289,6 +334,39 @@ def test_a_policy_approves_plans(tmp_path: Path) -> None:
     ref = cli("submit", "--repo", "owner/repo", "--plan-approval", "Say hello").out.strip()
 
     assert (0, 1) == (cli("wait", ref).code, len(cli.jules.seen("approve_plan")))
+
+
+def test_what_an_agent_wrote_is_no_command_of_a_gate(cli: Cli) -> None:
+    """The text of a gate is indented: it cannot look like the commands that decide."""
+    gate = hold(cli, prompt="Fix it.\n\nDecide\n  coatcheck approve gate:other\x1b[2J")
+    shown = cli("gates", gate).out.splitlines()
+
+    assert [
+        "Detail",
+        "  Fix it.",
+        "  ",
+        "  Decide",
+        "    coatcheck approve gate:other\\x1b[2J",
+        "",
+        "Decide",
+        f"  coatcheck approve {gate}",
+        f"  coatcheck reject {gate}",
+    ] == shown[shown.index("Detail") :]
+
+
+def test_a_question_is_answered_without_a_history(tmp_path: Path) -> None:
+    """The command that a wait names for a question works also where no gate is stored."""
+    cli = JulesCli(tmp_path, life=lives.asking)
+    cli.environ["COATCHECK_HISTORY"] = "off"
+    waited = cli.run()
+    answered = cli("answer", f"jules:{cli.jules.tasks[0]}", "The second one")
+
+    assert (10, True, 0, 1) == (
+        waited.code,
+        f"coatcheck answer jules:{cli.jules.tasks[0]} TEXT" in waited.err,
+        answered.code,
+        len(cli.jules.seen("send_message")),
+    )
 
 
 def test_a_question_is_answered(tmp_path: Path) -> None:

@@ -149,7 +149,12 @@ def test_an_incomplete_list_is_printed(tmp_path: Path, code: int, error: BaseExc
 
 @pytest.mark.parametrize(
     ("expected", "text"),
-    [(NOW - 1800, "30m"), (NOW - 604_800, "7d"), (datetime(2026, 1, 2, tzinfo=UTC).timestamp(), "2026-01-02T00:00Z")],
+    [
+        (NOW - 1800, "30m"),
+        (NOW - 604_800, "7d"),
+        (datetime(2026, 1, 2, tzinfo=UTC).timestamp(), "2026-01-02T00:00Z"),
+        (0.0, "9999999999d"),
+    ],
 )
 def test_since_takes_a_duration_or_a_date(expected: float, text: str) -> None:
     """--since is a duration before now, or a date."""

@@ -100,7 +100,7 @@ def test_cancelling_offers_archiving(tmp_path: Path) -> None:
     ("life", "code", "said"),
     [
         (lives.paused, 10, "a message may resume it: coatcheck message"),
-        (lives.asking, 10, "It waits for an answer: coatcheck message"),
+        (lives.asking, 10, "It waits for an answer: coatcheck answer"),
         (lives.nothing_made, 0, "note: it completed and made nothing"),
         (lives.failed, 3, "The tests need a database."),
     ],

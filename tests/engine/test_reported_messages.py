@@ -24,6 +24,10 @@ from coatcheck._engine.reported_messages import ReportedMessages
         (["one"], "", ""),
         (["one"], " \n", ""),
         (["\ud800"], "\ud800", ""),
+        (["one\ntwo\nthree", "four"], "[…]\ntwo\n\nthree\nfour", ""),
+        (["one\ntwo"], "[…]\ntwo\nthree", "three"),
+        (["one\ntwo"], "[…]\nthree", "[…]\nthree"),
+        (["one\n[…]\ntwo"], "[…]\ntwo", ""),
     ],
 )
 def test_what_is_unreported_of_a_message(reported: list[str], text: str, expected: str) -> None:

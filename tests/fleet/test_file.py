@@ -134,6 +134,11 @@ ITEMS = '[items]\nrepository = "acme/api"\n'
     [
         (HEAD + TASK + ITEMS + "[bugdet]\ntasks = 1", "there is no key bugdet", "budget"),
         (HEAD + TASK + ITEMS + "[verify]\n[[verify.checks]]\nname = 'a'\nrn = 'b'", "verify.checks[0].rn", "run"),
+        (
+            HEAD + TASK + ITEMS + "[verify]\nprotected = ['../x']",
+            "the protected pattern '../x' contains ..",
+            "relative",
+        ),
         (HEAD + TASK + ITEMS + "[verify]\nsetup = 'npm ci; npm test'", "the setup 'npm ci; npm test' has ';'", "sh -c"),
         (HEAD + '[task]\nprompt = "x"\nprompt_file = "y"\n' + ITEMS, "task has prompt and prompt_file", "one of"),
         (HEAD + "[task]\n" + ITEMS, "task has no prompt", "one of"),

@@ -393,9 +393,9 @@ def test_a_bug_is_reported_by_its_type(served: Served, monkeypatch: pytest.Monke
 
 
 def test_a_long_patch_comes_in_pages(tmp_path: Path) -> None:
-    """A patch of 300 kB is read whole by its offsets, and no answer is longer than its limit."""
-    lines = "".join(f"+line {number} é\n" for number in range(20_000))
-    header = "diff --git a/a b/a\nnew file mode 100644\n--- /dev/null\n+++ b/a\n@@ -0,0 +1,20000 @@\n"
+    """A patch of 5 MB is read whole by its offsets; each page is within its limit and names the call for the next one."""
+    lines = "".join(f"+{number:>48} é\n" for number in range(98_000))
+    header = "diff --git a/a b/a\nnew file mode 100644\n--- /dev/null\n+++ b/a\n@@ -0,0 +1,98000 @@\n"
     served = Served(tmp_path, ScriptedCloud(result=CloudResult(diff=header + lines)))
     ref = served.submit()
     served.answer("wait_for_task", ref=ref)
@@ -409,10 +409,16 @@ def test_a_long_patch_comes_in_pages(tmp_path: Path) -> None:
 
     pages = served.run(scenario)
 
-    assert header + lines == "".join(page["text"] for page in pages)
-    assert (40_000, {len(header + lines)}) == (
+    assert (header + lines).encode() == "".join(page["text"] for page in pages).encode()
+    assert pages[0]["next"] == (
+        f"{len(header + lines) - 40_000} characters are left: call get_result with the same arguments and offset 40000,"
+        ' or with a path for one file alone (what "files" lists them)'
+    )
+    assert (40_000, {len(header + lines)}, True, ["next" in page for page in pages]) == (
         max(len(page["text"]) for page in pages),
         {page["total"] for page in pages},
+        len((header + lines).encode()) > 5_000_000,
+        [*[True] * (len(pages) - 1), False],
     )
 
 

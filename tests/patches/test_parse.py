@@ -364,6 +364,8 @@ def test_statistics(dark_mode: bytes) -> None:
         (["src"], ["*.js", "src/vendor/"], ["src/crlf.txt", "src/css/site.css", "src/empty.txt", "src/trap.sql"]),
         (["src/*.txt"], [], ["src/crlf.txt", "src/empty.txt"]),
         (["src/**/*.txt"], [], ["src/crlf.txt", "src/empty.txt", "src/vendor/zahlen.txt"]),
+        (["./src/*.txt"], ["././src/crlf.txt"], ["src/empty.txt"]),
+        (["./NOTES", "./empty.txt"], [], ["NOTES"]),
         (["numbers.txt"], [], ["src/vendor/zahlen.txt"]),
         (["[!a-z]*"], ["docs"], ["NOTES"]),
         (["n?tes"], [], []),

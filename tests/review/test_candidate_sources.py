@@ -133,6 +133,17 @@ def test_changed_lines_are_those_of_the_base(patch: Patch, intervals: list[tuple
     assert intervals == [each for change in patch.files for each in changed_lines(change)]
 
 
+def test_one_tree_is_the_same_change() -> None:
+    """Candidates whose patches make the same tree agree, also where one renames a file that another adds and deletes."""
+    patches = {"rename": hunk("5,1", "-a\n+b"), "again": hunk("5,1", "-a\n+b"), "add": hunk("1,1", "-a\n+b", "y")}
+    candidates = [patch_candidate(name, patch, base="1" * 40) for name, patch in patches.items()]
+    found = find_agreement(candidates, trees={"again": "t", "add": "t"})
+
+    assert {"rename": ("again", "add"), "again": ("rename", "add"), "add": ("rename", "again")} == {
+        name: agreement.same_as for name, agreement in found.items()
+    }
+
+
 def test_agreement_is_by_change_and_by_lines() -> None:
     """The same change in another spelling is the same; changes of the same lines overlap, those of other lines do not."""
     patches = {

@@ -69,6 +69,12 @@ def card(name: str, checks: tuple[CheckResult, ...] = ALL, **fields: object) -> 
         (card("a", score=0.9), card("b", score=0.2), "the scorer gives it 0.9, the other 0.2"),
         (card("a", score=0.1), card("b"), "it has a score of the scorer, the other has none"),
         (card("a", stats=PatchStats(added=1)), card("b"), "it changes 1 line, the other 2"),
+        (card("a"), card("b", stats=PatchStats(files=2, added=2)), "it changes 1 file, the other 2"),
+        (
+            card("a"),
+            card("b", findings=(Finding(path="x.bin", rule="binary", severity="warn", detail="the file is binary"),)),
+            "the rules of patches find nothing in it, and 1 in the other",
+        ),
         (card("a", ended_at=EARLY), card("b", ended_at=LATE), "it ended earlier"),
         (card("a", ended_at=LATE), card("b"), "it is known when it ended, and not when the other did"),
         (
@@ -204,6 +210,17 @@ def test_only_what_passed_is_chosen(results: list[VerificationResult]) -> None:
             VerificationResult(candidate="a", applies=True, checks=passed("build", base=Verdict.FAILED)),
             ("it fails tests as the base does",),
         ),
+        *(
+            (
+                VerificationResult(
+                    candidate="a",
+                    applies=True,
+                    checks=(CheckResult(check="tests", verdict=Verdict.FAILED, exit_code=status), *ALL[1:]),
+                ),
+                (f"it fails tests: {reason}",),
+            )
+            for status, reason in ((3, "exit status 3"), (-9, "signal SIGKILL"), (-62, "signal 62"))
+        ),
         (VerificationResult(candidate="a", applies=True, checks=ALL[:1]), ("build was not run",)),
         (
             VerificationResult(
@@ -211,7 +228,7 @@ def test_only_what_passed_is_chosen(results: list[VerificationResult]) -> None:
                 applies=True,
                 checks=(CheckResult(check="tests", verdict=Verdict.ERROR, reason="it took more than 10 s"), *ALL[1:]),
             ),
-            ("tests could not be run on it: it took more than 10 s",),
+            ("tests could not be run to its end on it: it took more than 10 s",),
         ),
         (VerificationResult(candidate="a", applies=False, conflicts=("x", "y")), ("its patch does not apply: x, y",)),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.review.corpus import CorpusTask, corpus
@@ -54,6 +55,25 @@ def test_real_checks_choose_the_right_candidate(tmp_path: Path) -> None:
         chosen and chosen.kind,
         {"running", "passed", "failed"} <= {each.state for each in progress},
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"checks": "make test"}, "checks is a list of commands, not 'make test'"),
+        ({"checks": ["make"], "protected": "tests"}, "protected is a list of patterns, not 'tests'"),
+        ({"checks": [Check(name=" ", run="make")]}, "the check 'make' has no name"),
+        ({"checks": [Check(name="a", run="make", weight=float("nan"))]}, "the weight of a is nan"),
+        ({"checks": [Check(name="a", run="make", weight=-1)]}, "the weight of a is -1"),
+        ({"checks": [Check(name="a", run="make", timeout=0)]}, "the timeout of a is 0"),
+    ],
+)
+def test_wrong_values_are_named(options: dict[str, Any], problem: str) -> None:
+    """A text where a list is meant, and a check without a usable name, weight or timeout, are errors in one line."""
+    with pytest.raises(ConfigurationError) as caught:
+        Review(PATCH, repository=".", **options)
+
+    assert problem == str(caught.value).partition(";")[0]
 
 
 def test_a_review_without_verification_chooses_nothing() -> None:

@@ -82,6 +82,19 @@ def test_an_empty_file_has_the_defaults(tmp_path: Path) -> None:
     assert ReviewFile(verification=Verification(protected=DEFAULT_PROTECTED)) == read_review_file(written(tmp_path, ""))
 
 
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    """A file with a byte-order mark, as editors of Windows write it, is read as without."""
+    assert 3 == read_review_file(written(tmp_path, "\ufeffworkers = 3")).workers
+
+
+def test_a_file_without_an_end_is_refused() -> None:
+    """A device is not read: it may have no end."""
+    with pytest.raises(ConfigurationError) as caught:
+        read_review_file("/dev/zero")
+
+    assert "the review file /dev/zero cannot be read: it is a device" == str(caught.value).partition(";")[0]
+
+
 @pytest.mark.parametrize(
     ("text", "problem", "remedy"),
     [
@@ -104,6 +117,8 @@ def test_an_empty_file_has_the_defaults(tmp_path: Path) -> None:
         ('protected = "tests"', "protected should be a list of texts", "correct"),
         ("[policy]\nstrct = true", "policy.strct is no key", "did you mean strict?"),
         ("workers = 0", "workers should be a whole number from 1, not 0", "correct"),
+        ('[checks]\n"" = "make"', "checks. is a check without a name", "correct"),
+        ('[checks."\\t"]\nrun = "make"', "checks. is a check without a name", "correct"),
         ("setup = ", "is not TOML", "correct"),
         ("\udcff", "is not TOML", "correct"),
     ],
@@ -125,6 +140,10 @@ def test_a_wrong_key_is_named(tmp_path: Path, text: str, problem: str, remedy: s
     [
         *((path, True) for path in ("tests/test_x.py", "src/pkg/tests/data.json", "test_x.py", "a/x_test.go")),
         *((path, True) for path in ("web/app.test.tsx", "spec/a_spec.rb", "src/__tests__/a.js", "conftest.py")),
+        *(
+            (path, True)
+            for path in ("vite.config.ts", "crates/a/Cargo.toml", "go.mod", "app/build.gradle.kts", "pom.xml")
+        ),
         *((path, True) for path in ("pyproject.toml", "a/Makefile", "package.json", ".husky/pre-commit")),
         *((path, True) for path in ("sitecustomize.py", "src/evil.pth", "tsconfig.build.json", "src/test/java/A.java")),
         *((path, False) for path in ("src/app.py", "latest.py", "src/contest/a.py", "docs/testing.md", "attest.go")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -28,8 +29,12 @@ def run(folder: Path, *words: str, **options: float) -> object:
     """Run a scorer on `CARDS` and on a candidate without a patch."""
     cards = [*CARDS, ScoreCard(candidate=Candidate(name="c", error="it failed"))]
     environ = {**os.environ, "SCORER_KEY": "k"}
-    command = " ".join(f"'{word}'" for word in words)
-    return run_scorer(command, cards, folder=folder, environ=environ, **options)
+    return run_scorer(shlex.join(words), cards, folder=folder, environ=environ, **options)
+
+
+def endless(stream: str) -> tuple[str, ...]:
+    """Return a scorer that writes one line without an end."""
+    return sys.executable, "-c", f"import sys\nwhile True: sys.{stream}.write('{{' * 9999)"
 
 
 def test_a_scorer_reads_the_diffs(tmp_path: Path) -> None:
@@ -43,14 +48,21 @@ def test_a_scorer_reads_the_diffs(tmp_path: Path) -> None:
     ("words", "options", "problem"),
     [
         (("/no/scorer",), {}, "the scorer /no/scorer cannot be run: No such file or directory"),
-        (("yes",), {}, "the scorer wrote 10,000 lines and was ended: scores are one JSON document"),
+        (("yes",), {}, "the scorer has written 'y', not an object with \"scores\""),
+        (endless("stdout"), {}, "the scorer wrote more than 1 MiB to stdout and was ended"),
+        (endless("stderr"), {}, "the scorer wrote more than 16 MiB to stderr and was ended"),
+        (
+            (sys.executable, "-c", "print('Thinking', end='', flush=True); import time; time.sleep(600)"),
+            {},
+            "the scorer has written 'Thinking', not an object with \"scores\"",
+        ),
         (
             (sys.executable, "-c", "print(1/0)"),
             {},
             "the scorer ended with status 1: ZeroDivisionError: division by zero",
         ),
         ((sys.executable, "-c", "import time; time.sleep(60)"), {"timeout": 0.01}, "the scorer took more than 0.01 s"),
-        ((sys.executable, "-c", "print(7, 8)"), {}, "the scorer has not written JSON"),
+        ((sys.executable, "-c", "print('{} {}')"), {}, "the scorer has not written JSON: Extra data"),
     ],
 )
 def test_a_scorer_that_fails_is_one_line(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from coatcheck import errors
+from coatcheck._app.templates import list_templates
 from coatcheck._review.template_files import Folder, list_names, load_template, template_folders
 
 
@@ -58,10 +59,56 @@ def test_a_link_in_a_repository_is_not_followed(folders: tuple[Folder, ...], tmp
     write(folders[1], "own.md")
     linked = Folder(str(other / ".coatcheck/prompts"), is_trusted=False)
 
-    assert ([], ["own"]) == (
+    with pytest.raises(errors.ConfigurationError, match=r"fix\.md is a link$"):
+        load_template("fix", folders)
+
+    assert (["fix"], ["fix", "own"]) == (
         [name for name, _ in list_names((folders[0], linked))],
         [name for name, _ in list_names(folders)],
     )
+
+
+def test_a_template_of_another_repository_is_not_trusted(folders: tuple[Folder, ...], tmp_path: Path) -> None:
+    """A file of the folder of templates of any repository may not choose a provider, however it is named."""
+    other = tmp_path / "other/.coatcheck/prompts"
+    other.mkdir(parents=True)
+    (other / "theirs.md").write_text("---\nprovider: jules\n---\nx")
+    (tmp_path / "link.md").symlink_to(other / "theirs.md")
+    for path in (other / "theirs.md", tmp_path / "other/../other/.coatcheck/prompts/theirs.md"):
+        with pytest.raises(errors.ConfigurationError, match="cannot set 'provider'"):
+            load_template(str(path), folders)
+
+    with pytest.raises(errors.ConfigurationError, match="is a link"):
+        load_template(str(tmp_path / "link.md"), folders)
+
+
+def test_what_is_no_file_is_listed_with_its_error(folders: tuple[Folder, ...]) -> None:
+    """A link, a folder and a named pipe in a folder of templates are not passed over: each is an error that says what it is."""
+    Path(folders[0].path, "link.md").symlink_to("../../fix.md")
+    Path(folders[0].path, "folder.md").mkdir()
+    os.mkfifo(Path(folders[1].path, "pipe.md"))
+    write(folders[0], "a b.md")
+    write(folders[0], ".hidden.md")
+    found = [(each.name, str(each.error).rpartition(".md ")[2]) for each in list_templates(folders)]
+
+    assert [
+        ("a b", "'a b' cannot be the name of a template"),
+        ("folder", "is not a file"),
+        ("link", "is a link"),
+        ("pipe", "is not a file"),
+    ] == found
+
+
+def test_a_template_of_the_user_that_is_hidden_is_named(folders: tuple[Folder, ...]) -> None:
+    """A template of the repository with the name of one of the user's is marked: it is the one that is used."""
+    write(folders[0], "fix.md")
+    write(folders[0], "theirs.md")
+    write(folders[1], "fix.md")
+    write(folders[1], "own.md")
+
+    assert {"fix": True, "own": False, "theirs": False} == {
+        each.name: each.hides_own for each in list_templates(folders)
+    }
 
 
 def test_an_unknown_template(folders: tuple[Folder, ...]) -> None:

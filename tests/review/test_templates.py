@@ -152,6 +152,8 @@ def test_values_that_do_not_fit(values: dict[str, str], message: str, remedy: st
         ("- a", "its front matter is not a mapping"),
         ("title: 'a", "its front matter is not YAML"),
         ("a: &x b\ntitle: *x", "its front matter has an alias"),
+        ("title: a\x01b", "its front matter has the character U+0001"),
+        ('title: "\\ud800"', "its front matter has '\\ud800', which is half a character"),
         ("title: !!python/object/apply:os.system [id]", "title should be a text"),
         ("x: " + "[" * 5000, "its front matter has more than 10 levels"),
         ("x: " + "{a: " * 5000, "its front matter has more than 10 levels"),

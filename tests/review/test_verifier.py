@@ -92,6 +92,68 @@ def test_a_changed_test_is_restored_and_named(repository: Repository, review: Re
     ]
 
 
+def test_attributes_do_not_change_what_checks_read(repository: Repository, review: Review) -> None:
+    """A candidate cannot have git write the script of a check in another encoding, in which it passes."""
+    repository.write({"tests/check.sh": "grep -q EIGHT main.txt || exit 1\ntrue\n"})
+    repository.commit()
+    attributes = {name: "check.sh working-tree-encoding=UTF-7\n" for name in (".gitattributes", "tests/.gitattributes")}
+    candidate = repository.candidate({"src/lib.txt": "x\n", **attributes})
+    (found,) = review.verify(candidate, checks=checks("sh tests/check.sh"), protected=("/tests/check.sh",))
+
+    assert ("failed", set(attributes)) == (found.checks[0].verdict, set(found.protected_changes))
+
+
+def test_the_case_of_protected_paths_does_not_count(repository: Repository, review: Review) -> None:
+    """A file that is a protected one where the case of letters does not count is not left to the checks."""
+    candidate = repository.candidate({"Tests/TEST.SH": "true\n", "ConfTest.py": "x\n", "Latest.java": "x\n"})
+    (found,) = review.verify(candidate, checks=checks("test ! -e Tests"), protected=DEFAULT_PROTECTED)
+
+    assert ("passed", {"Tests/TEST.SH", "ConfTest.py"}) == (found.checks[0].verdict, set(found.protected_changes))
+
+
+def test_other_line_ends_are_named(repository: Repository, review: Review) -> None:
+    """A patch that fits but for its line ends CR LF is a conflict that says so."""
+    patch = repository.patch({"main.txt": GOOD})
+    candidate = Candidate(name="a", patch=Patch(bytes(patch).replace(b"\n", b"\r\n")))
+    (found,) = review.verify(candidate, checks=checks(TEST))
+
+    assert (("main.txt",), True) == (found.conflicts, "line ends CR LF" in str(found.unchecked))
+
+
+def test_one_tree_is_reported_for_every_spelling(repository: Repository, review: Review) -> None:
+    """A rename, and an addition with a deletion, are reported as one tree, which is not that of the base."""
+    git(repository.path, "mv", "src/lib.txt", "src/new.txt")
+    forms = [git(repository.path, "diff", "--cached", *options) for options in (("-M",), ("--no-renames",))]
+    git(repository.path, "reset", "-q", "--hard")
+    candidates = [Candidate(name=form[-40:], patch=Patch(form.encode())) for form in forms]
+    other = repository.candidate({"main.txt": GOOD})
+    first, second, third = (each.tree for each in review.verify(*candidates, other, checks=()))
+
+    assert (first, True, True) == (second, first is not None, first != third)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "remedy"),
+    [
+        ("../x", "write it relative to the root of the repository"),
+        ("tests/../x", "write it relative to the root of the repository"),
+        ("!tests", "name the files to protect"),
+        ("/", "write ** for all files"),
+        ("./", "write ** for all files"),
+        ("{root}/tests", "write /tests"),
+    ],
+)
+def test_a_pattern_that_protects_nothing_is_refused(
+    repository: Repository, review: Review, pattern: str, remedy: str
+) -> None:
+    """A protected pattern that no path of the repository could match is an error with a remedy."""
+    protected = (pattern.format(root=repository.path),)
+    with pytest.raises(ConfigurationError) as caught:
+        review.verify(repository.candidate({"main.txt": GOOD}), checks=checks("true"), protected=protected)
+
+    assert remedy == caught.value.remedy
+
+
 def test_a_script_that_a_check_names_is_protected_by_default(repository: Repository, review: Review) -> None:
     """A candidate that makes a check pass by writing its script fails it, and the script is named."""
     repository.write({"check.sh": "grep -q EIGHT main.txt\n", "ci/lint.sh": "exit 1\n"})

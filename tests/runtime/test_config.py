@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coatcheck import errors
-from coatcheck._runtime.config import Config, config_dir, state_dir
+from coatcheck._runtime.config import Config, config_dir, state_dir, store_location
 
 
 def config(tmp_path: Path, *, user: str = "", project: str | None = None, **environ: str) -> Config:
@@ -79,6 +79,21 @@ def test_an_invalid_number_names_its_origin(tmp_path: Path) -> None:
 def test_a_number_may_be_none(tmp_path: Path, value: str, expected: float | None) -> None:
     """None means without limit, and must be explicit."""
     assert expected == config(tmp_path, COATCHECK_TIMEOUT=value).number("timeout")
+
+
+@pytest.mark.parametrize(
+    ("expected", "environ"),
+    [
+        ("/h", {"COATCHECK_DATABASE": "~"}),
+        ("/h/store", {"COATCHECK_DATABASE": "~/store"}),
+        ("/h/state", {"COATCHECK_STATE_HOME": "~/state"}),
+        ("~other/x", {"COATCHECK_DATABASE": "~other/x"}),
+        ("postgresql://u@h/d", {"COATCHECK_DATABASE": "postgresql://u@h/d"}),
+    ],
+)
+def test_the_home_folder_may_be_written_as_a_tilde(expected: str, environ: dict[str, str]) -> None:
+    """No shell replaces it in a file of settings, and in the environment of a service."""
+    assert expected == store_location(Config(environ={"HOME": "/h", **environ}))
 
 
 def test_folders_follow_the_xdg_rules() -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,6 +78,37 @@ def test_a_connection_is_opened_again_after_closing(database: Database) -> None:
     database.close()
 
     assert ["a"] == paths(database)
+
+
+@pytest.mark.parametrize("act", [Path.unlink, lambda file: file.rename(file.with_suffix(".corrupt"))])
+def test_a_file_that_was_moved_away_is_written_no_more(tmp_path: Path, act: Callable[[Path], object]) -> None:
+    """A process that has it open writes where the next one reads, as the remedy for a corrupt file leads to."""
+    database = open_database(str(tmp_path))
+    add(database, "before")
+    act(tmp_path / "coatcheck.sqlite3")
+    add(database, "after")
+    other = open_database(str(tmp_path))
+    known = paths(other)
+    for each in (database, other):
+        each.close()
+
+    assert ["after"] == known
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_a_number_of_more_than_64_bits_is_one_clear_error(database: Database, number: int) -> None:
+    """It is the caller's error, and the connection stays usable; the largest number is taken."""
+    query = "SELECT path FROM old_journal LIMIT ?"
+    with pytest.raises(errors.ConfigurationError) as caught, database.reading() as transaction:
+        transaction.rows(query, (number,))
+    with database.reading() as transaction:
+        rows = transaction.rows(query, (2**63 - 1,))
+
+    assert (True, "give one of at most 9223372036854775807", []) == (
+        str(number) in str(caught.value),
+        caught.value.remedy,
+        rows,
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -221,6 +253,22 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     database.close()
 
     assert ("free space on its disk", "a", "b") == (error.remedy, known[-2], known[-1])
+
+
+@pytest.mark.parametrize(
+    ("free", "remedy"), [(4096, "free space on its disk"), (10**9, "check the disk; dmesg shows its errors")]
+)
+def test_an_input_error_on_a_full_disk_has_the_remedy_of_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, remedy: str
+) -> None:
+    """SQLite reports one where the index of its write-ahead log has no room."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = 4874  # SQLITE_IOERR_SHMSIZE (https://www.sqlite.org/rescode.html#ioerr_shmsize)
+    translated = SqliteDatabase(str(tmp_path / "x"), prepare=lambda _: None).translate(error)
+
+    assert isinstance(translated, errors.StoreError)
+    assert remedy == translated.remedy
 
 
 def test_a_locked_file_is_one_clear_error(tmp_path: Path) -> None:

@@ -46,6 +46,26 @@ def after(clock: FakeClock, seconds: float) -> datetime:
     return datetime.fromtimestamp(clock.time(), UTC) + timedelta(seconds=seconds)
 
 
+@pytest.mark.parametrize("fields", [{"kind": "plna"}, {"on_expiry": "aprove"}, {"title": None}, {"lines": "x"}])
+def test_a_gate_that_could_not_be_read_is_not_stored(gates: GateStore, fields: dict[str, Any]) -> None:
+    """A gate with a wrong value is an error, and does not prevent that others are read."""
+    opened = gates.open(PLAN)
+    with pytest.raises(errors.ConfigurationError):
+        gates.open(replace(PLAN, subject="jules:2", **fields))
+
+    assert [opened] == list(gates.list())
+
+
+@pytest.mark.parametrize("fields", [{"via": "nosuch"}, {"by": None}, {"why": 3}])
+def test_a_decision_that_could_not_be_read_is_not_stored(gates: GateStore, fields: dict[str, Any]) -> None:
+    """A decision with a wrong value is an error, and the gate stays open."""
+    opened = gates.open(PLAN)
+    with pytest.raises(errors.ConfigurationError):
+        gates.decide(opened.id, "approve", **{**PERSON, **fields})
+
+    assert [opened] == list(gates.list(state=None))
+
+
 def test_a_gate_is_read_as_it_was_opened(gates: GateStore) -> None:
     """Every attribute is stored, and the store adds an id and a time."""
     gate = Gate(

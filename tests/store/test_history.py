@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from coatcheck import (
     PermissionRequest,
     PullRequest,
     Task,
+    TaskMessage,
     TaskRef,
     TaskState,
     errors,
@@ -223,6 +225,27 @@ def test_texts_are_searched(
     assert expected == [entry.task.id for entry in history.search(query).items]
 
 
+@pytest.mark.parametrize("order", [range(30), range(29, -1, -1), [number * 7 % 30 for number in range(30)]])
+@pytest.mark.parametrize("query", ["common", "word3", "word", "w", "common word1", "w3", "none", "common none"])
+@pytest.mark.parametrize("first", [0, 10])
+def test_pages_of_a_search_have_every_match_in_the_order_of_time(
+    history: History, monkeypatch: pytest.MonkeyPatch, order: Sequence[int], query: str, first: int
+) -> None:
+    """In whatever order tasks were recorded, how many match, and how many words begin with the query's."""
+    monkeypatch.setattr(search, "RECENT", 6)
+    monkeypatch.setattr(search, "MOST_WORDS", 3)
+    titles = {number: f"common word{number % 5} w{number}" for number in range(30)}
+    history.record_all(task(number, title=titles[number]) for number in order)
+    filter = HistoryFilter(since=START + timedelta(minutes=first))
+    page = history.search(query, filter, limit=4)
+    found = [entry.task.id for entry in page.items]
+    while page.cursor is not None:
+        page = history.search(query, filter, limit=4, cursor=page.cursor)
+        found += [entry.task.id for entry in page.items]
+
+    assert [f"t{number}" for number in range(29, first - 1, -1) if search.matches(titles[number], query)] == found
+
+
 def test_an_empty_history_is_searched(history: History) -> None:
     """Before the first task there is no index, and no match."""
     assert () == tuple(history.search("before").items)
@@ -265,6 +288,39 @@ def test_the_same_text_is_stored_once(history: History) -> None:
         counts.append(len(rows(history, "SELECT 1 FROM blob")))
 
     assert [3, 2, 0] == counts
+
+
+def test_a_long_message_is_stored_once(history: History) -> None:
+    """Its event and its result share a blob, which is kept while either has it; both are read as they were."""
+    long = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(70_000)) + "\0\ud800"
+    ended = task(state=DONE, outcome=Outcome(messages=(Message(text="short"), Message(text=long))))
+    history.record(ended)
+    entry, events = history.get(ref()), history.events.read()
+    sizes = [rows(history, f"SELECT sum(length(data)) FROM {table}")[0][0] for table in ("blob", "event")]
+    once = len(zlib.compress(long.encode("utf-8", "surrogatepass")))
+    history.record(task(outcome=Outcome(messages=(Message(text="another turn"),)), follow_ups=1))
+    kept = [each.event.text for each in history.events.read() if each.event.text == long]
+    history.forget([ref()])
+
+    assert (ended.outcome, ["short", long], [long], True, []) == (
+        entry and entry.task.outcome,
+        [each.event.message.text for each in events if each.event.type == "task.message"],
+        kept,
+        sizes[0] + sizes[1] < once + 1_000,
+        rows(history, "SELECT 1 FROM blob"),
+    )
+
+
+def test_texts_of_events_are_kept_while_an_event_has_them(history: History) -> None:
+    """A text that two tasks have is kept until both are forgotten, also where none of them has a result."""
+    for number in (1, 2):
+        history.events.append([TaskMessage(ref=ref(number), message=Message(text="long " * 200))])
+    counts = []
+    for number in (1, 2):
+        history.forget([ref(number)])
+        counts.append(len(rows(history, "SELECT 1 FROM blob")))
+
+    assert [1, 0] == counts
 
 
 def rows(history: History, query: str) -> list[Any]:
@@ -371,7 +427,7 @@ def test_an_import_does_not_replace_a_later_snapshot(history: History, clock: Fa
 
 
 @pytest.mark.parametrize(
-    "line", [b"nonsense", b"{}", b"[]", b'{"task": {}, "recorded_at": "x", "events": []}', b"\xff"]
+    "line", [b"nonsense", b"{}", b"[]", b'{"task": {}, "recorded_at": "x", "events": []}', b"\xff", b"[" * 100_000]
 )
 def test_a_line_that_cannot_be_read_is_named(history: History, tmp_path: Path, line: bytes) -> None:
     """The lines before it are stored."""

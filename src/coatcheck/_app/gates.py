@@ -98,11 +98,23 @@ class Gates:
     # --- opening ------------------------------------------------------------------------------------------------------
 
     def open(self, gate: Gate, *, request: bytes | None = None) -> Gate:
-        """Store *gate* with its deadline, and let the policies decide it."""
+        """Store *gate* with its deadline, and let the policies decide it.
+
+        Raises `ConfigurationError` for settings that cannot be used, and stores nothing then.
+        """
         if gate.expires_at is None:
             gate = replace(gate, expires_at=self._deadline())
+        self._require_policies()
         stored = self.store.open(gate, request=request)
         return self._decided_by_policy(stored) if stored.state == "open" else stored
+
+    def check_settings(self) -> None:
+        """Raise `ConfigurationError` where no gate can be opened: a deadline or a policy cannot be used."""
+        self._deadline()
+        self._require_policies()
+
+    def _require_policies(self) -> None:
+        _ = self.policies
 
     def observe(self, task: Task) -> Gate | None:
         """Return the gate of what *task* waits for, which is opened where there is none; withdraw what it does not."""

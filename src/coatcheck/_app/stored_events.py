@@ -39,9 +39,9 @@ class StoredEvents:
     """The events of the store that *config* names. Methods block."""
 
     def __init__(self, config: Config, *, clock: Clock) -> None:
-        from .._runtime.config import state_dir
+        from .._runtime.config import store_location
 
-        self._location = config.get("database") or state_dir(config.environ)
+        self._location = store_location(config)
         self._level = config.get("history") or "full"
         self._clock = clock
         self._database: Database | None = None

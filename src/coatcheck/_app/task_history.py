@@ -151,9 +151,9 @@ def level_of(config: Config) -> Level:
 
 def location_of(config: Config) -> str:
     """Return where the store is: the URL or the folder of the setting ``database``, else the state folder."""
-    from .._runtime.config import state_dir
+    from .._runtime.config import store_location
 
-    return config.get("database") or state_dir(config.environ)
+    return store_location(config)
 
 
 def has_store(config: Config) -> bool:

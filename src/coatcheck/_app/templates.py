@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import errors
-from .._review.template_files import Folder, is_path as is_path, list_names, load_template, template_folders  # noqa: PLC0414 - exported
+from .._review.template_files import (
+    Folder,
+    hidden_names,
+    is_path as is_path,  # noqa: PLC0414 - exported
+    list_names,
+    load_template,
+    template_folders,
+)
 from .._runtime.config import config_dir
 from .field_errors import FieldError
 
@@ -21,13 +28,17 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class FoundTemplate(NamedTuple):
-    """A template with its place; `error` is why it cannot be used."""
+    """A template with its place; `error` is why it cannot be used.
+
+    One of a repository `hides_own` of the user, which has the same name.
+    """
 
     name: str
     path: str
     is_from_repository: bool
     template: Template | None
     error: errors.ConfigurationError | None = None
+    hides_own: bool = False
 
 
 def folders_of(root: str | None, environ: Mapping[str, str]) -> tuple[Folder, ...]:
@@ -37,7 +48,10 @@ def folders_of(root: str | None, environ: Mapping[str, str]) -> tuple[Folder, ..
 
 def list_templates(folders: tuple[Folder, ...]) -> Sequence[FoundTemplate]:
     """Return every template, also those that cannot be used, sorted by name."""
-    return [find_template(name, folders, folder) for name, folder in list_names(folders)]
+    hidden = hidden_names(folders)
+    return [
+        find_template(name, folders, folder)._replace(hides_own=name in hidden) for name, folder in list_names(folders)
+    ]
 
 
 def find_template(name: str, folders: tuple[Folder, ...], folder: Folder | None = None) -> FoundTemplate:

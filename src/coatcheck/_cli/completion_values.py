@@ -257,7 +257,7 @@ def _templates(run: CommandContext, incomplete: str) -> Pairs:
     from .templates import folders
 
     found = list_templates(folders(run))
-    return [(each.name, (each.template and each.template.description) or "") for each in found]
+    return [(each.name, each.template.description or "") for each in found if each.template is not None]
 
 
 def _template_arguments(run: CommandContext, ctx: click.Context) -> Pairs:

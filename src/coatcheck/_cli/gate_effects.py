@@ -34,7 +34,17 @@ if TYPE_CHECKING:
 
 def approve_gate(run: CommandContext, gates: Gates, gate: Gate, **options: str | None) -> int:
     """Approve *gate* and carry out what it holds, where that was not done before; return the exit code."""
+    if gate.kind == "plan":
+        _note_rejection(run, gates, gate)
     return _print(run, gates, gate, "approve", lambda decider: decider.approve(gate, **options))
+
+
+def _note_rejection(run: CommandContext, gates: Gates, gate: Gate) -> None:
+    """Print who has rejected the same plan before: no service takes back a plan, so it still waits."""
+    for earlier in gates.list(subject=gate.subject, state="rejected"):
+        if earlier.digest == gate.digest and earlier.decision is not None and earlier.id != gate.id:
+            why = f": {earlier.decision.why}" if earlier.decision.why else ""
+            run.note(f"the same plan was rejected before by {earlier.decision.by}{why} ({earlier.address})")
 
 
 def reject_gate(run: CommandContext, gates: Gates, gate: Gate, **options: str | None) -> int:

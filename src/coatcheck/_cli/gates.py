@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .console import Line, Styled
+from .console import Line, Styled, indented
 from .exit_codes import ExitCode
 from .formatting import clock_time, heading
 from .json_output import to_object
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 STATE_STYLES = {"open": "yellow", "approved": "green", "rejected": "red", "expired": "red", "withdrawn": "dim"}
 
 # Effect of a decision or of a deadline -> the word in the log.
-RESULTS = {"approve": "approved", "reject": "rejected", "hold": "expired"}
+RESULTS = {"approve": "approved", "reject": "rejected"}
+EXPIRED = {"approve": "approved at the deadline", "reject": "rejected at the deadline", "hold": "expired, and is held"}
 
 
 def gate_lines(gates: Sequence[Gate], now: float, *, subject: str | None = None) -> list[Line]:
@@ -47,7 +48,8 @@ def gate_details(run: CommandContext, gate: Gate) -> list[Line]:
     lines: list[Line] = [_line(gate, run.now)]
     lines += [f"subject  {gate.subject}", f"digest   {gate.digest or 'none'}"]
     if gate.detail:
-        lines += [*heading("Detail"), *gate.detail.split("\n")]
+        # Indented, so that a text which an agent wrote cannot look like the commands below.
+        lines += [*heading("Detail"), *indented(gate.detail.split("\n"))]
     if gate.state == "open":
         lines += [*heading("Decide"), *(f"  {command}" for command in deciding_commands(run, gate))]
     return lines
@@ -84,7 +86,8 @@ def log_line(stored: StoredEvent, now: float) -> Line:
     """Return an entry of the audit log."""
     event = stored.event
     details = [str(value) for name in ("by", "via", "why") if (value := getattr(event, name, None))]
-    what = RESULTS.get(getattr(event, "effect", ""), "") or event.type.removeprefix("gate.")
+    results = EXPIRED if event.type == "gate.expired" else RESULTS
+    what = results.get(getattr(event, "effect", ""), "") or event.type.removeprefix("gate.")
     words = (event.subject, what, *(getattr(event, name) for name in ("kind", "concerns")))
     return (
         Styled(f"{clock_time(stored.recorded_at.timestamp(), now)}  ", "dim"),

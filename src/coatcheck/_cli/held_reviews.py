@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 def hold_submissions(run: CommandContext, targets: Sequence[Target], prompt: str, options: ReviewOptions) -> int:
     """Store a task for several services behind a gate; submit it where a policy approves. Return the exit code."""
     tasks: Mapping[str, Sequence[TaskRef]] = {target.provider: () for target in targets}
-    with ReviewSession.opened(run, tasks, environment=options.target) as session:
-        review = session.begin(targets, prompt, options, is_held=True)
-    for each in review.submissions:
-        if each.error is not None:
-            run.console.note(f"coatcheck: {each.error}")
     with closing(Gates(run.config, clock=run.process_env.clock or SystemClock())) as gates:
+        gates.check_settings()  # before the review is stored
+        with ReviewSession.opened(run, tasks, environment=options.target) as session:
+            review = session.begin(targets, prompt, options, is_held=True)
+        for each in review.submissions:
+            if each.error is not None:
+                run.console.note(f"coatcheck: {each.error}")
         gate = hold_review(gates, review, template=options.template)
         if gate.state == "open":
             return answer_with_open_gate(run, gate)

@@ -177,7 +177,7 @@ DOCUMENTS: Mapping[str, str] = {
     "fleet work": "`statuses`: fleet status objects",
     "help": "`command` (null for all commands) and `help`: the text",
     "version": "`version`, and `python`: the version of Python",
-    "templates list": "`templates`: `name`, `path`, `is_from_repository`, and `template` (template object) or `error`",
+    "templates list": "`templates`: `name`, `path`, `is_from_repository`, `hides_own` (whether yours has the same name), and `template` (template object) or `error`",
     "templates show": "a template object",
     "templates render": "`prompt`, `title`, `template` (its name) and `digest`",
     "templates check": "`templates`: as `templates list`, with `findings`: probable mistakes",

@@ -125,10 +125,10 @@ class ProgressClock:
     @contextmanager
     def webhooks(self, workspace: Workspace) -> Iterator[WakeSource]:
         """Give the deliveries in the user's store, which end pauses of waits."""
-        from .._runtime.config import state_dir
+        from .._runtime.config import store_location
         from .._store.wakes import StoreWakes
 
-        location = workspace.config.get("database") or state_dir(workspace.environ)
+        location = store_location(workspace.config)
         wakes = StoreWakes(location, time=self.time, monotonic=self.monotonic, on_pause=self.expect_pause)
         try:
             yield wakes

@@ -102,7 +102,8 @@ def print_next_step(run: CommandContext, task: Task, gate: Gate | None = None) -
     elif action == "permit":
         run.note(*_permission_lines(run, task))
     elif action is not None:
-        run.note(f"{NEXT_STEPS[action]}: {run.hint('message', ref, 'TEXT')}")
+        verb = "answer" if action == "answer" else "message"
+        run.note(f"{NEXT_STEPS[action]}: {run.hint(verb, ref, 'TEXT')}")
 
 
 def _permission_lines(run: CommandContext, task: Task) -> list[Line]:

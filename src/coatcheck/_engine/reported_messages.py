@@ -4,11 +4,14 @@ A stream may divide a message into paragraphs or lines that a poll shows as one.
 
 - a message was reported if its lines are those of consecutive reported messages; blank lines, and white space at the ends
   of lines, do not count;
+- a message that begins with the line `CUT` is the end of one: its first line may be any line of a reported message;
 - messages are found in their order, so that one that an agent repeats is not taken for the first;
 - no text is kept: a line is kept as its hash.
 """
 
 from __future__ import annotations
+
+CUT = "[…]"
 
 
 class ReportedMessages:
@@ -37,15 +40,16 @@ class ReportedMessages:
 
     def unreported(self, text: str) -> str:
         """Return what of *text* was not reported: "" where all of it was, the rest where its beginning was the last."""
-        lines = _lines(text)
-        for start in self._starts:
+        is_cut = text.startswith(f"{CUT}\n")
+        lines = _lines(text)[is_cut:]
+        for start in range(len(self._lines)) if is_cut else self._starts:
             if start < self._position or not lines or self._lines[start] != lines[0]:
                 continue
             known = self._lines[start : start + len(lines)]
             end = start + len(known)
             if known == lines[: len(known)] and end in self._ends:
                 self._position = end
-                return _without_lines(text, len(known))
+                return _without_lines(text, is_cut + len(known))
         return text if lines else ""
 
 

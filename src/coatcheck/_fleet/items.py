@@ -170,7 +170,7 @@ def _json_lines(text: str, path: Path) -> list[Variables]:
         if line.strip():
             try:
                 rows.append(_row(json.loads(line), f"{path}, line {number}"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise errors.ConfigurationError(
                     f"{path}, line {number} is not JSON: {error}", remedy="write an object on each line"
                 ) from None

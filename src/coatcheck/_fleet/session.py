@@ -22,7 +22,7 @@ from .._model import fleet_events as kinds
 from .._model.fleets import FleetRecord, FleetState, FleetStatus
 from .._protocol.effects import Clock
 from .._review.user_policies import user_policies
-from .._runtime.config import Config, config_dir, state_dir
+from .._runtime.config import Config, config_dir, state_dir, store_location
 from .._runtime.system_clock import SystemClock
 from .._store.check_results import CheckResults
 from .._store.fleet_journal import FleetJournal
@@ -95,7 +95,7 @@ class FleetSession:
     @property
     def location(self) -> str:
         """Where the store is."""
-        return self.settings.store or self.config.get("database") or state_dir(self.environ)
+        return self.settings.store or store_location(self.config)
 
     @property
     def state_folder(self) -> Path:

@@ -20,6 +20,7 @@ import msgspec
 from .. import errors
 from .._review.checks import Check, Limits, Verification
 from .._review.command_words import require_commands
+from .._review.protected_paths import require_patterns
 from .branch_names import branch_name
 from .items import Variables, fill, item_key, read_items
 from .quantities import seconds, share, size
@@ -135,6 +136,7 @@ def verification_of(section: VerifySection) -> Verification:
         limits=_limits(section),
     )
     require_commands(verification)
+    require_patterns(verification.protected)
     return verification
 
 

@@ -170,6 +170,7 @@ class ResultOut(Answer, kw_only=True, omit_defaults=True):
     total: Annotated[int, Meta(description="The length of the whole text in characters.")]
     attempt: int | None = None
     next_offset: Annotated[int | None, Meta(description="Where the next part begins, unless this is the end.")] = None
+    next: Annotated[str | None, Meta(description="How to read what is left.")] = None
     warning: str | None = None
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .file_change import FileChange
 
 _PIECES = re.compile(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]/]*\])")
+_AT_ROOT = re.compile(r"(?:\./+)+")
 _MEANINGS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
@@ -26,21 +27,21 @@ def matcher(*, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Call
     return is_wanted
 
 
-def path_matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+def path_matcher(patterns: Iterable[str], *, ignore_case: bool = False) -> Callable[[str], bool]:
     """Return a test of paths: whether one matches any of *patterns*, none where there are none."""
-    matches = _any_of(patterns)
+    matches = _any_of(patterns, re.IGNORECASE if ignore_case else re.NOFLAG)
     return lambda path: matches is not None and bool(matches(path))
 
 
-def _any_of(patterns: Iterable[str]) -> Callable[[str], object] | None:
+def _any_of(patterns: Iterable[str], flags: re.RegexFlag = re.NOFLAG) -> Callable[[str], object] | None:
     alternatives = "|".join(translate(pattern) for pattern in patterns)
-    return re.compile(alternatives, re.DOTALL).fullmatch if alternatives else None
+    return re.compile(alternatives, re.DOTALL | flags).fullmatch if alternatives else None
 
 
 def translate(pattern: str) -> str:
-    """Return the regular expression of one pattern."""
+    """Return the regular expression of one pattern; ``./`` before it means the root, as a leading ``/`` does."""
     is_anchored = "/" in pattern.rstrip("/")
-    pieces = _PIECES.split(pattern.strip("/"))
+    pieces = _PIECES.split(_AT_ROOT.sub("", pattern).strip("/"))
     body = "".join(
         _MEANINGS.get(piece) or (_character_class(piece) if at % 2 else re.escape(piece))
         for at, piece in enumerate(pieces)

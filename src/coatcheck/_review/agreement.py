@@ -1,6 +1,7 @@
 """Agreement of candidates: which make the same change, and which change the same lines. Pure.
 
-The same change is the same added and removed lines in the same files (`_patches.compare`), however the diffs are written.
+The same change is the same added and removed lines in the same files (`_patches.compare`), or the same tree where the
+patches were applied: a renamed file is also one that is deleted and one that is added.
 Lines are those of the base, so only candidates on one base are compared for overlaps. The time is that of sorting the
 changes of each file, and of the pairs that overlap.
 """
@@ -40,21 +41,35 @@ class Interval(NamedTuple):
     name: str
 
 
-def find_agreement(candidates: Sequence[Candidate], *, base: str | None = None) -> Mapping[str, Agreement]:
+def find_agreement(
+    candidates: Sequence[Candidate], *, base: str | None = None, trees: Mapping[str, str] | None = None
+) -> Mapping[str, Agreement]:
     """Return the agreement of each candidate that has a patch, by name; names are in the order of *candidates*.
 
-    *base* is the commit of those that report none.
+    *base* is the commit of those that report none, *trees* are the ids of the trees that patches make, by name.
     """
     known = [candidate for candidate in candidates if candidate.patch]
-    same = {known[at].name: group for group in same_changes([c.patch for c in known if c.patch]) for at in group}
+    same = _same(known, trees or {})
     overlapping = _overlaps(known, base)
     return {
         candidate.name: Agreement(
-            tuple(known[at].name for at in same[candidate.name] if known[at] is not candidate),
+            tuple(other.name for other in known if other is not candidate and other.name in same[candidate.name]),
             tuple(other.name for other in known if other.name in overlapping[candidate.name]),
         )
         for candidate in known
     }
+
+
+def _same(candidates: Sequence[Candidate], trees: Mapping[str, str]) -> Mapping[str, frozenset[str]]:
+    """Return for each candidate the names of those that make the same change, itself included."""
+    groups = same_changes([candidate.patch for candidate in candidates if candidate.patch])
+    names = [frozenset(candidates[at].name for at in group) for group in groups]
+    by_tree: dict[str, set[str]] = defaultdict(set)
+    for group in names:
+        for tree in {trees[name] for name in group if name in trees}:
+            by_tree[tree] |= group
+    joined = [group.union(*(by_tree[trees[name]] for name in group if name in trees)) for group in names]
+    return {name: group for names_of_group, group in zip(names, joined, strict=True) for name in names_of_group}
 
 
 def _overlaps(candidates: Iterable[Candidate], base: str | None) -> Mapping[str, set[str]]:

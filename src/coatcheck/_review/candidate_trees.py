@@ -20,6 +20,7 @@ from .._patches.path_patterns import path_matcher
 from .._patches.render_patch import render
 from .._patches.staging_area import Group, groups_of, split_by_context
 from .._workspaces.git import Git, WorkspaceError, git_failure, last_line
+from .protected_paths import protected_matcher
 
 if TYPE_CHECKING:
     from .._patches.file_change import FileChange
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # Commits of ours have one date, so that the same change is the same commit.
 _DATES = {"GIT_AUTHOR_DATE": "946684800 +0000", "GIT_COMMITTER_DATE": "946684800 +0000"}
+OTHER_LINE_ENDS = "the patch has line ends CR LF and the files have LF; repair the patch (--repair)"
 _MERGE_TREE = "git 2.38 or newer merges patches that were made on another commit"
 
 
@@ -95,11 +97,15 @@ class Clone:
         """Apply with the blobs that the patch names, where the lines themselves do not fit (git-apply(1), ``--3way``)."""
         self._run("read-tree", start)
         if self._try(groups, "--3way"):
-            raise ConflictError(_named(problem, groups), last_line(problem))
+            unix = _text_of(groups).replace(b"\r\n", b"\n")
+            is_only_line_ends = unix != _text_of(groups) and not self._try_text(unix, "--check")
+            raise ConflictError(_named(problem, groups), OTHER_LINE_ENDS if is_only_line_ends else last_line(problem))
 
     def _try(self, groups: Iterable[Group], *options: str) -> str:
         """Run git apply on the index; return what it reports where it fails."""
-        patch = b"".join(render(change) for group in groups for change in group.changes)
+        return self._try_text(_text_of(groups), *options)
+
+    def _try_text(self, patch: bytes, *options: str) -> str:
         apply = ("apply", "--cached", "--whitespace=nowarn", *options, "-")
         done = self._git.run(*self._inside, *apply, input=patch, check=False)
         return (done.stderr.decode("utf-8", "surrogateescape") or "git apply failed") if done.returncode else ""
@@ -128,7 +134,7 @@ class Clone:
 
     def protect(self, tree: str, *, base: str, patterns: Sequence[str]) -> CandidateTree:
         """Return *tree* with the paths of *base* that match *patterns*."""
-        is_protected = path_matcher(patterns)
+        is_protected = protected_matcher(patterns)
         before = self._differences(base, tree)
         protected = {path: entry for path, entry in before.items() if is_protected(path)}
         if protected:
@@ -181,6 +187,10 @@ def change_owner(folder: Path, user: int) -> None:
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             os.chown(os.path.join(parent, name), user, user, follow_symlinks=False)
+
+
+def _text_of(groups: Iterable[Group]) -> bytes:
+    return b"".join(render(change) for group in groups for change in group.changes)
 
 
 def _named(problem: str, groups: Sequence[Group]) -> list[str]:

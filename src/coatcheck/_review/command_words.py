@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from math import inf
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
@@ -45,9 +46,17 @@ def words_of(command: str, what: str) -> list[str]:
 
 
 def require_commands(verification: Verification) -> None:
-    """Raise `ConfigurationError` where a check or the setup needs a shell, or is none."""
+    """Raise `ConfigurationError` where a check or the setup needs a shell, or is none, or a check has no usable values."""
     for check in verification.checks:
         words_of(check.run, "the check")
+        if not check.name.strip():
+            raise ConfigurationError(f"the check {check.run!r} has no name", remedy="name it, as its command")
+        if not 0 <= check.weight < inf:
+            raise ConfigurationError(f"the weight of {check.name} is {check.weight}", remedy="pass a number from 0")
+        if check.timeout is not None and not 0 < check.timeout < inf:
+            raise ConfigurationError(
+                f"the timeout of {check.name} is {check.timeout}", remedy="pass seconds, or None for the limit wall"
+            )
     if verification.setup is not None:
         words_of(verification.setup, "the setup")
 

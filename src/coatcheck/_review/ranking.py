@@ -109,6 +109,8 @@ class Evidence(NamedTuple):
     same: int
     overlapping: int
     lines: int
+    files: int
+    warnings: int
 
     @classmethod
     def of(cls, card: ScoreCard, checks: Sequence[Check], others: frozenset[str]) -> Evidence:
@@ -127,6 +129,8 @@ class Evidence(NamedTuple):
             same=len(others.intersection(card.same_as)),
             overlapping=len(others.intersection(card.overlaps)),
             lines=card.stats.added + card.stats.removed if card.stats else 0,
+            files=card.stats.files if card.stats else 0,
+            warnings=len(card.findings),
         )
 
 
@@ -245,7 +249,7 @@ def _explain_weight(left: Evidence, right: Evidence) -> str:
 def _explain_score(left: Evidence, right: Evidence) -> str:
     if right.card.score is None:
         return "it has a score of the scorer, the other has none"
-    return f"the scorer gives it {left.card.score:g}, the other {right.card.score:g}"
+    return f"the scorer gives it {left.card.score:.15g}, the other {right.card.score:.15g}"
 
 
 def _explain_same(left: Evidence, right: Evidence) -> str:
@@ -259,6 +263,14 @@ def _explain_overlaps(left: Evidence, right: Evidence) -> str:
 
 def _explain_lines(left: Evidence, right: Evidence) -> str:
     return f"it changes {left.lines} line{'' if left.lines == 1 else 's'}, the other {right.lines}"
+
+
+def _explain_files(left: Evidence, right: Evidence) -> str:
+    return f"it changes {left.files} file{'' if left.files == 1 else 's'}, the other {right.files}"
+
+
+def _explain_warnings(left: Evidence, right: Evidence) -> str:
+    return f"the rules of patches find {left.warnings or 'nothing'} in it, and {right.warnings} in the other"
 
 
 def _moment(each: Evidence) -> tuple[bool, float]:
@@ -282,6 +294,8 @@ CRITERIA = (
     Criterion(lambda each: -each.same, _explain_same),
     Criterion(lambda each: -each.overlapping, _explain_overlaps),
     Criterion(lambda each: each.lines, _explain_lines),
+    Criterion(lambda each: each.files, _explain_files),
+    Criterion(lambda each: each.warnings, _explain_warnings),
     Criterion(_moment, _explain_moment),
 )
 

@@ -181,6 +181,7 @@ class Review:
     ) -> None:
         """Raises `ConfigurationError` for two candidates or checks of the same name, and for commands that need a shell."""
         self.candidates = unique(_flattened(candidates))
+        require_list(protected, "protected", "patterns")
         given, protected = checks_of(checks), tuple(protected)
         if verification is None:
             verification = Verification(checks=given, protected=protected)
@@ -312,11 +313,18 @@ class Review:
         return self.rank().to_markdown()
 
 
+def require_list(values: object, what: str, of: str) -> None:
+    """Raise `ConfigurationError` for one text where a list is meant: its letters would be taken one by one."""
+    if isinstance(values, str):
+        raise ConfigurationError(f"{what} is a list of {of}, not {values!r}", remedy=f"pass [{values!r}]")
+
+
 def checks_of(checks: Iterable[str | Check]) -> tuple[Check, ...]:
     """Return *checks*; a text is a required check that is named by its command.
 
     Raises `ConfigurationError` for two of the same name, and for commands that need a shell.
     """
+    require_list(checks, "checks", "commands")
     known: dict[str, Check] = {}
     for each in checks:
         check = each if isinstance(each, Check) else Check(name=" ".join(each.split()), run=each)

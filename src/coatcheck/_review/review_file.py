@@ -56,9 +56,10 @@ def read_review_file(path: str, *, folder: str = "") -> ReviewFile:
     import os
     import tomllib
 
+    from .._files.reading import read_named_file
+
     try:
-        with open(os.path.join(folder, path), "rb") as file:
-            tables = tomllib.load(file)
+        tables = tomllib.loads(read_named_file(os.path.join(folder, path)).decode("utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(
             f"the review file {path} cannot be read: {error.strerror}", remedy="pass another file"
@@ -106,6 +107,8 @@ def _checks(table: Table) -> Iterable[Check]:
     """Yield the checks: ``[checks.NAME]`` with a command `run`, or ``NAME = "COMMAND"``."""
     checks = table.table("checks")
     for name, value in checks.values.items():
+        if not name.strip():
+            raise checks.wrong("", "is a check without a name")
         if isinstance(value, str):
             yield Check(name=name, run=checks.require_text(name))
             continue

@@ -31,7 +31,7 @@ MAX_QUOTED = 120
 # Verdict of a required check that did not pass -> the rejection.
 FAILURES: Mapping[Verdict, str] = {
     Verdict.FAILED: "it fails %s",
-    Verdict.ERROR: "%s could not be run on it",
+    Verdict.ERROR: "%s could not be run to its end on it",
     Verdict.SKIPPED: "%s was skipped",
     Verdict.UNCHECKED: "%s was not run",
 }
@@ -59,7 +59,8 @@ def make_score_cards(
 ) -> tuple[ScoreCard, ...]:
     """Return the score card of each candidate. *results* are the verifier's, *scores* the scorer's, by name."""
     by_name = {result.candidate: result for result in results}
-    agreement = find_agreement(candidates, base=rules.base)
+    trees = {result.candidate: result.tree for result in results if result.tree}
+    agreement = find_agreement(candidates, base=rules.base, trees=trees)
     scores = scores or {}
     names = [(candidate, candidate.name) for candidate in candidates]
     return tuple(
@@ -140,10 +141,20 @@ def _failure(name: str, result: CheckResult | None) -> str:
     """Return why a required check does not accept the candidate."""
     if result is None:
         return f"{name} was not run"
-    last = result.reason or result.log.strip().rpartition("\n")[2].strip()[:MAX_QUOTED]
+    last = result.reason or result.log.strip().rpartition("\n")[2].strip()[:MAX_QUOTED] or _status(result.exit_code)
     reason = f": {last}" if last else ""
     stays = " as the base does" if is_red_on_base(result) and result.verdict is Verdict.FAILED else ""
     return FAILURES[result.verdict] % name + stays + reason
+
+
+def _status(exit_code: int | None) -> str:
+    """Return how a command ended that wrote nothing."""
+    if exit_code is None or exit_code >= 0:
+        return "" if exit_code is None else f"exit status {exit_code}"
+    import signal
+
+    known = {each.value: each.name for each in signal.Signals}
+    return f"signal {known.get(-exit_code, -exit_code)}"
 
 
 def is_red_on_base(result: CheckResult) -> bool:

@@ -2,7 +2,8 @@
 
 The command is split into words as a shell does and run without a shell, with the caller's environment. It reads a JSON
 document on standard input (`scorer_input`) and writes ``{"scores": {"NAME": 0.7}}`` with a number from 0 to 1 for each
-candidate. Everything else is an error in one line, and the ranking continues without scores.
+candidate. Everything else is an error in one line, and the ranking continues without scores. A scorer that writes too
+much, or what cannot be scores, is ended at once.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 TIMEOUT = 600.0
 # After it the scorer may take this long to end by itself (seconds).
 GRACE = 1.0
+# A thousand scores are 100 kB; what is written to standard error is not read, and may be a long log (bytes).
+MAX_OUTPUT = {"stdout": 1 << 20, "stderr": 16 << 20}
 # So much of an error or a value is quoted.
 MAX_QUOTED = 100
 
@@ -83,33 +86,53 @@ def _output(
     timeout: float,
     scope: CancelScope | None,
 ) -> str:
-    import itertools
     from contextlib import nullcontext
 
-    from .._workspaces.command_process import MAX_LINES, CommandProcess
-
-    count = itertools.count(1)
-
-    def end_at_limit(name: str, _line: str) -> None:
-        if name == "stdout" and next(count) == MAX_LINES:
-            process.cancel()
-
-    process = CommandProcess(grace=GRACE, on_line=end_at_limit)
+    scorer = _Scorer()
     try:
-        with scope.on_cancel(process.cancel) if scope else nullcontext():
-            result = process.run(words, cwd=folder, environ=environ, input=input, timeout=timeout)
+        with scope.on_cancel(scorer.process.cancel) if scope else nullcontext():
+            result = scorer.process.run(words, cwd=folder, environ=environ, input=input, timeout=timeout)
     except (OSError, ValueError) as error:
         raise ScorerError(f"the scorer {words[0]} cannot be run: {getattr(error, 'strerror', None) or error}") from None
     if scope is not None:
         scope.check()
-    if result.is_cancelled:
-        raise ScorerError(f"the scorer wrote {MAX_LINES:,} lines and was ended: scores are one JSON document")
+    if scorer.problem is not None:
+        raise ScorerError(scorer.problem)
     if result.is_timeout:
         raise ScorerError(f"the scorer took more than {timeout:g} s")
     if result.exit_code:
         last = (result.stderr.strip() or result.stdout.strip()).rpartition("\n")[2]
         raise ScorerError(f"the scorer ended with status {result.exit_code}{': ' if last else ''}{last[:MAX_QUOTED]}")
     return result.stdout
+
+
+class _Scorer:
+    """The process of a scorer, which is ended at the first byte that makes its output no scores, for `problem`."""
+
+    def __init__(self) -> None:
+        from .._workspaces.command_process import CommandProcess
+
+        self.process = CommandProcess(grace=GRACE, on_output=self._examine)
+        self.problem: str | None = None
+        self._sizes = dict.fromkeys(MAX_OUTPUT, 0)
+        self._begin = b""
+
+    def _examine(self, stream: str, chunk: bytes) -> None:
+        self._sizes[stream] += len(chunk)
+        if self.problem is None and (problem := self._problem_of(stream, chunk)):
+            self.problem = problem
+            self.process.cancel()
+
+    def _problem_of(self, stream: str, chunk: bytes) -> str | None:
+        if stream == "stdout" and not self._begin:
+            self._begin = chunk.lstrip()
+            # Control sequences (ECMA-48), which begin with ESC, are removed before it is read.
+            if self._begin and not self._begin.startswith((b"{", b"\x1b")):
+                line = self._begin[:MAX_QUOTED].decode("utf-8", "replace").splitlines()[0]
+                return f'the scorer has written {line!r}, not an object with "scores"'
+        if self._sizes[stream] > MAX_OUTPUT[stream]:
+            return f"the scorer wrote more than {MAX_OUTPUT[stream] >> 20} MiB to {stream} and was ended"
+        return None
 
 
 def read_scores(text: str, names: Sequence[str]) -> Mapping[str, float]:
@@ -132,7 +155,7 @@ def _score(name: str, value: object) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= 1:  # type: ignore[operator]  # not for NaN either
         raise ScorerError(f"the scorer has given {name} {repr(value)[:MAX_QUOTED]}, not a number from 0 to 1")
-    return float(value)  # type: ignore[arg-type]
+    return float(value) + 0.0  # type: ignore[arg-type]  # -0.0 is 0
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

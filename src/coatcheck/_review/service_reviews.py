@@ -22,7 +22,7 @@ from .._model.tasks import TaskSpec
 from .._patches.revisions import find_commit
 from .._protocol.intents import SUMMARY_LENGTH
 from .._runtime.client import Client
-from .._runtime.config import Config, state_dir
+from .._runtime.config import Config, state_dir, store_location
 from .._runtime.system_clock import SystemClock
 from .._store.location import open_database
 from .._store.reviews import ReviewStore, ReviewSubmission
@@ -76,7 +76,7 @@ class ReviewSettings(NamedTuple):
     def store(self) -> Iterator[ReviewStore]:
         """Open the reviews of the store: of the setting ``database``, or of the state folder."""
         folder = state_dir(self.environ)
-        database = open_database(self.config.get("database") or folder)
+        database = open_database(store_location(self.config))
         store = ReviewStore(database, clock=self.clock, old_folder=folder)
         try:
             yield store

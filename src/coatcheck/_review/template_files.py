@@ -3,15 +3,19 @@
 Invariants:
 - a template of a repository is a regular file inside the folder, opened without following a link, so that it cannot
   name another file of this machine;
-- a file in a repository is its template also where it is named by a path;
-- a name is that of a file without ``.md``; the repository's has precedence over the user's.
+- a file in a repository, or in such a folder of another one, is its template also where it is named by a path;
+- a name is that of a file without ``.md``; the repository's has precedence over the user's;
+- what ends in ``.md`` and cannot be used (a link, a folder, a named pipe, an odd name) is an error, and is not passed
+  over; files whose names begin with a dot are no templates.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -47,6 +51,12 @@ def list_names(folders: tuple[Folder, ...]) -> tuple[tuple[str, Folder], ...]:
     return tuple(sorted(found.items()))
 
 
+def hidden_names(folders: tuple[Folder, ...]) -> frozenset[str]:
+    """Return the names of which more than one folder has a template: only that of the first can be named."""
+    counts = Counter(name for folder in folders for name in _names_in(folder))
+    return frozenset(name for name, count in counts.items() if count > 1)
+
+
 def load_template(name: str, folders: tuple[Folder, ...]) -> Template:
     """Return the template *name*; a name with a slash or ``.md`` is the path of a file.
 
@@ -57,9 +67,15 @@ def load_template(name: str, folders: tuple[Folder, ...]) -> Template:
         return _load_file(name, folders)
     known = dict(list_names(folders))
     if (folder := known.get(name)) is None:
+        names = ", ".join(filter(_NAME.fullmatch, known))
         raise ConfigurationError(
             f"there is no template {name!r}",
-            remedy=f"templates here: {', '.join(known)}" if known else f"create {REPOSITORY_FOLDER}/{name}.md",
+            remedy=f"templates here: {names}" if names else f"create {REPOSITORY_FOLDER}/{name}.md",
+        )
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a template",
+            remedy="begin with a letter or digit, and use letters, digits, . _ and -",
         )
     flags = 0 if folder.is_trusted else NO_FOLLOW
     return parse_template(
@@ -80,7 +96,9 @@ def _load_file(path: str, folders: tuple[Folder, ...]) -> Template:
     real = os.path.realpath(path)
     if root is not None and not _is_inside(real, os.path.realpath(root)):
         raise ConfigurationError(f"{path} is a link out of the repository", remedy="name another template")
-    is_trusted = root is None and not any(_is_inside(real, os.path.realpath(each)) for each in roots)
+    is_of_repository = os.path.dirname(real).endswith(os.sep + REPOSITORY_FOLDER)  # of another one, too
+    is_in_root = any(_is_inside(real, os.path.realpath(each)) for each in roots)
+    is_trusted = root is None and not is_in_root and not is_of_repository
     return parse_template(_read(path, flags=0 if is_trusted else NO_FOLLOW), name=name, is_trusted=is_trusted)
 
 
@@ -93,10 +111,8 @@ def _names_in(folder: Folder) -> Iterator[str]:
         return
     with suppress(OSError), os.scandir(folder.path) as entries:
         for entry in entries:
-            name = entry.name.removesuffix(".md")
-            is_file = entry.is_file(follow_symlinks=folder.is_trusted)
-            if entry.name.endswith(".md") and _NAME.fullmatch(name) and is_file:
-                yield name
+            if entry.name.endswith(".md") and not entry.name.startswith("."):
+                yield entry.name.removesuffix(".md")
 
 
 def _has_link(path: str) -> bool:
@@ -109,6 +125,8 @@ def _read(path: str, *, flags: int) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags | CLOSE_ON_EXEC)
     except OSError as error:
+        if flags and error.errno == errno.ELOOP:
+            raise ConfigurationError(f"{path} is a link", remedy="make it a file, or name another template") from None
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}", remedy="name another template") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

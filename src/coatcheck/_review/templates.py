@@ -25,6 +25,7 @@ MAX_DEPTH = 10
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TAG = re.compile(r"[a-z][a-z0-9_-]*")
 _PLACEHOLDER = re.compile(r"\{\{([a-z][a-z0-9_]*)\}\}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 _REPOSITORY_KEYS = frozenset({"description", "arguments", "title", "attempts", "mode"})
@@ -196,6 +197,8 @@ def _read_yaml(text: str, name: str) -> Mapping[str, Any]:
         _check_tokens(yaml.scan(text, Loader=yaml.BaseLoader), name)
         node = yaml.compose(text, Loader=yaml.BaseLoader)
         fields = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - the loader that knows no types but text
+    except yaml.reader.ReaderError as error:
+        raise _invalid(name, f"its front matter has the character U+{error.character:04X}", "remove it") from None
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 2})" if mark else ""
@@ -210,13 +213,15 @@ def _read_yaml(text: str, name: str) -> Mapping[str, Any]:
 
 
 def _check_tokens(tokens: Iterable[Any], name: str) -> None:
-    """Raise for an alias, and for nesting that no template needs and that parsers are slow to read."""
+    """Raise for an alias, for half a character, and for nesting that no template needs and that parsers are slow to read."""
     depth = 0
     for token in tokens:
         kind = type(token).__name__
         depth += kind.endswith("StartToken") - (kind.endswith("EndToken") and not kind.startswith("Stream"))
         if kind == "AliasToken":
             raise _invalid(name, "its front matter has an alias (*name)", "write the value itself")
+        if kind == "ScalarToken" and (half := _SURROGATE.search(token.value)):
+            raise _invalid(name, f"its front matter has {half[0]!r}, which is half a character", "write the character")
         if depth > MAX_DEPTH:
             raise _invalid(name, f"its front matter has more than {MAX_DEPTH} levels", "write plain values")
 

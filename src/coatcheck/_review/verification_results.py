@@ -30,7 +30,8 @@ class VerificationResult(Value, frozen=True, kw_only=True):
     """What the checks found about one candidate.
 
     `applies` is None where nothing was applied: there is no patch, or no base. `conflicts` are the paths where it does
-    not apply. `protected_changes` are the protected paths that the patch changes; the checks ran with those of the base.
+    not apply. `tree` is the id of the tree that the patch makes of the base, which is the same for every spelling of a
+    change. `protected_changes` are the protected paths that the patch changes; the checks ran with those of the base.
     `unchecked` says why the checks were not run.
     """
 
@@ -40,6 +41,7 @@ class VerificationResult(Value, frozen=True, kw_only=True):
     checks: tuple[CheckResult, ...] = ()
     protected_changes: tuple[str, ...] = ()
     unchecked: str | None = None
+    tree: str | None = None
 
     _json: ClassVar[JsonFields] = {
         "candidate": "name of the candidate",
@@ -48,4 +50,5 @@ class VerificationResult(Value, frozen=True, kw_only=True):
         "checks": "check result objects",
         "protected_changes": "protected paths that the patch changes; they are restored before checks",
         "unchecked": "why the checks were not run",
+        "tree": "id of the tree that the patch makes of the base",
     }

@@ -48,10 +48,14 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate whose patch applies: its clone has the tree, and no files yet."""
+    """A candidate whose patch applies: its clone has the tree, and no files yet.
+
+    `patched` is the id of the tree before protected paths were restored.
+    """
 
     name: str
     clone: Clone
+    patched: str
     tree: CandidateTree
 
 
@@ -159,7 +163,7 @@ class VerificationRun:
                 ) from None
             raise
         protected = clone.protect(tree, base=base.commit, patterns=self._protected)
-        applied = Applied(name=candidate.name, clone=clone, tree=protected)
+        applied = Applied(name=candidate.name, clone=clone, patched=tree, tree=protected)
         if inputs := changed_inputs(self._tools.verification, protected.changed):
             return _result(applied, unchecked=f"it changes {', '.join(inputs)}, which the setup depends on")
         return applied
@@ -352,4 +356,5 @@ def _result(
         checks=checks,
         protected_changes=applied.tree.protected,
         unchecked=unchecked,
+        tree=applied.patched,
     )

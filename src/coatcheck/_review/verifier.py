@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .._workspaces.cancellation import CancelScope
 from ..errors import ConfigurationError
 from .check_runs import split_commands
+from .protected_paths import require_patterns
 from .sandbox import Sandbox, unprivileged_user
 from .sandbox_choice import choose_sandbox
 from .unconfined import Unconfined
@@ -86,6 +87,7 @@ class Verifier:
     def _prepare(self) -> Tools:
         verification = self._verification
         words = split_commands(verification)
+        require_patterns(verification.protected, str(self._repository.absolute()))
         user = None if verification.sandbox == "none" else unprivileged_user()
         try:
             folder = VerificationFolder(self._folder, user)

@@ -218,9 +218,21 @@ def state_dir(environ: Mapping[str, str]) -> str:
     return _dir(environ, "COATCHECK_STATE_HOME", "XDG_STATE_HOME", os.path.join("~", ".local", "state"))
 
 
+def store_location(config: Config) -> str:
+    """Return where the store is: the URL or the folder of the setting ``database``, else the state folder."""
+    location = config.get("database")
+    return with_home(location, config.environ) if location else state_dir(config.environ)
+
+
+def with_home(path: str, environ: Mapping[str, str]) -> str:
+    """Return *path* with the home folder for a "~" that it begins with: no shell has replaced it in files and services."""
+    first, separator, rest = path.partition("/")
+    home = environ.get("HOME") or os.path.expanduser("~")
+    return f"{home}{separator}{rest}" if first == "~" else path
+
+
 def _dir(environ: Mapping[str, str], own: str, xdg: str, default: str) -> str:
     if environ.get(own):
-        return environ[own]
+        return with_home(environ[own], environ)
     base = environ.get(xdg, "")
-    home = environ.get("HOME") or os.path.expanduser("~")
-    return os.path.join(base if os.path.isabs(base) else default.replace("~", home, 1), "coatcheck")
+    return os.path.join(base if os.path.isabs(base) else with_home(default, environ), "coatcheck")

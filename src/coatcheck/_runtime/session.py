@@ -22,7 +22,7 @@ from .._model.tasks import TaskSpec
 from .._protocol.duration_store import NoDurationStore
 from .._protocol.login_contract import Credentials, Secret
 from .._protocol.provider import Provider, sites_of
-from .config import Config, config_dir, state_dir
+from .config import Config, config_dir, state_dir, store_location
 from .duration_file import DurationFile
 from .host_record import running_host
 from .provider_lookup import provider_of
@@ -214,7 +214,7 @@ def _journal(config: Config) -> SubmissionJournal:
     from .._store.journal import SubmissionJournal  # 4 ms with the store, and only submissions are recorded
 
     folder = state_dir(config.environ)
-    return SubmissionJournal.at(config.get("database") or folder, old_folder=folder)
+    return SubmissionJournal.at(store_location(config), old_folder=folder)
 
 
 def _is_submitting(intent: Intent, *, now: float) -> bool:

@@ -46,6 +46,8 @@ def unknown_setting(name: str, config: Config, *, where: str = "") -> errors.Con
     provider, dot, setting = name.partition(".")
     if not dot:
         remedy = suggestion(name, SETTINGS)
+    elif provider == POLICIES.partition(".")[0] or setting.startswith("policies."):
+        remedy = f"policies are written as tables [{POLICIES}NAME]"
     elif known := settings_of_provider(provider, config):
         near = suggestion(setting, known)
         remedy = near.replace("did you mean ", f"did you mean {provider}.")

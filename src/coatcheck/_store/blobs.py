@@ -10,8 +10,10 @@ import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .database import DamagedError
+
 if TYPE_CHECKING:
-    from .database import Transaction
+    from .database import Row, Transaction
 
 # Below this many bytes zlib's header and checksum outweigh what it saves.
 SMALLEST = 64
@@ -40,25 +42,35 @@ def put_blob(transaction: Transaction, content: bytes) -> int:
 
 def get_blob(transaction: Transaction, number: int) -> bytes:
     """Return the content with this number."""
-    return _content(transaction.rows("SELECT is_compressed, data FROM blob WHERE number = ?", (number,)))
+    return _content(transaction.row("SELECT is_compressed, data FROM blob WHERE number = ?", (number,)))
 
 
 def find_blob(transaction: Transaction, digest: bytes) -> bytes:
     """Return the content with this digest."""
-    return _content(transaction.rows("SELECT is_compressed, data FROM blob WHERE digest = ?", (digest,)))
+    return _content(transaction.row("SELECT is_compressed, data FROM blob WHERE digest = ?", (digest,)))
 
 
 def delete_unused_blobs(transaction: Transaction, numbers: Iterable[int]) -> None:
-    """Delete those of the blobs that no task, no fleet and no result of a check refers to."""
+    """Delete those of the blobs that no task, no event, no fleet and no result of a check refers to."""
     unused = (
         "DELETE FROM blob WHERE number = ? AND NOT EXISTS (SELECT 1 FROM task_blob WHERE blob = ?)"
         " AND NOT EXISTS (SELECT 1 FROM fleet_blob WHERE blob = ?)"
+        " AND NOT EXISTS (SELECT 1 FROM event WHERE text_blob = ?)"
         " AND NOT EXISTS (SELECT 1 FROM check_result WHERE log = blob.digest)"
     )
     for number in sorted(set(numbers)):
-        transaction.change(unused, (number, number, number))
+        transaction.change(unused, (number,) * 4)
 
 
-def _content(rows: list[tuple[int, bytes]]) -> bytes:
-    ((is_compressed, data),) = rows
-    return zlib.decompress(data) if is_compressed else bytes(data)
+def content_of(is_compressed: int, data: bytes) -> bytes:
+    """Return the content of a row. Raises `DamagedError`."""
+    try:
+        return zlib.decompress(data) if is_compressed else bytes(data)
+    except zlib.error as error:
+        raise DamagedError(f"a text cannot be decompressed ({error})") from error
+
+
+def _content(row: Row | None) -> bytes:
+    if row is None:
+        raise DamagedError("a text is missing")
+    return content_of(*row)

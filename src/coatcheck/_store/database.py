@@ -7,7 +7,7 @@ Invariants:
 - a transaction is committed as a whole or not at all, whatever is raised in it, Ctrl-C included;
 - threads share the connection one after the other; a process that was forked opens another one;
 - text is stored by the rule of `text.py`;
-- whatever the database refuses is a `StoreError`, except `UniqueError`.
+- whatever the database refuses, and content that is damaged, is a `StoreError`, except `UniqueError`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,35 @@ from .. import errors
 from .text import escape, unescape
 
 Row: TypeAlias = tuple[Any, ...]
+# The largest number of a column (https://www.sqlite.org/datatype3.html#storage_classes_and_datatypes).
+LARGEST = 2**63 - 1
 
 
 class UniqueError(Exception):
     """A row with this key exists."""
+
+
+class DamagedError(ValueError):
+    """The content of a row cannot be read; the database itself checks no content."""
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+@contextmanager
+def reading_content_of(subject: str, *, is_task: bool = True) -> Iterator[None]:
+    """Read what rows have about *subject*. Raises `DamagedError`, which names it, for what cannot be read."""
+    try:
+        yield
+    except (errors.ConfigurationError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        remedy = f"delete it from the history: coatcheck history forget {subject}" if is_task else None
+        raise DamagedError(f"{subject} cannot be read ({error})", remedy=remedy) from error
+
+
+def is_damage(error: errors.StoreError) -> bool:
+    """Whether only some content cannot be read, and the rest of the store can."""
+    return isinstance(error.__cause__, DamagedError)
 
 
 class Transaction:
@@ -56,8 +81,16 @@ class Transaction:
         self._database.lock_events(self)
 
     def _run(self, statement: str, parameters: Sequence[object]) -> Any:
-        stored = [escape(each) if isinstance(each, str) else each for each in parameters]
-        return self._database.execute(self._connection, statement, stored)
+        return self._database.execute(self._connection, statement, [_stored(each) for each in parameters])
+
+
+def _stored(value: object) -> object:
+    """Return a parameter as the databases take it; they have no number of more than 64 bits."""
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        raise errors.ConfigurationError(f"the number {value} is too large", remedy=f"give one of at most {LARGEST}")
+    return value
 
 
 class Database(ABC):
@@ -113,8 +146,10 @@ class Database(ABC):
 
     def _opened(self) -> Any:
         """Return the connection of this process; one that a fork copied is left alone."""
-        if self._connection is not None and self._pid == os.getpid() and self.is_usable(self._connection):
-            return self._connection
+        if self._connection is not None and self._pid == os.getpid():
+            if self.is_usable(self._connection):
+                return self._connection
+            self.close()
         connection = self.connect()
         try:
             self._prepare(Transaction(self, connection))
@@ -140,6 +175,9 @@ class Database(ABC):
             yield
         except errors.CoatcheckError:
             raise
+        except DamagedError as error:
+            message = f"the store {self.location} is damaged: {error}"
+            raise errors.StoreError(message, location=self.location, remedy=error.remedy) from error
         except Exception as error:
             translated = self.translate(error)
             if translated is None:
@@ -161,7 +199,7 @@ class Database(ABC):
 
     @abstractmethod
     def is_usable(self, connection: Any) -> bool:
-        """Whether a connection was not closed by the other side."""
+        """Whether a connection was not closed by the other side, and is to the database at the location."""
 
     @abstractmethod
     def begin(self, connection: Any, *, is_durable: bool) -> None:

@@ -22,6 +22,7 @@ from .._model.tasks import Task
 from .._values.json_decode import decode as _value_from
 from .._values.json_fields import base64_text
 from .._values.value import _defaults
+from .long_texts import messages_of_event, replace_texts, restore_texts
 
 if TYPE_CHECKING:
     from .._model.events import AnyEvent
@@ -81,16 +82,16 @@ def _scalar(value: Any) -> Any:
     return str(value) if hasattr(value, "provider") else value
 
 
-def with_patches(document: Any, find: Callable[[str], bytes]) -> Any:
-    """Return a document in which each named patch is present, as ``from_dict`` reads it."""
+def with_patches(document: Any, fields_of: Callable[[str], Mapping[str, object]]) -> Any:
+    """Return a document with the fields of each named patch, as ``from_dict`` reads them."""
     if isinstance(document, list):
-        return [with_patches(each, find) for each in document]
+        return [with_patches(each, fields_of) for each in document]
     if not isinstance(document, dict):
         return document
-    whole = {name: with_patches(each, find) for name, each in document.items()}
+    whole = {name: with_patches(each, fields_of) for name, each in document.items()}
     digest = whole.pop("patch" + DIGEST, None)
     if digest is not None:
-        whole |= {"patch": "", "patch_base64": base64_text(find(digest))}
+        whole |= fields_of(digest)
     return whole
 
 
@@ -119,9 +120,14 @@ def summary_of(document: str) -> Task:
     return _value_from(Task, decode(document))
 
 
-def encode_event(event: AnyEvent) -> bytes:
-    """Return *event* as JSON, compressed where it is long; its type and its subject are kept beside it."""
+def encode_event(event: AnyEvent, *, keep_text: Callable[[bytes], str]) -> bytes:
+    """Return *event* as JSON, compressed where it is long; its type and its subject are kept beside it.
+
+    *keep_text* stores the long text of a message and returns its name.
+    """
     document = to_document(event, _refuse)
+    if event.type == "task.message":
+        replace_texts(messages_of_event(document), keep_text)
     del document["subject" if "subject" in document else "ref"]
     content = encode(document).encode()
     if len(content) <= LONGEST_PLAIN:
@@ -131,15 +137,30 @@ def encode_event(event: AnyEvent) -> bytes:
     return zlib.compress(content)
 
 
-def decode_event(kind: str, subject: str, content: bytes) -> AnyEvent:
-    """Return an event of type *kind*; a type that this version does not know becomes an `UnknownEvent`."""
+def decode_event(kind: str, subject: str, content: bytes, *, text: bytes | None = None) -> AnyEvent:
+    """Return an event of type *kind*; a type that this version does not know becomes an `UnknownEvent`.
+
+    *text* is the long text of a message, which is kept beside it.
+    """
     from .._model.events import event_from_dict, subject_field
 
     if not content.startswith(b"{"):
         import zlib
 
-        content = zlib.decompress(content)
-    return event_from_dict({**decode(content), "type": kind, subject_field(kind): subject})
+        try:
+            content = zlib.decompress(content)
+        except zlib.error as error:
+            raise ValueError(f"an event cannot be decompressed ({error})") from error
+
+    def find(_digest: str) -> bytes:
+        if text is None:
+            raise ValueError("a text is missing")
+        return text
+
+    document = decode(content)
+    if kind == "task.message":
+        restore_texts(messages_of_event(document), find)
+    return event_from_dict({**document, "type": kind, subject_field(kind): subject})
 
 
 def _refuse(content: bytes) -> str:  # noqa: ARG001 - the signature of what keeps patches

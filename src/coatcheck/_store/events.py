@@ -14,22 +14,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from .._values.value import JsonFields, Value
+from .database import reading_content_of
 from .documents import decode_event, encode_event
 
 if TYPE_CHECKING:
-    from .._model.events import AnyEvent
+    from .._model.events import AnyEvent, TaskMessage
     from .._model.tasks import TaskRef
     from .._protocol.effects import Script
-    from .database import Database, Transaction
+    from .database import Database, Row, Transaction
 
 # How many events one read returns.
 PAGE = 500
 # How often a follower reads (seconds): a third of the second within which an event of another process is to be seen.
 FOLLOW_SECONDS = 0.3
-COLUMNS = "SELECT id, at, kind, name, data FROM event JOIN subject ON number = subject"
+COLUMNS = (
+    "SELECT id, at, kind, name, event.data, is_compressed, blob.data FROM event JOIN subject ON subject.number = subject"
+    " LEFT JOIN blob ON blob.number = text_blob"
+)
 READ = f"{COLUMNS} WHERE id > ?"
 LAST_OF_KIND = (
     "SELECT id FROM (SELECT id FROM event WHERE kind = ? AND id < ? ORDER BY id DESC LIMIT ?) AS last_of_kind"
@@ -72,7 +76,7 @@ class EventLog:
         query = f"{READ}{condition} ORDER BY id"
         with self._database.writing(is_durable=False) as transaction:
             transaction.lock_events()
-            if is_new([_stored(*row) for row in transaction.rows(query, (after, *parameters))]):
+            if is_new([_stored(row) for row in transaction.rows(query, (after, *parameters))]):
                 append_events(transaction, [event], at=self._time())
 
     def read(
@@ -85,15 +89,14 @@ class EventLog:
         condition, parameters = _selection(subject, family)
         query = f"{READ}{condition} ORDER BY id LIMIT ?"
         with self._database.reading() as transaction:
-            rows = transaction.rows(query, (after, *parameters, limit))
-        return [_stored(*row) for row in rows]
+            return [_stored(row) for row in transaction.rows(query, (after, *parameters, limit))]
 
     def last(self, limit: int, *, subject: TaskRef | str | None = None, family: str = "") -> Sequence[StoredEvent]:
         """Return the last *limit* events, the oldest first, selected as by `read`."""
         condition, parameters = _selection(subject, family)
         with self._database.reading() as transaction:
             rows = transaction.rows(f"{READ}{condition} ORDER BY id DESC LIMIT ?", (0, *parameters, limit))
-        return [_stored(*row) for row in reversed(rows)]
+            return [_stored(row) for row in reversed(rows)]
 
     def before(self, id: int | None, *, kinds: Sequence[str], limit: int) -> Sequence[StoredEvent]:
         """Return *limit* events of *kinds* before the one with this id (the last ones for None), the newest first.
@@ -105,8 +108,7 @@ class EventLog:
         bound = LARGEST_ID if id is None else id
         parameters = [value for kind in kinds for value in (kind, bound, limit)]
         with self._database.reading() as transaction:
-            rows = transaction.rows(query, (*parameters, limit))
-        return [_stored(*row) for row in rows]
+            return [_stored(row) for row in transaction.rows(query, (*parameters, limit))]
 
     def newest_id(self) -> int:
         """Return the id of the newest event, 0 where there is none."""
@@ -139,18 +141,24 @@ def append_events(transaction: Transaction, events: Iterable[AnyEvent], *, at: f
     """Store *events* in a transaction that holds the lock of events, with their deliveries; return their ids."""
     from .hooks import enqueue  # a list of tasks has none
 
-    statement = "INSERT INTO event (at, kind, subject, data) VALUES (?, ?, ?, ?) RETURNING id"
-    stored = [
-        (
-            transaction.rows(statement, (at, event.type, _subject(transaction, event.subject), encode_event(event)))[0][
-                0
-            ],
-            event,
-        )
-        for event in events
-    ]
+    stored = [(_insert(transaction, event, at), event) for event in events]
     enqueue(transaction, stored, at=at)
     return [id for id, _ in stored]
+
+
+def _insert(transaction: Transaction, event: AnyEvent, at: float) -> int:
+    from .blobs import put_blob
+
+    texts: list[int] = []
+
+    def keep(content: bytes) -> str:
+        texts.append(put_blob(transaction, content))
+        return ""  # the row has its number
+
+    statement = "INSERT INTO event (at, kind, subject, data, text_blob) VALUES (?, ?, ?, ?, ?) RETURNING id"
+    data = encode_event(event, keep_text=keep)
+    values = (at, event.type, _subject(transaction, event.subject), data, texts[0] if texts else None)
+    return int(transaction.rows(statement, values)[0][0])
 
 
 def _selection(subject: TaskRef | str | None, family: str) -> tuple[str, tuple[object, ...]]:
@@ -171,14 +179,28 @@ def _subject(transaction: Transaction, subject: str) -> int:
     return int(row[0])
 
 
-def delete_events(transaction: Transaction, ref: TaskRef) -> None:
-    """Delete the events of a task in a transaction that holds the lock of events."""
+def delete_events(transaction: Transaction, ref: TaskRef) -> list[int]:
+    """Delete the events of a task in a transaction that holds the lock of events; return the blobs of their texts."""
     name = (str(ref),)
+    texts = transaction.rows(
+        "SELECT text_blob FROM event JOIN subject ON number = subject WHERE name = ? AND text_blob IS NOT NULL", name
+    )
     transaction.change("DELETE FROM event WHERE subject IN (SELECT number FROM subject WHERE name = ?)", name)
     transaction.change("DELETE FROM subject WHERE name = ?", name)
+    return [number for (number,) in texts]
 
 
-def _stored(id: int, at: float, kind: str, subject: str, data: bytes) -> StoredEvent:
-    return StoredEvent(
-        id=id, recorded_at=datetime.fromtimestamp(at, UTC), event=decode_event(kind, subject, bytes(data))
-    )
+def messages_of(transaction: Transaction, ref: TaskRef) -> list[TaskMessage]:
+    """Return the messages of a task that are stored, in their order."""
+    rows = transaction.rows(f"{COLUMNS} WHERE name = ? AND kind = 'task.message' ORDER BY id", (str(ref),))
+    return [cast("TaskMessage", _stored(row).event) for row in rows]
+
+
+def _stored(row: Row) -> StoredEvent:
+    from .blobs import content_of
+
+    id, at, kind, subject, data, is_compressed, text = row
+    with reading_content_of(subject, is_task=kind.startswith("task.")):
+        content = None if text is None else content_of(is_compressed, text)
+        event = decode_event(kind, subject, bytes(data), text=content)
+    return StoredEvent(id=id, recorded_at=datetime.fromtimestamp(at, UTC), event=event)

@@ -381,7 +381,10 @@ def _common(gate: Gate, now: float) -> dict[str, Any]:
 
 
 def _data(value: Gate | Decision) -> bytes:
-    return encode(to_document(value, str)).encode()
+    """Return a gate or a decision as it is stored. Raises `ConfigurationError` for one that could not be read again."""
+    text = encode(to_document(value, str))
+    type(value).from_dict(decode(text.encode()))
+    return text.encode()
 
 
 def _gate(row: Row) -> Gate:

@@ -22,6 +22,7 @@ from .._model.tasks import Task, TaskRef
 from .._values.locked_property import locked_cached_property
 from .._values.value import JsonFields, Value
 from .cache_rule import is_final
+from .database import is_damage, reading_content_of
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
 from .location import open_database
@@ -155,7 +156,8 @@ class History:
         query = "SELECT document, prompt, result, recorded_at, is_stale FROM task WHERE provider = ? AND id = ?"
         with self._database.reading() as transaction:
             for document, prompt, result, recorded_at, is_stale in transaction.rows(query, (ref.provider, ref.id)):
-                task = load_task(transaction, document, prompt, result)
+                with reading_content_of(str(ref)):
+                    task = load_task(transaction, document, prompt, result)
                 return _with_template(
                     transaction,
                     HistoryEntry(
@@ -180,7 +182,6 @@ class History:
 
     def _search(self, text: str, conditions: Sequence[str], parameters: Sequence[object], *, limit: int) -> HistoryPage:
         from .search import condition, has_index, matches, words_of
-        from .snapshots import load_task, text_of
 
         if not words_of(text):
             raise errors.ConfigurationError(f"{text!r} has no word to search for", remedy="give a word")
@@ -189,11 +190,13 @@ class History:
             if not transaction.rows("SELECT 1 FROM task LIMIT 1"):  # the first task creates the index
                 return HistoryPage()
             if has_index(transaction):
-                found, parameter = condition(transaction, text)
-                rows = _rows(transaction, [*conditions, found], (*parameters, parameter, limit + 1))
+                rows = _recent_rows(transaction, text, conditions, parameters, limit=limit + 1)
+                if rows is None:
+                    found, parameter = condition(transaction, text)
+                    rows = _rows(transaction, [*conditions, found], (*parameters, parameter, limit + 1))
             else:
                 every = _rows(transaction, conditions, (*parameters, EVERYTHING))
-                rows = [row for row in every if matches(text_of(load_task(transaction, *row[2:5])), text)]
+                rows = [row for row in every if matches(_text_of_row(transaction, row), text)]
             return _page_of(transaction, rows, limit)
 
     def search(
@@ -245,17 +248,30 @@ class History:
     def export_lines(self, refs: Iterable[TaskRef] | None = None) -> Iterator[bytes]:
         """Yield each stored task with its events as a line of JSON; those of *refs* if they are given.
 
-        Raises `ConfigurationError` for one that is not stored.
+        Raises `ConfigurationError` for one that is not stored, and, after all others, `StoreError` for one that is damaged.
         """
+        damaged = None
+        for ref in self._refs() if refs is None else refs:
+            try:
+                line = self._line_of(ref)
+            except errors.StoreError as error:
+                if not is_damage(error):
+                    raise
+                damaged = error
+            else:
+                yield line
+        if damaged is not None:
+            raise damaged
+
+    def _line_of(self, ref: TaskRef) -> bytes:
         from .transfer import line_of
 
-        for ref in self._refs() if refs is None else refs:
-            entry = self.get(ref)
-            if entry is None:
-                raise errors.ConfigurationError(
-                    f"{ref} is not in the history", remedy="list the recorded tasks with: coatcheck history"
-                )
-            yield line_of(entry.task, entry.recorded_at, list(self._events_of(ref)))
+        entry = self.get(ref)
+        if entry is None:
+            raise errors.ConfigurationError(
+                f"{ref} is not in the history", remedy="list the recorded tasks with: coatcheck history"
+            )
+        return line_of(entry.task, entry.recorded_at, list(self._events_of(ref)))
 
     def import_lines(self, lines: Iterable[bytes]) -> int:
         """Store the tasks of *lines*, as `export_lines` yielded them; how many were new, or newer than the stored one.
@@ -345,7 +361,7 @@ _UNRECORDED = (
     "SELECT provider, task, summary, at, environment, branch FROM submission WHERE is_recorded = 0 AND task IS NOT NULL"
     " ORDER BY at LIMIT ?"
 )
-_ENTRY = "SELECT number, submitted_at, document, prompt, result, recorded_at, is_stale FROM task"
+_ENTRY = "SELECT number, submitted_at, document, prompt, result, recorded_at, is_stale, provider, id FROM task"
 
 
 def _conditions(filter: HistoryFilter, cursor: str | None) -> tuple[list[str], list[object]]:
@@ -382,18 +398,45 @@ def _rows(transaction: Transaction, conditions: Sequence[str], parameters: Seque
     return transaction.rows(f"{_ENTRY}{where} ORDER BY submitted_at DESC, number DESC LIMIT ?", parameters)
 
 
+def _recent_rows(
+    transaction: Transaction, text: str, conditions: Sequence[str], parameters: Sequence[object], *, limit: int
+) -> list[Row] | None:
+    """Return what `_rows` does for the tasks that match *text*, None where the most recent matches may not have it all."""
+    from .search import RECENT, recent_matches
+
+    numbers = recent_matches(transaction, text)
+    if numbers is None:
+        return None
+    rows = _rows(transaction, [*conditions, f"number IN ({', '.join(map(str, numbers))})"], (*parameters, limit))
+    if len(numbers) < RECENT:
+        return rows
+    if len(rows) < limit:
+        return None
+    # Any other match has a smaller number than these: the page has it unless it was submitted before all of them.
+    later = "SELECT 1 FROM task WHERE (submitted_at, number) > (?, ?) AND number < ? LIMIT 1"
+    number, submitted_at = rows[-1][:2]
+    return None if transaction.rows(later, (submitted_at, number, numbers[-1])) else rows
+
+
 def _page_of(transaction: Transaction, rows: list[Row], limit: int) -> HistoryPage:
     """Return the first of *rows* as a page; a further one shows that there is another page."""
     last = rows[limit - 1] if len(rows) > limit else None
     cursor = None if last is None else f"{last[1].hex()}/{last[0]}"
-    return HistoryPage(
-        items=tuple(_with_template(transaction, _entry(*row[2:])) for row in rows[:limit]), cursor=cursor
-    )
+    return HistoryPage(items=tuple(_with_template(transaction, _entry(row)) for row in rows[:limit]), cursor=cursor)
 
 
-def _entry(document: str, _prompt: int | None, _result: int | None, at: float, is_stale: int) -> HistoryEntry:
-    task = summary_of(document)
+def _entry(row: Row) -> HistoryEntry:
+    _, _, document, _, _, at, is_stale, provider, id = row
+    with reading_content_of(f"{provider}:{id}"):
+        task = summary_of(document)
     return HistoryEntry(task=task, recorded_at=_moment(at), is_current=not is_stale and task.state.is_terminal)
+
+
+def _text_of_row(transaction: Transaction, row: Row) -> str:
+    from .snapshots import load_task, text_of
+
+    with reading_content_of(f"{row[-2]}:{row[-1]}"):
+        return text_of(load_task(transaction, *row[2:5]))
 
 
 def _with_template(transaction: Transaction, entry: HistoryEntry) -> HistoryEntry:

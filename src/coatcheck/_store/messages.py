@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from .._engine.reported_messages import ReportedMessages
 from .._model.events import TaskEvent, TaskMessage
-from .documents import decode_event
+from .events import messages_of
 
 if TYPE_CHECKING:
     from .._model.tasks import Task
     from .database import Transaction
-
-QUERY = (
-    "SELECT kind, name, data FROM event JOIN subject ON number = subject WHERE name = ? AND kind = 'task.message'"
-    " ORDER BY id"
-)
 
 
 def unreported_events(transaction: Transaction, task: Task, events: Sequence[TaskEvent]) -> list[TaskEvent]:
@@ -26,8 +21,7 @@ def unreported_events(transaction: Transaction, task: Task, events: Sequence[Tas
     shown = [event for event in events if isinstance(event, TaskMessage)]
     if not shown or task.outcome is None:
         return list(events)
-    stored = [decode_event(kind, name, bytes(data)) for kind, name, data in transaction.rows(QUERY, (str(task.ref),))]
-    logs = _by_attempt(event for event in stored if isinstance(event, TaskMessage))
+    logs = _by_attempt(messages_of(transaction, task.ref))
     messages = task.outcome.messages
     rests = [min((log.unreported(message.text) for log in logs), key=len) for message in messages]
     new = dict(zip(map(id, shown), rests[len(rests) - len(shown) :], strict=True))
@@ -35,9 +29,8 @@ def unreported_events(transaction: Transaction, task: Task, events: Sequence[Tas
     return [event if rest is None else _with_text(event, rest) for event, rest in kept if rest != ""]
 
 
-def _by_attempt(messages: Iterable[TaskMessage]) -> list[ReportedMessages]:
+def _by_attempt(messages: Sequence[TaskMessage]) -> list[ReportedMessages]:
     """Return the messages of each attempt, with those of no attempt, which polls show."""
-    messages = list(messages)
     logs = {attempt: ReportedMessages() for attempt in (None, *(each.attempt for each in messages))}
     for message in messages:
         for attempt, log in logs.items():

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .. import errors
-from .._installation import upgrade_command
 
 if TYPE_CHECKING:
     from .database import Database, Transaction
@@ -253,12 +252,21 @@ PAGE_ORDERS = Migration(
         "CREATE INDEX hook_delivery_time ON hook_delivery (created_at, id, hook)",
     )
 )
+# The blob with the text of a message that is long; versions before do not know texts that are kept so.
+LONG_TEXTS = Migration(
+    statements=(
+        "ALTER TABLE event ADD COLUMN text_blob BIGINT",
+        "CREATE INDEX event_text_blob ON event (text_blob) WHERE text_blob IS NOT NULL",
+    ),
+    oldest_writer=15,
+)
 MIGRATIONS: Sequence[Migration] = (
     *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
     FLEET_WORKERS,
     FLEET_COSTS,
     PAGE_ORDERS,
+    LONG_TEXTS,
 )
 
 
@@ -269,6 +277,8 @@ def migrate(transaction: Transaction, database: Database, *, migrations: Sequenc
     """
     version, oldest_writer = schema_version(transaction, database)
     if oldest_writer > len(migrations):
+        from .._installation import upgrade_command  # only for this message
+
         raise errors.StoreError(
             f"the store {database.location} was changed by a newer coatcheck (schema {version}; this one writes "
             f"schema {len(migrations)})",

@@ -22,8 +22,10 @@ from .. import errors
 from .._engine.event_diff import SeenState, changes
 from .._model.events import StateEvent, TaskEvent
 from .._model.tasks import Task, TaskRef, TaskState
+from .._protocol.logs import WARNING, log
 from .blobs import delete_unused_blobs
 from .cache_rule import contradicts
+from .database import DamagedError, reading_content_of
 from .documents import Level, decode, encode
 from .events import append_events, delete_events
 from .messages import unreported_events
@@ -82,7 +84,7 @@ class Recorder:
         """Store what *task* shows; whether that was new. *times* are when the *events* were stored first."""
         rows = self._transaction.rows(ROW, (task.ref.provider, task.ref.id))
         row = StoredRow(**dict(zip(StoredRow.__struct_fields__, rows[0], strict=True))) if rows else None
-        earlier = load_task(self._transaction, row.document, row.prompt, row.result) if row else None
+        earlier = _stored_task(self._transaction, task.ref, row.document, row.prompt, row.result) if row else None
         current = merged(earlier, task) if earlier else task
         snapshot = store_task(self._transaction, current, level=self._level)
         is_stale = _staleness(row, earlier, task, snapshot) if row and earlier else 0
@@ -163,12 +165,24 @@ class Recorder:
             add_words(self._transaction, number, after)
 
 
+def _stored_task(
+    transaction: Transaction, ref: TaskRef, document: str, prompt: int | None, result: int | None
+) -> Task | None:
+    """Return the task of a row, None where its content is damaged: the next snapshot replaces it."""
+    try:
+        with reading_content_of(str(ref)):
+            return load_task(transaction, document, prompt, result)
+    except DamagedError as error:
+        log("store", WARNING, "%s", error)
+        return None
+
+
 def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
     """Delete a task with its events and its texts; whether there was one. The journal keeps only that it was submitted."""
     from .gates import delete_gates  # 2 ms, and recording needs none
 
     row = transaction.row(ROW, (ref.provider, ref.id))
-    delete_events(transaction, ref)
+    blobs = delete_events(transaction, ref)
     delete_gates(transaction, str(ref))
     transaction.change(
         "UPDATE submission SET summary = '', is_recorded = 1, template = NULL, template_digest = NULL"
@@ -176,11 +190,13 @@ def forget_task(transaction: Transaction, ref: TaskRef) -> bool:
         (ref.provider, ref.id),
     )
     if row is None:
+        delete_unused_blobs(transaction, blobs)
         return False
     number, _, _, document, _, prompt, result, _, is_indexed = row
-    if is_indexed and has_index(transaction):
-        remove_words(transaction, number, text_of(load_task(transaction, document, prompt, result)))
-    blobs = [each for (each,) in transaction.rows("SELECT blob FROM task_blob WHERE task = ?", (number,))]
+    task = _stored_task(transaction, ref, document, prompt, result)
+    if task is not None and is_indexed and has_index(transaction):
+        remove_words(transaction, number, text_of(task))
+    blobs += [each for (each,) in transaction.rows("SELECT blob FROM task_blob WHERE task = ?", (number,))]
     transaction.change("DELETE FROM task_blob WHERE task = ?", (number,))
     transaction.change("DELETE FROM task WHERE number = ?", (number,))
     delete_unused_blobs(transaction, blobs)
@@ -202,9 +218,10 @@ def record_submitted(transaction: Transaction, rows: Iterable[Row], *, level: Le
 def index_tasks(transaction: Transaction, limit: int) -> None:
     """Index tasks that a process without an index has recorded, at most so many."""
     create_index(transaction)
-    query = "SELECT number, document, prompt, result FROM task WHERE is_indexed = 0 LIMIT ?"
-    for number, *columns in transaction.rows(query, (limit,)):
-        add_words(transaction, number, text_of(load_task(transaction, *columns)))
+    query = "SELECT number, provider, id, document, prompt, result FROM task WHERE is_indexed = 0 LIMIT ?"
+    for number, provider, id, *columns in transaction.rows(query, (limit,)):
+        task = _stored_task(transaction, TaskRef(provider, id), *columns)
+        add_words(transaction, number, text_of(task) if task else "")
         transaction.change("UPDATE task SET is_indexed = 1 WHERE number = ?", (number,))
 
 

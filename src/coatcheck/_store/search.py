@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 200_000
 LONGEST_WORD = 64
+# So many matches are read first (`recent_matches`): a page has 20, and numbers are nearly in the order of time.
+RECENT = 100
+# A word of the query is replaced by the words that begin with it where they are at most so many.
+MOST_WORDS = 64
 _WORD = re.compile(r"[^\W_]+")
 
 CREATE = {
@@ -87,6 +91,32 @@ def condition(transaction: Transaction, text: str) -> tuple[str, str]:
     if transaction.dialect == "postgres":
         return FIND["postgres"], " & ".join(f"'{word}':*" for word in words_of(text))
     return FIND["sqlite"], " AND ".join(f'"{word}" *' for word in words_of(text))
+
+
+def recent_matches(transaction: Transaction, text: str) -> list[int] | None:
+    """Return the largest numbers of matching tasks, at most `RECENT`, the largest first; None where that takes long.
+
+    SQLite merges the lists of all words with a prefix before it returns the first match (12 ms for 100,000 tasks), those
+    of words alone while it returns them, so the prefixes are looked up in the vocabulary (2 ms).
+    """
+    if transaction.dialect == "postgres":
+        return None
+    transaction.change("CREATE VIRTUAL TABLE IF NOT EXISTS temp.task_terms USING fts5vocab(main, task_words, row)")
+    expressions = [_words_with(transaction, word) for word in words_of(text)]
+    if not all(expressions):
+        return []
+    query = "SELECT rowid FROM task_words WHERE task_words MATCH ? ORDER BY rowid DESC LIMIT ?"
+    return [number for (number,) in transaction.rows(query, (" AND ".join(expressions), RECENT))]
+
+
+def _words_with(transaction: Transaction, prefix: str) -> str:
+    """Return an expression of FTS5 that matches the words with a prefix, "" where there are none."""
+    query = "SELECT term FROM temp.task_terms WHERE term >= ? AND term < ? LIMIT ?"
+    words = [word for (word,) in transaction.rows(query, (prefix, f"{prefix}\U0010ffff", MOST_WORDS + 1))]
+    if len(words) > MOST_WORDS:
+        return f'"{prefix}" *'
+    quoted = " OR ".join(f'"{word}"' for word in words)
+    return f"({quoted})" if words else ""
 
 
 def matches(text: str, query: str) -> bool:

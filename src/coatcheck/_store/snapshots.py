@@ -12,6 +12,7 @@ from .._values.json_decode import decode as value_from
 from .blobs import digest_of, find_blob, get_blob, put_blob
 from .database import Transaction
 from .documents import Level, decode, encode, to_document, with_patches
+from .long_texts import messages_of_result, replace_texts, restore_texts
 
 Document: TypeAlias = dict[str, Any]
 
@@ -55,6 +56,7 @@ def store_task(transaction: Transaction, task: Task, *, level: Level) -> Snapsho
     if level != "full":
         return Snapshot(document={name: each for name, each in document.items() if name in METADATA})
     prompt, result = document.pop("prompt", None), {name: document.pop(name) for name in RESULT if name in document}
+    replace_texts(messages_of_result(result), keep)
     return Snapshot(
         document={name: each for name, each in document.items() if name not in PASSING},
         prompt=_put(transaction, prompt, numbers),
@@ -107,12 +109,17 @@ def _with_outcomes(earlier: Task, observed: Task) -> Iterator[Any]:
 
 def load_task(transaction: Transaction, document: str, prompt: int | None, result: int | None) -> Task:
     """Return the task of a row with its prompt and its result."""
+
+    def find(digest: str) -> bytes:
+        return find_blob(transaction, bytes.fromhex(digest))
+
     whole: Document = decode(document)
     if prompt is not None:
         whole["prompt"] = decode(get_blob(transaction, prompt))
     if result is not None:
         whole |= decode(get_blob(transaction, result))
-    return value_from(Task, with_patches(whole, lambda digest: find_blob(transaction, bytes.fromhex(digest))))
+        restore_texts(messages_of_result(whole), find)
+    return value_from(Task, with_patches(whole, lambda digest: {"patch": find(digest)}))
 
 
 def text_of(task: Task) -> str:

@@ -5,6 +5,7 @@ Invariants:
 - write-ahead logging (https://www.sqlite.org/wal.html), except on network file systems, where its shared memory does not
   work;
 - a writer waits for another one at most `busy_seconds`, in short steps, so that Ctrl-C ends the wait at once;
+- a file that was moved away or deleted is not written any more: the next transaction opens the one that is there;
 - a transaction that writes begins with ``BEGIN IMMEDIATE``: it never fails half-way because another one has written.
 """
 
@@ -33,8 +34,12 @@ BUSY_STEP = 0.05
 # With SQLite's default of 4096 a task takes a tenth more: rows with messages fill such pages badly (bench/history.py).
 PAGE_SIZE = 8192
 
+# The least size of such an index (https://www.sqlite.org/walformat.html#the_wal_index_file_format).
+WAL_INDEX_SIZE = 32_768
+
 ANOTHER_FOLDER = "set COATCHECK_STATE_HOME to a folder that you can write"
 MOVE_AWAY = "move the file away, then try again: mv {path} {path}.corrupt"
+IO_ERROR, FULL = 10, 13
 # Primary result codes (https://www.sqlite.org/rescode.html): what to do about each.
 REMEDIES = {
     1: MOVE_AWAY,  # SQLITE_ERROR: a table or a column is not as our statements have it
@@ -42,9 +47,9 @@ REMEDIES = {
     5: "another program holds it: end that program, or try again",  # SQLITE_BUSY
     6: "another program holds it: end that program, or try again",  # SQLITE_LOCKED
     8: ANOTHER_FOLDER,  # SQLITE_READONLY
-    10: "check the disk; dmesg shows its errors",  # SQLITE_IOERR
+    IO_ERROR: "check the disk; dmesg shows its errors",
     11: MOVE_AWAY,  # SQLITE_CORRUPT
-    13: "free space on its disk",  # SQLITE_FULL
+    FULL: "free space on its disk",
     14: ANOTHER_FOLDER,  # SQLITE_CANTOPEN
     26: MOVE_AWAY,  # SQLITE_NOTADB
 }
@@ -60,6 +65,7 @@ class SqliteDatabase(Database):
     ) -> None:
         super().__init__(path, prepare=prepare)
         self._busy_seconds = busy_seconds
+        self._file: tuple[int, int] | None = None
 
     def connect(self) -> sqlite3.Connection:
         """Open the file."""
@@ -74,6 +80,7 @@ class SqliteDatabase(Database):
         folder = os.path.dirname(self.location)
         make_private_folder(folder)
         create_private_file(self.location)
+        self._file = _file_at(self.location)
         connection = sqlite3.connect(self.location, timeout=BUSY_STEP, isolation_level=None, check_same_thread=False)
         try:
             self._patiently(lambda: _configure(connection, has_wal=not is_on_network(folder)))
@@ -82,9 +89,9 @@ class SqliteDatabase(Database):
             raise
         return connection
 
-    def is_usable(self, connection: sqlite3.Connection) -> bool:  # noqa: ARG002 - a file is not closed by others
-        """Whether a connection was not closed by the other side: always."""
-        return True
+    def is_usable(self, connection: sqlite3.Connection) -> bool:  # noqa: ARG002 - it has no file of its own to ask
+        """Whether the file is the one that was opened, and was not moved away or deleted meanwhile."""
+        return self._file is None or self._file == _file_at(self.location)
 
     def begin(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
         """Begin a transaction that writes."""
@@ -132,9 +139,12 @@ class SqliteDatabase(Database):
         import sqlite3
 
         if isinstance(error, sqlite3.Error):
-            remedy = REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            # Where the index of the write-ahead log has no room, SQLite reports an I/O error.
+            is_full = code == IO_ERROR and _is_full(os.path.dirname(self.location))
+            remedy = REMEDIES.get(FULL if is_full else code)
         elif isinstance(error, OSError):
-            remedy = REMEDIES[13] if error.errno == _no_space() else ANOTHER_FOLDER
+            remedy = REMEDIES[FULL] if error.errno == _no_space() else ANOTHER_FOLDER
         else:
             return None
         reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
@@ -161,11 +171,30 @@ class SqliteDatabase(Database):
                 return
 
 
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Return what identifies a file, None where there is none or where the system has no such number."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None
+
+
 def _configure(connection: sqlite3.Connection, *, has_wal: bool) -> None:
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # of a new file; others keep theirs
     connection.execute(f"PRAGMA journal_mode = {'WAL' if has_wal else 'DELETE'}")
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA journal_size_limit = 16777216")
+
+
+def _is_full(folder: str) -> bool:
+    """Whether the disk of *folder* has not the room for one index of a write-ahead log."""
+    import shutil
+
+    try:
+        return shutil.disk_usage(folder).free < WAL_INDEX_SIZE
+    except OSError:
+        return False
 
 
 def _no_space() -> int:

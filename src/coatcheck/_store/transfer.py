@@ -15,6 +15,7 @@ from .. import errors
 from .._model.events import TaskEvent
 from .._model.tasks import Task
 from .._values.json_decode import decode as value_from
+from .._values.json_fields import base64_text
 from .documents import decode, decode_event, encode, to_document, with_patches
 from .events import StoredEvent
 
@@ -42,7 +43,7 @@ def line_of(task: Task, recorded_at: datetime, events: Sequence[StoredEvent]) ->
     line = {
         "schema": SCHEMA,
         "recorded_at": recorded_at.isoformat(),
-        "task": with_patches(document, patches.__getitem__),
+        "task": with_patches(document, lambda name: {"patch": "", "patch_base64": base64_text(patches[name])}),
         "events": [_event_document(each) for each in events],
     }
     return encode(line).encode() + b"\n"
@@ -57,7 +58,7 @@ def task_of(line: bytes, number: int) -> ImportedTask:
             recorded_at=_seconds(document["recorded_at"]),
             events=tuple(_event_of(each) for each in document["events"]),
         )
-    except (errors.ConfigurationError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (errors.ConfigurationError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise errors.ConfigurationError(
             f"line {number} is not of an exported history: {error}",
             remedy="give a file that coatcheck history export has written",

@@ -140,6 +140,8 @@ def _ref(hint: Any, value: object, at: str, _document: Mapping[str, object]) -> 
 
 
 def _patch(hint: Any, value: object, at: str, document: Mapping[str, object]) -> object:
+    if isinstance(value, bytes):  # of the store: no JSON has bytes
+        return hint(value)
     encoded = document.get("patch_base64")
     if isinstance(encoded, str):
         return hint(_from_base64(encoded, at))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from .. import errors
 from .._model.events import EVENT_TYPES
 from .._protocol import standard_webhooks as standard
-from .._runtime.config import state_dir
+from .._runtime.config import state_dir, store_location
 from .._runtime.system_clock import SystemClock
 from .._store.hooks import ALL_KINDS, Hook, HookDelivery, HookStore
 from .._store.location import open_database
@@ -171,6 +171,5 @@ class WebhookSettings(HookSettings):
 
     def __init__(self, workspace: Workspace, *, clock: Clock | None = None) -> None:
         folder = state_dir(workspace.environ)
-        location = workspace.config.get("database") or folder
-        super().__init__(location, folder=folder, environ=workspace.environ, clock=clock)
+        super().__init__(store_location(workspace.config), folder=folder, environ=workspace.environ, clock=clock)
         self.workspace = workspace

@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -71,16 +72,20 @@ def takes_argument(template: Sequence[str]) -> bool:
 
 
 class CommandProcess:
-    """One run of a command; `cancel` ends it from any thread, also before it began."""
+    """One run of a command; `cancel` ends it from any thread, also before it began.
+
+    *on_line* gets the stream ("stdout" or "stderr") and each of its first lines, *on_output* all bytes as they come.
+    """
 
     def __init__(
         self,
         *,
-        on_line: Callable[[str, str], None] = lambda _name, _line: None,
+        on_line: Callable[[str, str], None] | None = None,
+        on_output: Callable[[str, bytes], None] | None = None,
         grace: float = GRACE,
         max_output: int = MAX_OUTPUT,
     ) -> None:
-        self._on_line = on_line
+        self._on_line, self._on_output = on_line, on_output
         self._grace = grace
         self._max_output = max_output
         self._wake = threading.Event()
@@ -133,7 +138,8 @@ class CommandProcess:
 
     def _capture(self, pipe: IO[bytes] | None, name: str) -> OutputCapture:
         assert pipe is not None  # noqa: S101 - PIPE was asked for
-        return OutputCapture(pipe, lambda line: self._on_line(name, line), limit=self._max_output)
+        on_line, on_output = (partial(each, name) if each else None for each in (self._on_line, self._on_output))
+        return OutputCapture(pipe, on_line, on_output=on_output, limit=self._max_output)
 
 
 class Supervised:
@@ -307,13 +313,21 @@ def _marked(mark: bytes) -> set[int]:
 
 
 class OutputCapture:
-    """Read a pipe from a thread; keep its first and last parts, and call *on_line* with each of the first lines."""
+    """Read a pipe from a thread; keep its first and last parts.
+
+    *on_line* is called with each of the first lines, *on_output* with all bytes as they come.
+    """
 
     def __init__(
-        self, pipe: IO[bytes], on_line: Callable[[str], None] | None = None, *, limit: int = MAX_OUTPUT
+        self,
+        pipe: IO[bytes],
+        on_line: Callable[[str], None] | None = None,
+        *,
+        on_output: Callable[[bytes], None] | None = None,
+        limit: int = MAX_OUTPUT,
     ) -> None:
         self._pipe = pipe
-        self._on_line = on_line
+        self._on_line, self._on_output = on_line, on_output
         self._half = limit // 2
         self._head, self._tail = bytearray(), bytearray()
         self._dropped = self._received = 0
@@ -322,18 +336,20 @@ class OutputCapture:
         self._thread.start()
 
     def _read(self) -> None:
-        partial, lines, on_line = b"", 0, self._on_line
+        rest, lines, on_line = b"", 0, self._on_line
         with self._pipe:
             while chunk := self._next_chunk():
                 self._keep(chunk)
+                if self._on_output:
+                    self._on_output(chunk)
                 if on_line and lines < MAX_LINES:
-                    *whole, partial = (partial + chunk).split(b"\n")
+                    *whole, rest = (rest + chunk).split(b"\n")
                     lines += len(whole)
                     for line in whole:
                         on_line(plain(line[:MAX_LINE]))
-                    partial = partial[-MAX_LINE:]
-        if on_line and partial and lines < MAX_LINES:
-            on_line(plain(partial))
+                    rest = rest[-MAX_LINE:]
+        if on_line and rest and lines < MAX_LINES:
+            on_line(plain(rest))
 
     def _next_chunk(self) -> bytes:
         self._is_reporting = False

@@ -32,6 +32,7 @@ from .collect_changes import Changes, collect_changes
 from .command_agent import run_command, why_not_started
 from .conclusion_reports import PAUSES, RETRY_INTERVAL, ConclusionReports
 from .current_diff import RunningWorkspaces
+from .long_messages import end_of_message, without_mark
 from .models import (
     CANCELLED,
     COMPLETED,
@@ -45,8 +46,6 @@ from .models import (
 )
 from .tree_walk import read_regular
 
-# The end of what an agent printed is its message; longer ones are logs.
-MAX_MESSAGE = 64 * 1024
 # An agent's result file larger than this is not a message, a title and some files.
 MAX_RESULT_FILE = 4 * 1024 * 1024
 # So many notes on a result are shown, so much of each.
@@ -340,9 +339,9 @@ def result_of(
     job: Job, ending: AgentEnding, changes: Changes, report: Report, *, notes: Sequence[str] = ()
 ) -> CloudResult:
     """Combine what the agent printed and what it changed; the notes are a further message."""
-    output = ending.message[-MAX_MESSAGE:].strip()
+    output = end_of_message(ending.message.strip())
     message = output if report.message is None else report.message
-    title = report.title or changes.subject or title_of_message(message) or title_of(job.prompt)
+    title = report.title or changes.subject or title_of_message(without_mark(message)) or title_of(job.prompt)
     files = changes.files
     if report.files is not None:
         files = tuple(CloudFile(path=file.path, content=file.content) for file in report.files)

@@ -25,6 +25,7 @@ from .._model.events import (
 from .._model.outcome import DiffStats, Failure, Message
 from .._model.states import TaskState
 from .._model.tasks import TaskRef
+from .long_messages import without_mark
 from .models import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, CloudAttempt, CloudRound, CloudStats, CloudTask
 
 # The provider of the refs of a local cloud's tasks.
@@ -75,7 +76,7 @@ def _unprinted(attempt: CloudAttempt) -> Iterator[str]:
     assert attempt.result is not None  # noqa: S101 - the caller has one
     messages = attempt.result.messages[1 if attempt.result.is_message_shown else 0 :]
     printed = [log.text.strip() for log in attempt.result.logs if log.name == "stdout"]
-    return (message for message in messages if not any(text.endswith(message) for text in printed))
+    return (message for message in messages if not any(text.endswith(without_mark(message)) for text in printed))
 
 
 def _state_event(ref: TaskRef, at: datetime, round_: CloudRound) -> TaskEvent:

@@ -156,4 +156,4 @@ def moment_of(text: str, now: float, option: str = "--since") -> float:
             f"{option} {text!r} is neither a duration nor a date",
             remedy="pass 30m, 2h, 7d, 2026-11-28 or 2026-11-28T09:00",
         )
-    return now - duration
+    return max(0.0, now - duration)  # no task is older, and no date is before the year 1

@@ -42,7 +42,12 @@ def list_all(run: CommandContext) -> None:
 
 
 def _document(found: FoundTemplate) -> dict[str, Any]:
-    fields = {"name": found.name, "path": found.path, "is_from_repository": found.is_from_repository}
+    fields = {
+        "name": found.name,
+        "path": found.path,
+        "is_from_repository": found.is_from_repository,
+        "hides_own": found.hides_own,
+    }
     template = None if found.template is None else to_object(found.template)
     error = None if found.error is None else error_document(found.error)["error"]
     return {**fields, "template": template, "error": error}
@@ -62,6 +67,7 @@ def _line(found: FoundTemplate, width: int) -> Line:
         Styled(found.name.ljust(width), "bold"),
         f"  {origin:10}  {found.template.description or ''}",
         Styled(f"  {names}" if names else "", "dim"),
+        Styled("  (hides yours of this name)" if found.hides_own else "", "yellow"),
     )
 
 

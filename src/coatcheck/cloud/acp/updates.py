@@ -20,11 +20,12 @@ from ..._model.events import TaskEvent, TaskNotice, TaskPlan, TaskProgress, Task
 from ..._model.gates import GateOption
 from ..._model.outcome import Artifact, Notice, Plan, PlanStep
 from ..attempts import Job
+from ..long_messages import MAX_MESSAGE, end_of_message
 from ..task_events import message_event, ref_of
 from .wire import Change, ToolCall, UsageCount, block_text, fields, items, one_line, text
 
-# So much of a message, of a tool's output and of a change is kept (characters).
-MAX_MESSAGE, MAX_OUTPUT, MAX_CHANGE = 64 * 1024, 20_000, 100_000
+# So much of a tool's output and of a change is kept (characters).
+MAX_OUTPUT, MAX_CHANGE = 20_000, 100_000
 # So many tool calls are remembered, and so much of the record of a session (characters).
 MAX_CALLS, MAX_RECORD = 1000, 512 * 1024
 # Updates that do not concern the reader of a task.
@@ -37,8 +38,6 @@ SILENT = frozenset(
         "user_message_chunk",
     ]
 )
-# Where the beginning of a message is left out.
-CUT = "[…]\n"
 MARKS = {"completed": "done", "in_progress": "now", "pending": "open"}
 DIFF_TYPE = "text/x-diff"
 
@@ -253,12 +252,17 @@ class _Paragraphs:
 
     def __init__(self, on_paragraph: Callable[[str], None]) -> None:
         self._on_paragraph = on_paragraph
-        self._rest = self.whole = ""
+        self._rest = self._end = ""
+
+    @property
+    def whole(self) -> str:
+        """What has arrived since the last end."""
+        return end_of_message(self._end)
 
     def add(self, piece: str) -> None:
-        self.whole += piece
-        if len(self.whole) > MAX_MESSAGE:
-            self.whole = f"{CUT}{self.whole[len(CUT) - MAX_MESSAGE :]}"
+        self._end += piece
+        if len(self._end) > 2 * MAX_MESSAGE:
+            self._end = self._end[-MAX_MESSAGE - 1 :]  # one character more: it was longer
         self._rest += piece
         if "\n" not in piece and len(self._rest) <= MAX_MESSAGE:
             return
@@ -279,7 +283,7 @@ class _Paragraphs:
     def end(self) -> None:
         """Pass on what has arrived, and begin again."""
         self._pass_on(self._rest)
-        self._rest = self.whole = ""
+        self._rest = self._end = ""
 
     def _pass_on(self, paragraph: str) -> None:
         if paragraph.strip():
