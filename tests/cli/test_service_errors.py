@@ -164,7 +164,7 @@ def test_a_conversation_that_is_being_started_is_not_deleted(tmp_path: Path) -> 
     assert f"{ref} is being started; try again in a minute" == done.line
 
 
-@pytest.mark.parametrize("name", ["cursor", "claude_agents"])
+@pytest.mark.parametrize("name", ["host", "cursor", "claude_agents"])
 @pytest.mark.parametrize("command", [("message", "more"), ("cancel",)])
 def test_an_archived_task_takes_no_message(tmp_path: Path, name: str, command: tuple[str, ...]) -> None:
     """A service that refuses what is sent to an archived task is a conflict with what to do."""
@@ -175,7 +175,7 @@ def test_an_archived_task_takes_no_message(tmp_path: Path, name: str, command: t
     done = cli(command[0], ref, *command[1:])
 
     assert 1 == done.code
-    assert any(word in done.line for word in ("coatcheck unarchive", "submit another task", "already ended"))
+    assert any(word in done.line for word in ("coatcheck unarchive", "submit another task", "already ended", "no turn of"))
 
 
 @EACH

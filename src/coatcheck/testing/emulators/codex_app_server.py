@@ -280,6 +280,8 @@ class EmulatedConnection:
 
     def _resume(self, params: Mapping[str, Any]) -> object:
         thread = self._thread(params, problem="no rollout found for thread id")
+        if thread.is_archived:
+            raise RefusalError(f"session {thread.id} is archived")
         thread.is_loaded = True
         thread.subscribers.add(self)
         if thread.pending is not None:
@@ -337,11 +339,16 @@ class EmulatedConnection:
         return {}
 
     def _archive(self, params: Mapping[str, Any]) -> object:
-        self._thread(params).is_archived = True
+        thread = self._thread(params)
+        if thread.is_archived:
+            raise RefusalError(f"no rollout found for thread id {thread.id}")
+        thread.is_archived = True
         return {}
 
     def _unarchive(self, params: Mapping[str, Any]) -> object:
         thread = self._thread(params)
+        if not thread.is_archived:
+            raise RefusalError(f"no archived rollout found for thread id {thread.id}")
         thread.is_archived = False
         return {"thread": thread.document()}
 
