@@ -175,7 +175,9 @@ def test_an_archived_task_takes_no_message(tmp_path: Path, name: str, command: t
     done = cli(command[0], ref, *command[1:])
 
     assert 1 == done.code
-    assert any(word in done.line for word in ("coatcheck unarchive", "submit another task", "already ended", "no turn of"))
+    assert any(
+        word in done.line for word in ("coatcheck unarchive", "submit another task", "already ended", "no turn of")
+    )
 
 
 @EACH
