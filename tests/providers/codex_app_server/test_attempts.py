@@ -235,4 +235,19 @@ def test_waiting_for_attempts_is_no_busy_loop(variant: str) -> None:
     emulator.requests.clear()
     client.poll_task(ref)
 
-    assert len(emulator.requests) < 2000
+    assert len(emulator.seen("get_task")) < 200
+
+
+def test_a_task_runs_while_one_of_its_attempts_does(variant: str) -> None:
+    """Task, list and watch show a task as running until its last attempt has ended, and as started once."""
+    client, emulator = connected(variant, lives(say("one"), say("two", *[edit()] * 9), say("three")))
+    ref = client.create_task(THREE).ref
+    emulator.clock.sleep(30.0)
+    listed = [task.state for task in client.list_tasks()]
+    read = client.get_task(ref)
+    watched = [event.type for event in client.watch_task(ref)]
+
+    assert ([TaskState.RUNNING], TaskState.RUNNING, None) == (listed, read.state, read.outcome)
+    assert ["task.started", *["task.attempt"] * 3, "task.succeeded"] == [
+        type for type in watched if type in ("task.started", "task.attempt", "task.succeeded")
+    ]

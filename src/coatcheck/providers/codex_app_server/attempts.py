@@ -119,7 +119,11 @@ def age(thread: wire.Thread) -> tuple[float, str]:
 
 def waiting_threads(host: HostConnection, thread: wire.Thread) -> Generator[Any, Any, Mapping[int, wire.Thread]]:
     """Return the attempts of a task that wait for a person, by number."""
-    threads = yield from threads_of(host, thread)
+    return waiting_in((yield from threads_of(host, thread)))
+
+
+def waiting_in(threads: Mapping[int, wire.Thread]) -> Mapping[int, wire.Thread]:
+    """Return those of *threads* that wait for a person."""
     return {number: each for number, each in threads.items() if extract.waits_for(each) is not None}
 
 

@@ -40,8 +40,9 @@ from .checkouts import Change
 from .endpoints import NAME
 from .places import key_of, place_of
 
+IN_PROGRESS = "inProgress"
 STATES: Mapping[str, TaskState] = {
-    "inProgress": TaskState.RUNNING,
+    IN_PROGRESS: TaskState.RUNNING,
     "completed": TaskState.SUCCEEDED,
     "interrupted": TaskState.CANCELLED,
     "failed": TaskState.FAILED,
@@ -147,16 +148,23 @@ def created(spec: TaskSpec, thread: wire.Thread, turn: wire.Turn, raw: bytes) ->
     )
 
 
-def waiting_task(
-    known: Task, number: int, flag: str | None, *, permission: PermissionRequest | None, question: str | None
-) -> Task:
-    """Return *known* as a task whose attempt *number* waits for a person."""
+def with_threads(known: Task, threads: Iterable[wire.Thread]) -> Task:
+    """Return *known* with the state of all its *threads*: it needs input, or runs, while any of them does."""
+    threads = tuple(threads)
+    flag = next(filter(None, map(waits_for, threads)), None)
+    if flag is not None:
+        return msgspec.structs.replace(known, state=TaskState.INPUT_REQUIRED, raw_state=flag)
+    if known.state is TaskState.RUNNING or not any(map(is_active, threads)):
+        return known
+    return msgspec.structs.replace(known, state=TaskState.RUNNING, raw_state=IN_PROGRESS)
+
+
+def waiting_task(known: Task, number: int, *, permission: PermissionRequest | None, question: str | None) -> Task:
+    """Return *known* with what its attempt *number* waits for."""
     if permission is not None and number > 1:
         permission = msgspec.structs.replace(permission, title=f"attempt {number}: {permission.title}")
     return msgspec.structs.replace(
         known,
-        state=TaskState.INPUT_REQUIRED,
-        raw_state=flag,
         permission_requests=(permission,) if permission else (),
         progress=f"attempt {number}: {question}" if question and number > 1 else question,
     )
@@ -194,14 +202,16 @@ def missing_attempt(number: int) -> Attempt:
 def page(listed: wire.ThreadPage, turns: Mapping[str, wire.Turn | None]) -> tuple[Task, ...]:
     """Return the threads of a page as tasks, with the last turns that are known; later attempts are part of their task."""
     pages = {id: wire.TurnPage([turn] if turn else []) for id, turn in turns.items()}
-    first = [thread for thread in listed.data if place_of(thread).number == 1]
-    waiting = {place_of(thread).task: waits_for(thread) for thread in listed.data if waits_for(thread)}
-    tasks = [task(wire.TaskDocument(thread, pages.get(thread.id))) for thread in first]
+    later: dict[str, list[wire.Thread]] = {}
+    for thread in listed.data:
+        if (place := place_of(thread)).number > 1:
+            later.setdefault(place.task, []).append(thread)
     return tuple(
-        msgspec.structs.replace(each, state=TaskState.INPUT_REQUIRED, raw_state=waiting[place_of(thread).task])
-        if each.attempt_total and place_of(thread).task in waiting
-        else each
-        for thread, each in zip(first, tasks, strict=True)
+        with_threads(
+            task(wire.TaskDocument(thread, pages.get(thread.id))), [thread, *later.get(place_of(thread).task, ())]
+        )
+        for thread in listed.data
+        if place_of(thread).number == 1
     )
 
 

@@ -130,16 +130,16 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
     def _task(self, host: HostConnection, id: str) -> Generator[Any, Any, Task]:
         raw = yield from attempts.read_document(host, id)
         read = extract.read_document(raw)
+        threads = yield from attempts.threads_of(host, read.thread)
         state, _ = extract.state_of(read.thread, extract.turn_of(read))
-        change = (yield from checkouts.read_change(host, read.thread, self.service)) if state.is_terminal else None
-        task = extract.task(read, raw=raw, change=change)
-        waiting = yield from attempts.waiting_threads(host, read.thread)
-        for number, thread in waiting.items():
+        has_ended = state.is_terminal and not any(map(extract.is_active, threads.values()))
+        change = (yield from checkouts.read_change(host, read.thread, self.service)) if has_ended else None
+        task = extract.with_threads(extract.task(read, raw=raw, change=change), threads.values())
+        for number, thread in attempts.waiting_in(threads).items():
             pending = yield from approvals.pending_request(host, thread.id)
             return extract.waiting_task(
                 task,
                 number,
-                extract.waits_for(thread),
                 permission=pending.permission if pending else None,
                 question=pending.question if pending and not pending.permission else None,
             )
