@@ -35,6 +35,24 @@ def test_a_setting_is_set_read_and_removed(cli: Cli, file: Path) -> None:
     assert "" == file.read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "typed", "stored"),
+    [
+        ("codex.credentials", "OWN", "own"),
+        ("codex.credentials", "shared-readonly", "shared-readonly"),
+        ("openhands.confirmation", " Never ", "never"),
+        ("history", "Metadata", "metadata"),
+        ("codex_app_server.clone_url", "https://Example.com/{repository}", "https://Example.com/{repository}"),
+    ],
+)
+def test_a_choice_is_stored_in_small_letters(cli: Cli, name: str, typed: str, stored: str) -> None:
+    """A word of a setting with choices is stored as the documentation writes it, and other values as typed."""
+    done = cli("config", "set", name, typed)
+
+    assert f"{name} = {stored}" == done.out.partition(" in ")[0]
+    assert f"{stored}\n" == cli("config", "get", name).out
+
+
 def test_the_project_file_is_changed_on_request(cli: Cli) -> None:
     """--project writes coatcheck.toml at the top of the checkout."""
     checkouts.mark(cli.folder)

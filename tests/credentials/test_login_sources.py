@@ -11,6 +11,7 @@ from coatcheck import errors
 from coatcheck._credentials.login_sources import LoginCredentials, LoginSelection, Source
 from coatcheck._protocol.effects import Request, Response
 from coatcheck._protocol.login_contract import Login, Secret
+from coatcheck._protocol.settings import COMMON_SETTINGS
 from coatcheck.providers._chatgpt.credentials import LOCAL_LOGIN
 from coatcheck.testing.fake_clock import FakeClock
 
@@ -60,6 +61,20 @@ def test_each_account_has_a_name_and_a_file(logins: LoginEnvironment) -> None:
     assert work.access_token == logins.secret(logins.login(account="work", CODEX_ACCESS_TOKEN="other")).token
     with pytest.raises(errors.NotLoggedInError, match=r"home\.json"):
         logins.secret(logins.login(account="home"))
+
+
+def test_a_source_is_read_whatever_its_letters() -> None:
+    """A word that was written into the file by hand, in capitals, is that source."""
+    selection = LoginSelection.read(" OWN ", origin="file", account=None, issuer=None)
+
+    assert Source.OWN == selection.source
+
+
+def test_every_source_can_be_set() -> None:
+    """The setting's choices are the sources that a login accepts."""
+    choices = next(setting.choices for setting in COMMON_SETTINGS if setting.name == "credentials")
+
+    assert {source.value for source in Source if source is not Source.ARGUMENT} == set(choices)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from tests.clients import VARIANTS
 from tests.peers.peer_support import PEERS
 from tests.peers.scripted_model import ScriptedModel, settings
+from websockets.sync.client import unix_connect
 
 from coatcheck import AsyncClient, Client, RetryPolicy, Task, TaskSpec, TaskState, errors
 from coatcheck._protocol.effects import Request, Response
@@ -206,6 +208,47 @@ def test_several_tasks_are_watched_over_one_connection(host: ScriptedHost) -> No
     assert [f"Task {number}." for number in range(3)] == [
         [event.text for event in shown if event.ref == ref and event.type == "task.message"][-1] for ref in refs
     ]
+
+
+def call_raw(host: Host, method: str, **parameters: object) -> Any:
+    """Call a method of the host as another program does, and return its result."""
+    with unix_connect(str(host.socket), "ws://localhost/", compression=None) as socket:
+        about = {"clientInfo": {"name": "person", "version": "1"}, "capabilities": {"experimentalApi": True}}
+        for id, (name, given) in enumerate((("initialize", about), (method, parameters))):
+            socket.send(json.dumps({"id": id, "method": name, "params": given}))
+            while (answer := json.loads(socket.recv())).get("id") != id:
+                pass
+    return answer["result"]
+
+
+def test_attempts_are_independent_forks(host: ScriptedHost) -> None:
+    """Three attempts know nothing of one another, each has its change, and a person's fork is a task of its own."""
+    with Client(**host.options()) as client:
+        steps = ('basename "$PWD" >which.txt', "say Done.")
+        task = client.poll_task(client.create_task(host.spec(*steps, attempts=3, key="k")), timeout=240)
+        sources = [call_raw(host, "thread/read", threadId=each.id)["thread"]["forkedFromId"] for each in task.attempts]
+        fork = call_raw(host, "thread/fork", threadId=task.id)["thread"]["id"]
+        client.send_message(fork, script("say Of a person."))
+        continued = client.poll_task(fork, timeout=240)
+        found = client.create_task(host.spec(*steps, attempts=3, key="k"))
+        listed = {each.id for each in client.list_tasks()}
+        with pytest.raises(errors.ConflictError, match=fork):
+            client.delete_task(task.ref)
+        client.delete_task(fork)
+        client.archive_task(task.ref)
+        archived = [each.ref for each in client.list_tasks(filter="archived")]
+        client.delete_task(task.ref)
+
+    begun = [len(body["input"]) for body in host.model.requests[:6]]
+
+    assert [(f"k.{number}-of-3\n", "Done.") for number in (1, 2, 3)] == [
+        (bytes(each.outcome.patch).decode().rpartition("+")[2], each.outcome.text)  # type: ignore[union-attr,arg-type]
+        for each in task.attempts
+    ]
+    assert [None, task.id, task.id] == sources
+    assert ([min(begun)] * 3, [max(begun)] * 3) == (sorted(begun)[:3], sorted(begun)[3:])
+    assert (task.ref, {task.id, fork}, "Of a person.") == (found.ref, listed, continued.outcome.text)  # type: ignore[union-attr]
+    assert ([task.ref], []) == (archived, host.checkouts)
 
 
 APPROVE = """

@@ -12,6 +12,7 @@ from tests.providers.services import SERVICES
 
 from coatcheck import TaskRef, TaskState, errors
 from coatcheck.provider import Request, Response, ServerSentEvent
+from coatcheck.providers._sessions.session_provider import SessionProvider
 from coatcheck.providers.claude_agents.session_events import EventLog
 from coatcheck.providers.openai_agents.session_items import ItemLog
 from coatcheck.testing import FakeClock
@@ -208,3 +209,12 @@ def test_a_message_of_a_person_does_not_move_the_position() -> None:
     taken = [reader.take(ServerSentEvent(event="x", data=data)) for _ in range(2)]
 
     assert (["Faster"], [], ItemLog(REF, "", nothing).memory) == (texts(taken[0]), taken[1], reader.memory)
+
+
+def test_a_provider_of_sessions_defines_what_differs() -> None:
+    """A provider without the requests of its service cannot be made, and a type checker refuses it."""
+    incomplete = type("Incomplete", (SessionProvider,), {}, frozen=True)
+    with pytest.raises(TypeError) as caught:
+        incomplete(None)
+
+    assert "abstract" in str(caught.value)

@@ -91,7 +91,8 @@ def choose_environment(client: Client, root: str | None) -> tuple[str | None, st
     can = client.capabilities
     if not names and not can.needs_environment and Verb.LIST_ENVIRONMENTS not in can.verbs:
         return None, None
-    environments = _environments(client, names)
+    has_list = Verb.LIST_ENVIRONMENTS in can.verbs
+    environments = _environments(client, names) if has_list else ()
     if names and len(environments) == 1:
         return environments[0].id, None
     if names:
@@ -104,7 +105,7 @@ def choose_environment(client: Client, root: str | None) -> tuple[str | None, st
         "no environment configured: {problem}",
         problem=problem,
         fields=("environment", "repository"),
-        remedy="pass {environment} or {repository}; environments: {environments}",
+        remedy="pass {environment} or {repository}" + ("; environments: {environments}" if has_list else ""),
         environments=_described(environments),
     )
 

@@ -68,14 +68,15 @@ class LoginSelection(msgspec.Struct, frozen=True, kw_only=True):
     def read(cls, source: str | None, *, origin: str, account: str | None, issuer: str | None) -> LoginSelection:
         """Return the settings as a choice; raises `ConfigurationError` for words that are none."""
         words = [word.value for word in Source if word is not Source.ARGUMENT]
-        if source and source not in words:
+        word = (source or "auto").strip().lower()
+        if word not in words:
             message = f"there is no source of credentials {source!r} ({origin})"
             raise errors.ConfigurationError(message, remedy=f"use one of {', '.join(words)}")
         if account and not re.fullmatch(_ACCOUNT, account):
             raise errors.ConfigurationError(
                 f"{account!r} is not a name for an account", remedy="use letters, digits, dots, dashes and @"
             )
-        return cls(source=Source(source or "auto"), origin=origin, account=account or None, issuer=issuer or None)
+        return cls(source=Source(word), origin=origin, account=account or None, issuer=issuer or None)
 
 
 class FixedCredentials:

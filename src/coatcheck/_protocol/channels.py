@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from .. import errors
-from .decode import check
+from .decode import PAGE_REMEDY, check, is_page
 from .effects import Exchange, Open, Response
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ def channel_of(response: Response) -> Any:
     raise errors.UnreadableResponseError(
         f"the service answered HTTP {response.status} and opened no channel",
         status=response.status,
-        remedy="check the address",
+        remedy=PAGE_REMEDY if is_page(response) else "check the base URL",
     )
 
 

@@ -39,6 +39,7 @@ STATUSES: Mapping[int, type[errors.ProviderError]] = {
     429: errors.RateLimitError,
 }
 
+PAGE_REMEDY = "it came from a proxy or the network edge: check the base URL, or try again later or from another network"
 REQUEST_ID_HEADERS = ("x-request-id", "x-oai-request-id", "cf-ray", "x-amzn-requestid", "x-github-request-id")
 
 
@@ -117,6 +118,8 @@ def _unreadable(
         reason = "UTF-16, where JSON is UTF-8 (RFC 8259, section 8.1)"
     path = f"{at}{inner[1:]}"
     kind = (response.headers.get("content-type", "") if response else "").partition(";")[0]
+    is_html = response is not None and is_page(response)
+    kind = "text/html" if is_html else kind
     what = "an empty body" if not body else f"{kind} instead of JSON" if kind and "json" not in kind else reason
     status = response.status if response else 200
     return errors.UnreadableResponseError(
@@ -127,7 +130,15 @@ def _unreadable(
         path=path,
         detail=reason,
         request_id=request_id(response.headers) if response else None,
+        remedy=PAGE_REMEDY if is_html else None,
     )
+
+
+def is_page(response: Response) -> bool:
+    """Whether a response is a web page, which a proxy or a check of the network edge sends in place of the service's."""
+    begin = response.body[:1_000].removeprefix(BYTE_ORDER_MARK).lstrip()[:5]
+    is_html = begin[:1] == b"<" and begin != b"<?xml"
+    return is_html or "html" in response.headers.get("content-type", "") or "cf-mitigated" in response.headers
 
 
 def split_path(message: str) -> tuple[str, str]:
@@ -142,10 +153,12 @@ def error_for(response: Response) -> errors.ProviderError:
         return _redirect_error(response)
     kind, detail, id = kind_of(response), detail_of(response), request_id(response.headers)
     message = f"{kind.default_message()} (HTTP {response.status})" + (f": {detail}" if detail else "")
+    # The remedy of a login is added where the login is known.
+    remedy = PAGE_REMEDY if is_page(response) and kind is not errors.AuthenticationError else None
     if issubclass(kind, (errors.RateLimitError, errors.ProviderUnavailableError)):
         after = retry_after(response.headers)
-        return kind(message, status=response.status, detail=detail, request_id=id, retry_after=after)
-    return kind(message, status=response.status, detail=detail, request_id=id)
+        return kind(message, status=response.status, detail=detail, request_id=id, retry_after=after, remedy=remedy)
+    return kind(message, status=response.status, detail=detail, request_id=id, remedy=remedy)
 
 
 def _redirect_error(response: Response) -> errors.ProviderError:
@@ -211,7 +224,7 @@ def _detail_in(body: object) -> str:
 
 def _detail_of_text(response: Response) -> str | None:
     text = response.body[:20_000].decode("utf-8-sig", "replace")
-    if "html" in response.headers.get("content-type", "") or text.lstrip()[:1] == "<":
+    if is_page(response) and text.strip():
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         return _short(f"an HTML page{f' titled {title[1].strip()!r}' if title else ''}")
     return _short(text)
@@ -221,7 +234,7 @@ def _detail_of_text(response: Response) -> str | None:
 def _secrets() -> re.Pattern[str]:
     """Match what may be a credential: JWTs, "Bearer x", sk-/at-/ghp_ keys, and e-mail addresses."""
     return re.compile(
-        r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?i:openai-bearer\.|bearer\s+)[^\s\"',]+|\b(?:sk|at|rt|ghp|gho|ghs|github_pat|AIza|AKIA)[-_]?[A-Za-z0-9_-]{16,}|[\w.+-]+@[\w-]+\.[\w.]+"
+        r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?i:openai-bearer\.|bearer\s+(?!tokens?\b))[^\s\"',]+|\b(?:sk|at|rt|ghp|gho|ghs|github_pat|AIza|AKIA)[-_]?[A-Za-z0-9_-]{16,}|[\w.+-]+@[\w-]+\.[\w.]+"
     )
 
 

@@ -42,9 +42,9 @@ class ProviderSetting(NamedTuple):
         return None if value is None else self.check(value, of=of)
 
     def check(self, value: str, *, of: str) -> str:
-        """Return the choice that *value* is. Raises `ConfigurationError` for none, where there are choices."""
+        """Return the choice that *value* is, whatever its letters. Raises `ConfigurationError` where it is none."""
         word = value.strip().lower()
-        if self.choices and word not in self.choices:
+        if word not in self.choices:
             raise errors.ConfigurationError(
                 f"{of}.{self.name} cannot be {value!r}", remedy=f"use one of {', '.join(self.choices)}"
             )
@@ -55,9 +55,9 @@ class ProviderSetting(NamedTuple):
 COMMON_SETTINGS = (
     ProviderSetting(
         "credentials",
-        "which login to use: auto, own, shared or environment",
+        "which login to use: auto, environment, chain, own, shared, shared-readonly or keyring",
         "auto",
-        choices=("auto", "own", "shared", "environment"),
+        choices=("auto", "environment", "chain", "own", "shared", "shared-readonly", "keyring"),
     ),
     ProviderSetting("rate", "requests a second that may be sent; none: as many as the service accepts"),
 )

@@ -168,7 +168,7 @@ def _change(run: CommandContext, name: str, value: str | None, path: str, *, pro
         require_setting(name, run.config)
         if project:
             require_project_setting(name, path)
-        _check_value(name, value, run)
+        value = _checked_value(name, value, run)
         settings.set_setting(path, name, value)
         line = f"{name} = {value} in {path}"
     run.answer(lambda: {"path": path, "settings": [{"name": name, "value": value, "origin": path}]}, lambda: [line])
@@ -177,13 +177,31 @@ def _change(run: CommandContext, name: str, value: str | None, path: str, *, pro
         run.note(f"{setting.origin} overrides it: {name} = {setting.value}")
 
 
-def _check_value(name: str, value: str, run: CommandContext) -> None:
-    """Raise `ConfigurationError` for a value that the setting cannot have."""
-    from ..._runtime.provider_lookup import require_provider, settings_of_provider
+def _checked_value(name: str, value: str, run: CommandContext) -> str:
+    """Return *value* as it is stored: a choice in small letters. Raises `ConfigurationError` for one that cannot be set."""
+    from ..._runtime.provider_lookup import settings_of_provider
 
-    choices = CHOICES.get(name)
-    if choices and value not in choices:
+    if choices := CHOICES.get(name):
+        return _checked_choice(name, value, choices)
+    provider, dot, setting = name.partition(".")
+    declared = settings_of_provider(provider, run.config).get(setting) if dot else None
+    if declared is not None and declared.choices:
+        return declared.check(value, of=provider)
+    _check_value(name, value, run)
+    return value
+
+
+def _checked_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    word = value.strip().lower()
+    if word not in choices:
         raise errors.ConfigurationError(f"{name} is {value!r}", remedy=f"use one of: {', '.join(choices)}")
+    return word
+
+
+def _check_value(name: str, value: str, run: CommandContext) -> None:
+    """Raise `ConfigurationError` for a value that a setting without choices cannot have."""
+    from ..._runtime.provider_lookup import require_provider
+
     if name == "poll_cost" or name.endswith(".rate"):
         _check_number(name, value)
     elif name == "timeout":
@@ -197,10 +215,6 @@ def _check_value(name: str, value: str, run: CommandContext) -> None:
         require_provider(value, lambda: run.config)
     elif name == "attempts" and not (value.isascii() and value.isdecimal() and int(value) > 0):
         raise errors.ConfigurationError(f"attempts is {value!r}", remedy="use a whole number of at least 1")
-    else:
-        provider, _, setting = name.partition(".")
-        if declared := settings_of_provider(provider, run.config).get(setting):
-            declared.check(value, of=provider)
 
 
 def _check_number(name: str, value: str) -> None:

@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -61,8 +62,12 @@ class SessionReader(Protocol):
         ...
 
 
-class SessionProvider(msgspec.Struct, frozen=True):
-    """The sessions of one service. A subclass sets the type of `service`, and defines what raises `NotImplementedError`."""
+class _AbstractStruct(msgspec.StructMeta, abc.ABCMeta):
+    """The class of structures with abstract methods."""
+
+
+class SessionProvider(msgspec.Struct, metaclass=_AbstractStruct, frozen=True):
+    """The sessions of one service. A subclass sets the type of `service`, and defines the abstract methods."""
 
     service: SessionService
 
@@ -73,41 +78,41 @@ class SessionProvider(msgspec.Struct, frozen=True):
 
     # -- what differs --------------------------------------------------------------------------------------------------
 
+    @abc.abstractmethod
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a session as a task."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _get(self, ref: TaskRef) -> Request:
         """Return the request for a session."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _live_events(self, ref: TaskRef) -> Request:
         """Return the request for the stream of a session."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _reader(self, ref: TaskRef, memory: str) -> SessionReader:
         """Return a reader that starts after *memory*."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _is_working(self, response: Response) -> bool:
         """Whether the response for a session shows that its agent works."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _message(self, text: str) -> Mapping[str, object]:
         """Return the event that sends a message."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _send(self, ref: TaskRef, event: Mapping[str, object]) -> Exchange[None]:
         """Send an event to a session."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _newest_files(self, ref: TaskRef) -> Exchange[Mapping[str, str]]:
         """Return the id of the newest file of each name that the agent has written."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _file(self, ref: TaskRef, id: str) -> Request:
         """Return the request for the content of a file."""
-        raise NotImplementedError
 
     # -- what is the same ----------------------------------------------------------------------------------------------
 

@@ -57,7 +57,8 @@ STOP_REASONS: Mapping[str, TaskState] = {
     "budget_reached": TaskState.PAUSED,
     "refusal": TaskState.FAILED,
 }
-STOPPED = frozenset({"idle", "terminated"})
+TERMINATED = "terminated"
+STOPPED = frozenset({"idle", TERMINATED})
 BUDGET_TEXT = "the budget of the session is reached; raise it at the service and send a message to continue"
 
 # How far before its submission a session is searched (seconds).

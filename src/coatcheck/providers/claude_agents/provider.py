@@ -243,7 +243,15 @@ class ClaudeAgentsProvider(SessionProvider, frozen=True):
         yield from self._send(ref, {"type": session_events.CONFIRMATION, "tool_use_id": request, "result": option})
 
     def _send(self, ref: TaskRef, event: Mapping[str, object]) -> Exchange[None]:
-        check((yield _post(session_path(ref, "/events"), {"events": [event]})))
+        """Send an event. Raises `ConflictError` where the session takes none any more."""
+        response = yield _post(session_path(ref, "/events"), {"events": [event]})
+        if response.status == 400 and extract.session((yield from self._fetch(ref))).status == extract.TERMINATED:
+            raise errors.ConflictError(
+                f"{ref} has been archived or has ended for good, and takes no message",
+                status=409,
+                remedy="submit another task",
+            )
+        check(response)
 
     # -- what belongs to a session -----------------------------------------------------------------------------------
 

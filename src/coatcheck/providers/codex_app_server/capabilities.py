@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ...provider import Capabilities, Support, Verb
+from .places import MAX_ATTEMPTS
 
 VERBS: Mapping[Verb, Support] = dict.fromkeys(
     (
@@ -15,6 +16,7 @@ VERBS: Mapping[Verb, Support] = dict.fromkeys(
         Verb.GET_TASK,
         Verb.LIST_TASKS,
         Verb.GET_STATUS_PAGE,
+        Verb.LIST_ATTEMPTS,
         Verb.LIST_MODELS,
         Verb.GET_USAGE,
         Verb.CANCEL_TASK,
@@ -35,12 +37,12 @@ CAPABILITIES = Capabilities(
     verbs=VERBS,
     reasons={
         Verb.APPROVE_PLAN: "Codex asks for permissions, not for the approval of a plan",
-        Verb.LIST_ATTEMPTS: "a thread is one attempt; submit several tasks with: coatcheck run --on codex_app_server:3",
         Verb.LIST_ENVIRONMENTS: "an environment is the path of a repository on the host, which the host does not list",
         Verb.CREATE_PULL_REQUEST: "a host has no access to a forge; apply the patch and push it",
     },
-    options=frozenset({"title", "model", "instructions", "key"}),
+    options=frozenset({"attempts", "title", "model", "instructions", "key"}),
     modes=frozenset({"code", "ask"}),
+    max_attempts=MAX_ATTEMPTS,
     # A turn of an agent on one machine takes minutes; no service reports durations.
     typical_seconds=300.0,
     has_resumable_stream=True,

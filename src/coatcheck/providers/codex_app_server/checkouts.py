@@ -6,11 +6,14 @@ The change is never that of ``turn/diff/updated``, which shows only what the pat
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from ...provider import JsonRpc, TaskSpec, errors
 from .._checkouts.scripts import (
+    BASE_REF,
     CHECK_OUT,
     CHECKOUT_SECONDS,
     DIFF_SECONDS,
@@ -27,13 +30,35 @@ from .._checkouts.scripts import (
 )
 from . import wire
 from .endpoints import NAME, Service
+from .places import folder_of, place_of
 
-__all__ = ["READ_CHANGE", "Change", "check_out", "check_spec", "name_of", "read_change", "remove"]
+__all__ = ["READ_CHANGE", "Change", "check_out", "check_out_all", "check_spec", "name_of", "read_change", "remove"]
+
+# Argument: a checkout. Prints the commit that it starts from.
+READ_BASE = f'git -C "$1" rev-parse --verify {BASE_REF}'
 
 
-def check_out(rpc: JsonRpc, spec: TaskSpec, service: Service, folder: str) -> Generator[Any, Any, str]:
-    """Make the checkout of a task below *folder* and return its path."""
-    name = name_of(spec.key or "")
+def check_out_all(rpc: JsonRpc, spec: TaskSpec, service: Service, folder: str) -> Generator[Any, Any, Sequence[str]]:
+    """Make the checkouts of all attempts of a task below *folder*, at one commit, and return their paths."""
+    paths = [(yield from check_out(rpc, spec, service, folder))]
+    if spec.attempts == 1:
+        return paths
+    policy = {"type": "dangerFullAccess"}
+    base = yield from run(rpc, READ_BASE, (paths[0],), policy=policy, seconds=DIFF_SECONDS)
+    if base.exit_code:
+        raise checkout_error(base, spec, paths[0], provider=NAME)
+    at_base = msgspec.structs.replace(spec, branch=base.stdout.strip())
+    for number in range(2, spec.attempts + 1):
+        path = yield from check_out(rpc, at_base, service, folder, number=number)
+        paths.append(path)
+    return paths
+
+
+def check_out(
+    rpc: JsonRpc, spec: TaskSpec, service: Service, folder: str, *, number: int = 1
+) -> Generator[Any, Any, str]:
+    """Make the checkout of an attempt of a task below *folder* and return its path."""
+    name = folder_of(name_of(spec.key or ""), number, spec.attempts)
     repository = spec.repository or ""
     if spec.environment is not None:
         source, url = spec.environment, ""
@@ -66,7 +91,8 @@ def read_change(rpc: JsonRpc, thread: wire.Thread, service: Service) -> Generato
 def remove(rpc: JsonRpc, thread: wire.Thread, folder: str) -> Generator[Any, Any, None]:
     """Remove the checkout of a thread, if it is one that was made for a task below *folder*."""
     name = (thread.cwd or "").removeprefix(f"{folder}/")
-    if name == thread.cwd or not PLAIN_KEY.fullmatch(name):
+    place = place_of(wire.Thread(thread.id, cwd=name))
+    if name == thread.cwd or not PLAIN_KEY.fullmatch(place.task):
         return
     policy = {"type": "dangerFullAccess"}
     result = yield from run(rpc, REMOVE, (folder, name), policy=policy, seconds=DIFF_SECONDS)

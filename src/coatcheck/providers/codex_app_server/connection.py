@@ -107,11 +107,14 @@ def change(
 def error_for_state(answer: RpcAnswer, id: str) -> errors.ConflictError:
     """Return the error for a call that does not fit the state of the thread *id*."""
     detail = _detail(answer)
+    is_resumed = answer.method == "thread/resume"
     return errors.ConflictError(
         f"{answer.method} is not possible for {NAME}:{id} now: {detail}",
         status=409,
         detail=detail,
-        remedy=f"see its state with: coatcheck show {NAME}:{id}",
+        remedy=f"if it is archived: coatcheck unarchive {NAME}:{id}"
+        if is_resumed
+        else f"see its state with: coatcheck show {NAME}:{id}",
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ...provider import (
+    Attempt,
     Failure,
     Message,
     Model,
@@ -37,9 +38,11 @@ from ...provider import (
 from . import wire
 from .checkouts import Change
 from .endpoints import NAME
+from .places import key_of, place_of
 
+IN_PROGRESS = "inProgress"
 STATES: Mapping[str, TaskState] = {
-    "inProgress": TaskState.RUNNING,
+    IN_PROGRESS: TaskState.RUNNING,
     "completed": TaskState.SUCCEEDED,
     "interrupted": TaskState.CANCELLED,
     "failed": TaskState.FAILED,
@@ -123,6 +126,7 @@ def task(
         model=thread.model,
         permission_requests=(permission,) if permission else (),
         progress=question,
+        attempt_total=attempt_total(thread),
         stats=count_diff(change.patch) if change else None,
         outcome=outcome(turn, change) if turn and has_ended and change else None,
         error=failure(turn),
@@ -144,15 +148,76 @@ def created(spec: TaskSpec, thread: wire.Thread, turn: wire.Turn, raw: bytes) ->
     )
 
 
+def with_threads(known: Task, threads: Iterable[wire.Thread]) -> Task:
+    """Return *known* with the state of all its *threads*: it needs input, or runs, while any of them does."""
+    threads = tuple(threads)
+    flag = next(filter(None, map(waits_for, threads)), None)
+    if flag is not None:
+        return msgspec.structs.replace(known, state=TaskState.INPUT_REQUIRED, raw_state=flag)
+    if known.state is TaskState.RUNNING or not any(map(is_active, threads)):
+        return known
+    return msgspec.structs.replace(known, state=TaskState.RUNNING, raw_state=IN_PROGRESS)
+
+
+def waiting_task(known: Task, number: int, *, permission: PermissionRequest | None, question: str | None) -> Task:
+    """Return *known* with what its attempt *number* waits for."""
+    if permission is not None and number > 1:
+        permission = msgspec.structs.replace(permission, title=f"attempt {number}: {permission.title}")
+    return msgspec.structs.replace(
+        known,
+        permission_requests=(permission,) if permission else (),
+        progress=f"attempt {number}: {question}" if question and number > 1 else question,
+    )
+
+
+def attempt_total(thread: wire.Thread) -> int | None:
+    """Return how many attempts the task of a thread has; None for one, and for a thread that is one of several itself."""
+    place = place_of(thread)
+    return place.total if place.total > 1 and place.number == 1 else None
+
+
+def attempt(number: int, read: wire.TaskDocument, change: Change | None) -> Attempt:
+    """Return a thread with its last turn as an attempt; it has an outcome where its *change* was read."""
+    turn = turn_of(read)
+    state, word = state_of(read.thread, turn)
+    if state is TaskState.PAUSED and number > 1:  # a message continues the first; another one by its own ref
+        state = TaskState.CANCELLED
+    return Attempt(
+        id=read.thread.id,
+        placement=number - 1,
+        state=state,
+        raw_state=word,
+        outcome=outcome(turn, change) if turn and change else None,
+        created_at=moment(read.thread.createdAt),
+        model=read.thread.model,
+    )
+
+
+def missing_attempt(number: int) -> Attempt:
+    """Return an attempt that has no thread with a turn."""
+    why = Failure(code="missing", message=f"attempt {number} has no thread: it was not started, or was deleted")
+    return Attempt(id="", placement=number - 1, state=TaskState.FAILED, raw_state="missing", outcome=Outcome(error=why))
+
+
 def page(listed: wire.ThreadPage, turns: Mapping[str, wire.Turn | None]) -> tuple[Task, ...]:
-    """Return the threads of a page as tasks, with the last turns that are known."""
+    """Return the threads of a page as tasks, with the last turns that are known; later attempts are part of their task."""
     pages = {id: wire.TurnPage([turn] if turn else []) for id, turn in turns.items()}
-    return tuple(task(wire.TaskDocument(thread, pages.get(thread.id))) for thread in listed.data)
+    later: dict[str, list[wire.Thread]] = {}
+    for thread in listed.data:
+        if (place := place_of(thread)).number > 1:
+            later.setdefault(place.task, []).append(thread)
+    return tuple(
+        with_threads(
+            task(wire.TaskDocument(thread, pages.get(thread.id))), [thread, *later.get(place_of(thread).task, ())]
+        )
+        for thread in listed.data
+        if place_of(thread).number == 1
+    )
 
 
-def thread_name(spec: TaskSpec) -> str:
-    """Return the name of a task's thread: its title, and the key by which its submission is found."""
-    return f"{spec.title or title_in(spec.prompt)}{key_mark(spec.key or '')}"
+def thread_name(spec: TaskSpec, number: int = 1) -> str:
+    """Return the name of an attempt's thread: its title, and the key by which its submission is found."""
+    return f"{spec.title or title_in(spec.prompt)}{key_mark(key_of(spec.key or '', number))}"
 
 
 def key_mark(key: str) -> str:
@@ -168,8 +233,7 @@ def title_in(prompt: str) -> str:
 
 def is_checkout(thread: wire.Thread) -> bool:
     """Whether a thread works in a checkout that was made for its submission."""
-    mark = key_mark((thread.cwd or "").rpartition("/")[2])
-    return (thread.name or "").endswith(mark)
+    return (thread.name or "").endswith(key_mark(place_of(thread).key))
 
 
 def title_of(thread: wire.Thread) -> str | None:

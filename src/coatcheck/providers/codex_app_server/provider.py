@@ -35,7 +35,7 @@ from ...provider import (
     errors,
     repeatable,
 )
-from . import approvals, checkouts, extract, wire
+from . import approvals, attempts, checkouts, extract, wire
 from .capabilities import CAPABILITIES, PROGRAM_CAPABILITIES
 from .connection import HostConnection, call, change, checked, connect, require_thread
 from .endpoints import NAME, SETTINGS, Service
@@ -43,7 +43,7 @@ from .event_log import EventLog, HostHistory, position_of, wait_for_start
 from .event_logs import EventLogs, threads_of
 
 if TYPE_CHECKING:
-    from ...provider import Intent, Model, Secret, Usage
+    from ...provider import Attempt, Intent, Model, Secret, Usage
 
 T = TypeVar("T")
 
@@ -51,7 +51,6 @@ T = TypeVar("T")
 STATUS_PAGE_SIZE, PAGE_SIZE = 100, 20
 # The cursor of a list continues with the archived threads after the current ones.
 ARCHIVED = "archived:"
-LAST_TURN: Mapping[str, Any] = {"limit": 1, "sortDirection": "desc"}
 
 
 class CodexAppServerProvider(msgspec.Struct, frozen=True):
@@ -90,29 +89,12 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         return spec
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
-        """Make a checkout, start a thread in it, and start its turn: only the last is sent once."""
+        """Make a checkout and a thread in it for each attempt, and start their turns: only these are sent once."""
         host = yield from connect(self.service)
         if (existing := (yield from self._find(host, spec.key or ""))) is not None:
             return existing
-        folder = yield from checkouts.check_out(host, spec, self.service, host.folder(self.service))
-        started = yield from call(host, "thread/start", self._thread(spec, folder), wire.Started)
-        named = {"threadId": started.thread.id, "name": extract.thread_name(spec)}
-        checked((yield from host.call("thread/name/set", named)))
-        turn = _turn(started.thread.id, spec.prompt, key=spec.key, model=spec.model)
-        answer = checked((yield from host.call("turn/start", turn, is_change=True)))
-        with suppress(errors.TransportError):  # the task exists
-            yield from wait_for_start(host, started.thread.id)
-        return extract.created(spec, started.thread, answer.decode(wire.StartedTurn).turn, bytes(answer.result))
-
-    def _thread(self, spec: TaskSpec, folder: str) -> Mapping[str, Any]:
-        parameters = {
-            "cwd": folder,
-            "sandbox": "read-only" if spec.mode == "ask" else self.service.sandbox,
-            "approvalPolicy": self.service.approval_policy,
-            "model": spec.model,
-            "developerInstructions": spec.instructions,
-        }
-        return {name: value for name, value in parameters.items() if value is not None}
+        threads = yield from attempts.prepare(host, spec, self.service)
+        return (yield from attempts.start(host, spec, threads))
 
     def find_task(self, intent: Intent) -> Exchange[Task | None]:
         """Return the task of a submission, found by its key; None where no turn was started for it."""
@@ -130,7 +112,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
     def _find(self, host: HostConnection, key: str) -> Generator[Any, Any, Task | None]:
         parameters = {"searchTerm": key, "limit": STATUS_PAGE_SIZE}
         listed = yield from call(host, "thread/list", parameters, wire.ThreadPage)
-        for thread in listed.data:
+        for thread in sorted(listed.data, key=attempts.age):  # a person's fork has the name and the turn of its source
             if not (thread.name or "").endswith(extract.key_mark(key)):
                 continue
             first = {"threadId": thread.id, "limit": 1, "sortDirection": "asc", "itemsView": "full"}
@@ -146,29 +128,26 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         return (yield from self._reading(lambda host: self._task(host, ref.id)))
 
     def _task(self, host: HostConnection, id: str) -> Generator[Any, Any, Task]:
-        raw = yield from self._document(host, id)
+        raw = yield from attempts.read_document(host, id)
         read = extract.read_document(raw)
+        threads = yield from attempts.threads_of(host, read.thread)
         state, _ = extract.state_of(read.thread, extract.turn_of(read))
-        if state.is_terminal:
-            change = yield from checkouts.read_change(host, read.thread, self.service)
-            return extract.task(read, raw=raw, change=change)
-        if extract.waits_for(read.thread) is None:
-            return extract.task(read, raw=raw)
-        pending = yield from approvals.pending_request(host, id)
-        if pending is None:
-            return extract.task(read, raw=raw)
-        permission = pending.permission
-        question = None if permission else pending.question
-        return extract.task(read, raw=raw, permission=permission, question=question)
-
-    def _document(self, host: HostConnection, id: str) -> Generator[Any, Any, bytes]:
-        last = {**LAST_TURN, "threadId": id, "itemsView": "full"}
-        read, turns = yield from host.call_all([("thread/read", {"threadId": id}), ("thread/turns/list", last)])
-        return extract.document(require_thread(read, id).result, require_thread(turns, id).result)
+        has_ended = state.is_terminal and not any(map(extract.is_active, threads.values()))
+        change = (yield from checkouts.read_change(host, read.thread, self.service)) if has_ended else None
+        task = extract.with_threads(extract.task(read, raw=raw, change=change), threads.values())
+        for number, thread in attempts.waiting_in(threads).items():
+            pending = yield from approvals.pending_request(host, thread.id)
+            return extract.waiting_task(
+                task,
+                number,
+                permission=pending.permission if pending else None,
+                question=pending.question if pending and not pending.permission else None,
+            )
+        return task
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the answers about a thread and its last turn, as one document."""
-        return (yield from self._reading(lambda host: self._document(host, ref.id)))
+        return (yield from self._reading(lambda host: attempts.read_document(host, ref.id)))
 
     def extract_response(self, response: bytes, siblings: bytes | None = None) -> Task:  # noqa: ARG002 - a task is one document
         """Read a saved document; the change of the task is on the host."""
@@ -217,7 +196,7 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
     ) -> Generator[Any, Any, Mapping[str, wire.Turn | None]]:
         """Return the last turn of each thread of a page that does not run: their list does not show how they ended."""
         idle = [thread.id for thread in listed.data if not extract.is_active(thread)]
-        calls = [("thread/turns/list", {**LAST_TURN, "threadId": id, "itemsView": "notLoaded"}) for id in idle]
+        calls = [("thread/turns/list", {**attempts.LAST_TURN, "threadId": id, "itemsView": "notLoaded"}) for id in idle]
         answers = yield from host.call_all(calls)
         turns = {}
         for id, answer in zip(idle, answers, strict=True):
@@ -246,17 +225,29 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
 
     def get_current_diff(self, ref: TaskRef, *, attempt: int | None = None) -> Exchange[str]:
         """Return the change in the checkout of a task as it is now."""
-        if attempt not in (None, 1):
-            raise errors.ConfigurationError(f"{ref} has one attempt", remedy="leave out --attempt")
 
         def read(host: HostConnection) -> Generator[Any, Any, checkouts.Change]:
-            thread = yield from self._read(host, ref.id)
-            return (yield from checkouts.read_change(host, thread, self.service))
+            threads = yield from attempts.threads_of(host, (yield from self._read(host, ref.id)))
+            if (attempt or 1) not in threads:
+                numbers = ", ".join(map(str, threads))
+                raise errors.ConfigurationError(
+                    f"{ref} has no attempt {attempt}", remedy=f"its attempts are: {numbers}"
+                )
+            return (yield from checkouts.read_change(host, threads[attempt or 1], self.service))
 
         change = yield from self._reading(read)
         if change.problem:
             raise errors.TaskError(f"the change of {ref} cannot be read from the host: {change.problem}", ref=ref)
         return bytes(change.patch).decode("utf-8", "replace") if change.patch else ""
+
+    def list_attempts(self, task: Task) -> Exchange[tuple[Attempt, ...]]:
+        """Return every attempt of a task, with the outcomes of those that have ended."""
+
+        def read(host: HostConnection) -> Generator[Any, Any, tuple[Attempt, ...]]:
+            thread = yield from self._read(host, task.ref.id)
+            return (yield from attempts.read(host, thread, self.service))
+
+        return (yield from self._reading(read))
 
     def list_models(self) -> Exchange[tuple[Model, ...]]:
         """Return the models of the host's login."""
@@ -287,18 +278,22 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         return require_thread(answer, id).decode(wire.Started).thread
 
     def _running_turn(self, host: HostConnection, id: str) -> Generator[Any, Any, str | None]:
-        last = {**LAST_TURN, "threadId": id, "itemsView": "notLoaded"}
+        last = {**attempts.LAST_TURN, "threadId": id, "itemsView": "notLoaded"}
         turns = yield from call(host, "thread/turns/list", last, wire.TurnPage)
         return turns.data[0].id if turns.data and turns.data[0].status == "inProgress" else None
 
     def cancel_task(self, ref: TaskRef) -> Exchange[None]:
-        """Interrupt the turn that runs; it ends a moment later. Raises `ConflictError` where none runs."""
+        """Interrupt the turns that run; they end a moment later. Raises `ConflictError` where none runs."""
         host = yield from connect(self.service)
-        yield from self._read(host, ref.id)
-        turn = yield from self._running_turn(host, ref.id)
-        if turn is None:
+        threads = yield from attempts.threads_of(host, (yield from self._read(host, ref.id)))
+        has_run = False
+        for thread in threads.values():
+            turn = yield from self._running_turn(host, thread.id)
+            if turn is not None:
+                yield from change(host, "turn/interrupt", {"threadId": thread.id, "turnId": turn}, id=thread.id)
+                has_run = True
+        if not has_run:
             raise errors.ConflictError(f"no turn of {ref} runs", status=409)
-        yield from change(host, "turn/interrupt", {"threadId": ref.id, "turnId": turn}, id=ref.id)
 
     def send_message(
         self, ref: TaskRef, text: str, *, mode: Literal["code", "ask"] = "code", model: str | None = None
@@ -308,19 +303,21 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
             raise errors.UnsupportedError(f"a message to {NAME} cannot change the mode", remedy="submit another task")
         host = yield from connect(self.service)
         thread = yield from self._read(host, ref.id)
-        if extract.waits_for(thread) is None or not (yield from self._answer(host, ref, text)):
+        if not (yield from self._answer(host, ref, thread, text)):
             yield from self._send_turn(host, thread, text, model)
         return (yield from self._task(host, ref.id))
 
-    def _answer(self, host: HostConnection, ref: TaskRef, text: str) -> Generator[Any, Any, bool]:
-        """Answer the question that a thread waits with; return False where it waits for something else."""
-        pending = yield from approvals.pending_request(host, ref.id)
-        if pending is None or pending.permission is not None:
-            return False
-        if not pending.is_question:
-            raise errors.UnsupportedError(f"{ref}: {pending.question}", remedy="answer it where Codex runs")
-        yield from approvals.answer(host, pending, pending.answers(text))
-        return True
+    def _answer(self, host: HostConnection, ref: TaskRef, thread: wire.Thread, text: str) -> Generator[Any, Any, bool]:
+        """Answer the question that an attempt waits with; return False where none waits for an answer."""
+        for waiting in (yield from attempts.waiting_threads(host, thread)).values():
+            pending = yield from approvals.pending_request(host, waiting.id)
+            if pending is None or pending.permission is not None:
+                continue
+            if not pending.is_question:
+                raise errors.UnsupportedError(f"{ref}: {pending.question}", remedy="answer it where Codex runs")
+            yield from approvals.answer(host, pending, pending.answers(text))
+            return True
+        return False
 
     def _send_turn(
         self, host: HostConnection, thread: wire.Thread, text: str, model: str | None
@@ -328,29 +325,26 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         """Add *text* to the turn that runs, else start a turn with it."""
         turn = yield from self._running_turn(host, thread.id)
         if turn is not None:
-            parameters = {**_turn(thread.id, text), "expectedTurnId": turn}
+            parameters = {**attempts.turn_parameters(thread.id, text), "expectedTurnId": turn}
             answer = yield from host.call("turn/steer", parameters, is_change=True)
             if answer.error is None:
                 return
             if (yield from self._running_turn(host, thread.id)) is not None:
                 checked(answer)
         yield from change(host, "thread/resume", {"threadId": thread.id, "excludeTurns": True}, id=thread.id)
-        yield from change(host, "turn/start", _turn(thread.id, text, model=model), id=thread.id)
+        yield from change(host, "turn/start", attempts.turn_parameters(thread.id, text, model=model), id=thread.id)
         yield from wait_for_start(host, thread.id)
 
     def decide_permission(self, ref: TaskRef, request: str, option: str) -> Exchange[None]:
         """Choose an option of what a task waits for. Raises `ConflictError` where that was decided otherwise."""
         host = yield from connect(self.service)
         thread = yield from self._read(host, ref.id)
-        waits = extract.waits_for(thread) is not None
-        pending = (yield from approvals.pending_request(host, ref.id)) if waits else None
-        if pending is not None and pending.id == request:
-            yield from approvals.answer(host, pending, pending.decided_by(option))
-            return
-        last = {**LAST_TURN, "threadId": ref.id, "itemsView": "full"}
-        turns = yield from call(host, "thread/turns/list", last, wire.TurnPage)
-        every = (item for turn in turns.data for item in turn.items or ())
-        decided = approvals.effect_in(every, request)
+        for waiting in (yield from attempts.waiting_threads(host, thread)).values():
+            pending = yield from approvals.pending_request(host, waiting.id)
+            if pending is not None and pending.id == request:
+                yield from approvals.answer(host, pending, pending.decided_by(option))
+                return
+        decided = approvals.effect_in((yield from attempts.last_items(host, thread)), request)
         if decided is None or decided != approvals.effect_of(option):
             raise errors.ConflictError(
                 f"{ref} does not wait for the permission {request}",
@@ -359,28 +353,35 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
             )
 
     def archive_task(self, ref: TaskRef) -> Exchange[None]:
-        """Archive a thread."""
+        """Archive the threads of a task."""
         yield from self._act(ref, "thread/archive")
 
     def unarchive_task(self, ref: TaskRef) -> Exchange[None]:
-        """Unarchive a thread."""
+        """Unarchive the threads of a task."""
         yield from self._act(ref, "thread/unarchive")
 
     def _act(self, ref: TaskRef, method: str) -> Exchange[None]:
+        """Call *method* for each thread of a task, its own last: repeating it does what an interruption left."""
         host = yield from connect(self.service)
-        yield from self._read(host, ref.id)
-        yield from change(host, method, {"threadId": ref.id}, id=ref.id)
+        threads = yield from attempts.threads_of(host, (yield from self._read(host, ref.id)))
+        for number, thread in sorted(threads.items(), reverse=True):
+            with suppress(*[errors.ConflictError] * (number > 1)):
+                yield from change(host, method, {"threadId": thread.id}, id=thread.id)
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
-        """Delete a thread for good, and the checkout that was made for it."""
+        """Delete the threads of a task for good, and the checkouts that were made for it.
+
+        Raises `ConflictError` while another thread works in one of them.
+        """
         host = yield from connect(self.service)
         thread = yield from self._read(host, ref.id)
-        yield from change(host, "thread/delete", {"threadId": ref.id}, id=ref.id)
-        yield from checkouts.remove(host, thread, host.folder(self.service))
-
-
-def _turn(thread: str, prompt: str, *, key: str | None = None, model: str | None = None) -> dict[str, Any]:
-    """Return the parameters of a turn."""
-    parameters: dict[str, Any] = {"threadId": thread, "input": [{"type": "text", "text": prompt}]}
-    parameters |= {"clientUserMessageId": key} if key else {}
-    return parameters | ({"model": model} if model else {})
+        threads = yield from attempts.threads_of(host, thread)
+        folder = host.folder(self.service)
+        others = yield from attempts.others_in(host, threads, folder)
+        is_persons_fork = thread.forkedFromId in {other.id for other in others}
+        if others and not is_persons_fork:
+            raise attempts.error_for_others(ref, others)
+        for _, each in sorted(threads.items(), reverse=True):  # the host deletes no thread that has forks
+            yield from change(host, "thread/delete", {"threadId": each.id}, id=each.id)
+            if not is_persons_fork:
+                yield from checkouts.remove(host, each, folder)

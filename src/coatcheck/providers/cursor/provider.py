@@ -124,7 +124,8 @@ class CursorProvider(msgspec.Struct, frozen=True):
         if REPOSITORY_URL.fullmatch(wanted):
             return extract.environment(wanted.removesuffix("/").removesuffix(".git"))
         raise errors.ConfigurationError(
-            "the repository is not usable", remedy="give OWNER/REPO, or https://HOST/PATH without user information"
+            f"{wanted!r} is not a repository" if _is_plain(wanted) else "the repository is not usable",
+            remedy="pass --repo OWNER/REPO, or https://HOST/PATH without user information",
         )
 
     def list_environments(self, *, repository: str | None = None) -> Exchange[tuple[Environment, ...]]:
@@ -296,3 +297,8 @@ class CursorProvider(msgspec.Struct, frozen=True):
             return extract.usage_notice(responses.checked((yield get(f"{agent_path(ref.id)}/usage"))))
         except errors.ProviderError:
             return None
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text can be repeated: an address may hold a password."""
+    return "@" not in text and "://" not in text

@@ -240,8 +240,15 @@ class OpenHandsCloudProvider(msgspec.Struct, frozen=True):
         yield from self._in_sandbox(document, lambda server: server.decide_permission(ref, request, option))
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
-        """Delete a conversation for good, and its sandbox where no other conversation uses it."""
-        check((yield Request("DELETE", conversation_path(ref.id, root=CONVERSATIONS), headers=HEADERS)))
+        """Delete a conversation for good, and its sandbox where no other conversation uses it.
+
+        Raises `ConflictError` for one that is being started: it is no conversation yet.
+        """
+        response = yield Request("DELETE", conversation_path(ref.id, root=CONVERSATIONS), headers=HEADERS)
+        if response.status == 404:
+            yield from self._starting(ref)
+            raise _being_started(ref)
+        check(response)
 
     # -- sandboxes ---------------------------------------------------------------------------------------------------
 
@@ -250,7 +257,7 @@ class OpenHandsCloudProvider(msgspec.Struct, frozen=True):
         document = extract.conversation((yield from self._read_one(ref)))
         if document is None:
             yield from self._starting(ref)
-            raise errors.ConflictError(f"{ref} is being started", status=409, remedy="try again in a minute")
+            raise _being_started(ref)
         if extract.is_live(document):
             return document
         word = (document.sandbox_status or "not there").lower()
@@ -320,6 +327,10 @@ class OpenHandsCloudProvider(msgspec.Struct, frozen=True):
         response = yield get(f"/api/v1/conversation/{ref.id}/events/search", *order)
         check(response)
         return events.read_page(response)[0]
+
+
+def _being_started(ref: TaskRef) -> errors.ConflictError:
+    return errors.ConflictError(f"{ref} is being started", status=409, remedy="try again in a minute")
 
 
 def _new_conversation(spec: TaskSpec, id: str) -> Mapping[str, object]:

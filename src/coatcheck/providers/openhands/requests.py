@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...provider import USER_AGENT, Pairs, Request, errors
-from .endpoints import NAME, POLICIES, Service
+from .endpoints import POLICIES, Service
 
 if TYPE_CHECKING:
     from ...provider import TaskSpec
@@ -32,7 +32,7 @@ def conversation_path(id: str, rest: str = "", *, root: str = CONVERSATIONS) -> 
     """Return the path of a conversation, or of something below it. Raises `ConfigurationError` for what is no id."""
     if not _ID.fullmatch(id):
         raise errors.ConfigurationError(
-            f"{id!r} is not the id of a conversation", remedy=f"give a UUID; see: coatcheck list --provider {NAME}"
+            f"{id!r} is not the id of a conversation", remedy="give a UUID, as coatcheck list prints it"
         )
     return f"{root}/{id}{rest}"
 

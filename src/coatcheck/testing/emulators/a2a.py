@@ -12,7 +12,6 @@ Invariants:
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -20,9 +19,9 @@ import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
 from ..._values.rfc3339 import format_time
-from ...cloud.faults import Fault, take
+from ...cloud.faults import Fault
 from ...cloud.responses import json_reply
-from ..fake_clock import FakeClock
+from ._service import HttpService
 from .generic_http import PATCH
 
 TOKEN = "a2a-test-token"  # noqa: S105 - of nobody
@@ -85,7 +84,7 @@ class A2ARefusal(Exception):  # noqa: N818 - an error response
     """An error of the agent, by its reason."""
 
 
-class A2AEmulator:
+class A2AEmulator(HttpService):
     """The agent. *life* are the states of new tasks, without their prefix.
 
     *bindings* are those of its card, in order. *contexts* is what it does with a context that the client names: "keep",
@@ -107,33 +106,24 @@ class A2AEmulator:
         has_push: bool = False,
         authorization: str = f"Bearer {TOKEN}",
     ) -> None:
-        self.life, self.clock, self.bindings = tuple(life), clock or FakeClock(), tuple(bindings)
+        super().__init__(clock=clock, faults=faults)
+        self.life, self.bindings = tuple(life), tuple(bindings)
         self.contexts, self.at_once, self.parts, self.authorization = contexts, at_once, parts, authorization
         self.is_streaming, self.has_push, self.token = is_streaming, has_push, TOKEN
-        self.faults, self.requests = list(faults), list[Request]()
         self._tasks: dict[str, AgentTask] = {}
-        self._lock = threading.RLock()
 
     @property
     def tasks(self) -> tuple[AgentTask, ...]:
         """Every task, oldest first."""
         return tuple(self._tasks.values())
 
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received for a verb, "get_card" among them."""
-        return [request for request in self.requests if _verb(request) == name]
-
     def messages(self) -> list[Document]:
         """Return the messages that the agent received, as they were sent."""
         bodies = [msgspec.json.decode(request.body) for request in self.seen("create_task")]
         return [body.get("params", body)["message"] for body in bodies]
 
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, _verb(request), "")
-            return fault.act(request, lambda: self._answer(request), self.clock) if fault else self._answer(request)
+    def _route_of(self, request: Request) -> str:
+        return _verb(request)
 
     def _answer(self, request: Request) -> Response:
         if request.path.endswith(CARD_PATH):

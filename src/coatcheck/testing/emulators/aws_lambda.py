@@ -12,7 +12,6 @@ See docs/reference/protocols/services.md, "3 AWS Lambda".
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import unquote
@@ -20,8 +19,8 @@ from urllib.parse import unquote
 import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
-from ...cloud.faults import Fault, Status, take
-from ..fake_clock import FakeClock
+from ...cloud.faults import Fault
+from ._service import HttpService, worded
 from .aws_signature import refusal
 from .sqs import Queue
 
@@ -125,7 +124,7 @@ def execution_arn(function: str, name: str, id: str) -> str:
     return f"{function_arn(function)}/durable-execution/{name}/{id}"
 
 
-class LambdaEmulator:
+class LambdaEmulator(HttpService):
     """The emulator. *functions* are names of durable functions, *plain* of others; *life* are the states of new tasks.
 
     *result* returns the result of a function for its input; *arn* returns the ARN of an execution for function, name and
@@ -144,32 +143,24 @@ class LambdaEmulator:
         result: Callable[[Mapping[str, object]], object] | None = None,
         arn: Callable[[str, str, str], str] = execution_arn,
     ) -> None:
-        self.life, self.clock = tuple(life), clock or FakeClock()
+        super().__init__(clock=clock, faults=faults)
+        self.life = tuple(life)
         self.functions, self.plain = frozenset(functions), frozenset(plain)
         self.result, self.arn = result or _made, arn
         self.token = f"{ACCESS_KEY}:{SECRET_KEY}"
-        self.faults, self.requests = list(faults), list[Request]()
         self.queue = Queue(queue_url)
         self._executions: dict[str, Execution] = {}
-        self._lock = threading.RLock()
 
     @property
     def tasks(self) -> tuple[Execution, ...]:
         """Every execution and invocation, oldest first."""
         return tuple(self._executions.values())
 
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received for a verb, "list_events" and "acknowledge" among them."""
-        return [request for request in self.requests if _route(request)[0] == name]
+    def _route_of(self, request: Request) -> str:
+        return _route(request)[0]
 
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, _route(request)[0], "")
-            if fault is None:
-                return self._answer(request)
-            return _worded(fault, fault.act(request, lambda: self._answer(request), self.clock))
+    def _worded(self, fault: Fault, response: Response) -> Response:
+        return worded(fault, response, problem)
 
     def _answer(self, request: Request) -> Response:
         verb, answer, parts = _route(request)
@@ -357,14 +348,6 @@ def problem(status: int, text: str, *, word: str | None = None) -> Response:
     word = word or WORDS.get(status, "ServiceException")
     body = {"Type": "User", "Message": text}
     return Response(status, {**JSON, "x-amzn-errortype": word}, msgspec.json.encode(body))
-
-
-def _worded(fault: Fault, response: Response) -> Response:
-    """Return the response of a fault with AWS's wording."""
-    if not isinstance(fault, Status) or fault.is_html:
-        return response
-    refusal = problem(fault.status, fault.text or f"HTTP {fault.status}")
-    return msgspec.structs.replace(refusal, headers={**refusal.headers, **response.headers})
 
 
 def _route(request: Request) -> tuple[str, str, tuple[str, ...]]:

@@ -10,8 +10,8 @@ See docs/reference/protocols/services.md, "4 Other cloud coding agents and batch
 
 from __future__ import annotations
 
+import abc
 import re
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
@@ -19,9 +19,9 @@ import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
 from ..._values.rfc3339 import format_time
-from ...cloud.faults import Fault, Status, take
+from ...cloud.faults import Fault
 from ...cloud.responses import json_reply
-from ..fake_clock import FakeClock
+from ._service import HttpService, worded
 
 KEY = "batch-test-key"
 BatchRequests: TypeAlias = list[tuple[str, dict[str, Any]]]
@@ -42,7 +42,7 @@ class Batch(msgspec.Struct):
     ended: float | None = None
 
 
-class _Emulator:
+class _Emulator(HttpService):
     """What both have in common. *life* are the states of new batches, *fails* the ids of requests that fail."""
 
     ROUTES: ClassVar[tuple[Route, ...]] = ()
@@ -58,30 +58,19 @@ class _Emulator:
         faults: Iterable[Fault] = (),
         fails: Collection[str] = (),
     ) -> None:
+        super().__init__(clock=clock, faults=faults)
         self.life = tuple(life) or self.LIFE
-        self.clock, self.fails = clock or FakeClock(), frozenset(fails)
-        self.faults, self.requests = list(faults), list[Request]()
+        self.fails = frozenset(fails)
         self.token = KEY
         self._batches: dict[str, Batch] = {}
-        self._lock = threading.RLock()
 
     @property
     def tasks(self) -> tuple[Batch, ...]:
         """Every batch, oldest first."""
         return tuple(self._batches.values())
 
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received for a verb, "upload_file" and "get_results" among them."""
-        return [request for request in self.requests if self._route(request)[0] == name]
-
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, self._route(request)[0], "")
-            if fault is None:
-                return self._answer(request)
-            return self._worded(fault, fault.act(request, lambda: self._answer(request), self.clock))
+    def _route_of(self, request: Request) -> str:
+        return self._route(request)[0]
 
     def _answer(self, request: Request) -> Response:
         verb, answer, parts = self._route(request)
@@ -100,18 +89,16 @@ class _Emulator:
                 return verb, answer, found.groups()
         return "", "", ()
 
+    @abc.abstractmethod
     def _is_known(self, headers: Mapping[str, str]) -> bool:
-        raise NotImplementedError
+        """Whether a request has the key."""
 
+    @abc.abstractmethod
     def problem(self, status: int, text: str) -> Response:
         """Return an error response of the service."""
-        raise NotImplementedError
 
     def _worded(self, fault: Fault, response: Response) -> Response:
-        if not isinstance(fault, Status) or fault.is_html:
-            return response
-        refusal = self.problem(fault.status, fault.text or f"HTTP {fault.status}")
-        return msgspec.structs.replace(refusal, headers={**refusal.headers, **response.headers})
+        return worded(fault, response, self.problem)
 
     def _create(self, requests: BatchRequests, **fields: Any) -> Batch:
         batch = Batch(

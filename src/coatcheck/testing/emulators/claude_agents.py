@@ -21,6 +21,7 @@ from ..._protocol.effects import Clock, Request, Response
 from ..._values.rfc3339 import format_time
 from ...cloud.faults import Fault
 from ...cloud.responses import json_reply
+from ._service import match_route
 from ._sessions import BASE, PATCH, Sessions
 from .live_chunks import KEEP_ALIVE, QUIET_SECONDS, LiveChunks, sent
 
@@ -135,9 +136,7 @@ class ClaudeAgentsEmulator(Sessions[Session]):
         faults: Iterable[Fault] = (),
         environments: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(
-            key=KEY, route_of=lambda request: _route(request)[0], problem=problem, clock=clock, faults=faults
-        )
+        super().__init__(key=KEY, clock=clock, faults=faults)
         self.life = tuple(life)
         self.environments = {"env_1": "default"} if environments is None else dict(environments)
 
@@ -158,6 +157,12 @@ class ClaudeAgentsEmulator(Sessions[Session]):
         session.files[f"file_{self._count:04d}"] = (name, self.clock.time(), content)
 
     # -- routes ------------------------------------------------------------------------------------------------------
+
+    def _route_of(self, request: Request) -> str:
+        return _route(request)[0]
+
+    def _problem(self, status: int, text: str) -> Response:
+        return problem(status, text)
 
     def _answer(self, request: Request) -> Response:
         name, ids = _route(request)
@@ -399,10 +404,7 @@ def _refusal(name: str, headers: Mapping[str, str]) -> Response | None:
 def _route(request: Request) -> tuple[str, tuple[str, ...]]:
     at = request.path.find("/v1/")
     path = request.path[at:] if at >= 0 else ""
-    for method, pattern, name in ROUTES:
-        if method == request.method and (found := pattern.fullmatch(path)):
-            return name, found.groups()
-    return "", ()
+    return match_route(ROUTES, request.method, path)
 
 
 def _page(documents: Sequence[object], request: Request) -> Response:

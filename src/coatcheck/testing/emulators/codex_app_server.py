@@ -6,7 +6,9 @@ Invariants:
 - only connections that started, resumed or forked a thread are notified about it, except of its status; a request of the
   server waits until any connection answers it, and is sent again to each that resumes its thread;
 - a thread without a turn is not listed, and its name is found only then; a turn that waits stays in progress;
-- a thread that is not loaded takes no turn until it is resumed.
+- a thread that is not loaded takes no turn until it is resumed;
+- a thread without a name and a turn cannot be forked, one that has forks cannot be deleted, and no list shows what a
+  thread was forked from.
 
 See docs/reference/protocols/codex-app-server.md, "3 Methods" to "8 Errors, limits, idempotency".
 """
@@ -254,6 +256,16 @@ class EmulatedConnection:
         thread.subscribers.add(self)
         return thread.started()
 
+    def _fork(self, params: Mapping[str, Any]) -> object:
+        source = self._thread(params, problem="no rollout found for thread id")
+        if source.name is None and not source.turns:
+            raise RefusalError(f"no rollout found for thread id {source.id}")
+        server = self._server
+        fork = source.fork(len(server.threads) + 1, params)
+        server.threads[fork.id] = fork
+        fork.subscribers.add(self)
+        return fork.started()
+
     def _thread(self, params: Mapping[str, Any], *, problem: str = "thread not loaded") -> Thread:
         thread = self._server.threads.get(params.get("threadId", ""))
         if thread is None:
@@ -268,6 +280,8 @@ class EmulatedConnection:
 
     def _resume(self, params: Mapping[str, Any]) -> object:
         thread = self._thread(params, problem="no rollout found for thread id")
+        if thread.is_archived:
+            raise RefusalError(f"session {thread.id} is archived")
         thread.is_loaded = True
         thread.subscribers.add(self)
         if thread.pending is not None:
@@ -279,12 +293,15 @@ class EmulatedConnection:
 
     def _list(self, params: Mapping[str, Any]) -> object:
         wanted, term = bool(params.get("archived")), params.get("searchTerm") or ""
+        folders = params.get("cwd") or ()
+        folders = (folders,) if isinstance(folders, str) else folders
         threads = [
             thread
             for thread in reversed(self._server.threads.values())
             if thread.turns and thread.is_archived == wanted and term in (thread.name or "")
+            if not folders or thread.cwd in folders
         ]
-        return page(threads, params, lambda thread: thread.document())
+        return page(threads, params, lambda thread: {**thread.document(), "forkedFromId": None})
 
     def _turns(self, params: Mapping[str, Any]) -> object:
         turns = self._thread(params).turns
@@ -322,16 +339,24 @@ class EmulatedConnection:
         return {}
 
     def _archive(self, params: Mapping[str, Any]) -> object:
-        self._thread(params).is_archived = True
+        thread = self._thread(params)
+        if thread.is_archived:
+            raise RefusalError(f"no rollout found for thread id {thread.id}")
+        thread.is_archived = True
         return {}
 
     def _unarchive(self, params: Mapping[str, Any]) -> object:
         thread = self._thread(params)
+        if not thread.is_archived:
+            raise RefusalError(f"no archived rollout found for thread id {thread.id}")
         thread.is_archived = False
         return {"thread": thread.document()}
 
     def _delete(self, params: Mapping[str, Any]) -> object:
-        del self._server.threads[self._thread(params).id]
+        thread = self._thread(params)
+        if any(other.source == thread.id for other in self._server.threads.values()):
+            raise RefusalError(f"cannot delete thread {thread.id}: forked history still references it")
+        del self._server.threads[thread.id]
         return {}
 
     def _unsubscribe(self, params: Mapping[str, Any]) -> object:
@@ -362,6 +387,7 @@ METHODS: Mapping[str, str] = {
     "initialize": "_initialize",
     "model/list": "_models",
     "thread/start": "_start_thread",
+    "thread/fork": "_fork",
     "thread/resume": "_resume",
     "thread/read": "_read",
     "thread/list": "_list",

@@ -75,7 +75,7 @@ class CodexCloudThreadsEmulator(CodexAppServerEmulator):
         with self.lock:
             self.requests.append(request)
             self.advance()
-            fault = take(self.faults, ROUTES.get(route_of(request.path), ""))
+            fault = take(self.faults, ROUTES.get(route_of(request.path), ""), "")
             return fault.act(request, lambda: self._answer(request), self.clock) if fault else self._answer(request)
 
     def _connect(self, request: Request) -> Response:

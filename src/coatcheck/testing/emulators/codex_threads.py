@@ -161,6 +161,13 @@ class Thread:
         self.is_loaded, self.is_archived, self.is_broken = True, False, False
         self.next_at: float | None = None
         self.change = b""
+        self.source: str | None = None
+
+    def fork(self, number: int, params: Mapping[str, Any]) -> Thread:
+        """Return a new thread with the name, the folder and the turns of this one, where *params* give no others."""
+        forked = Thread(number, self.server, {"cwd": self.cwd, **self.params, **params})
+        forked.source, forked.name, forked.turns = self.id, self.name, list(self.turns)
+        return forked
 
     @property
     def running(self) -> Turn | None:
@@ -182,7 +189,7 @@ class Thread:
         return {
             "id": self.id,
             "sessionId": self.id,
-            "forkedFromId": None,
+            "forkedFromId": self.source,
             "parentThreadId": None,
             "preview": preview,
             "ephemeral": False,

@@ -13,7 +13,6 @@ See docs/reference/protocols/cursor.md.
 from __future__ import annotations
 
 import re
-import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,9 +21,9 @@ import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
 from ..._values.rfc3339 import format_time
-from ...cloud.faults import Fault, take
+from ...cloud.faults import Fault
 from ...cloud.responses import Refusal, json_reply
-from ..fake_clock import FakeClock
+from ._service import HttpService, match_route
 from .cursor_runs import DIFF, EVENTS, LIFE, Agent, Run, end_of
 from .live_chunks import LiveChunks, sent
 
@@ -89,7 +88,7 @@ def refusal(status: int, code: str, message: str | None = None, *, help_url: str
     return Refusal(json_reply({"error": shown}, status=status))
 
 
-class CursorEmulator:
+class CursorEmulator(HttpService):
     """The emulator. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
     *life* is the states of a run, *events* what its stream contains. *files* are what each agent leaves, by path;
@@ -112,16 +111,15 @@ class CursorEmulator:
         step_seconds: float | None = None,
         base_url: str = "http://127.0.0.1:9",
     ) -> None:
-        self.life, self.clock, self.events = tuple(life), clock or FakeClock(), tuple(events)
-        self.faults, self.public = list(faults), frozenset(public)
+        super().__init__(clock=clock, faults=faults)
+        self.life, self.events = tuple(life), tuple(events)
+        self.public = frozenset(public)
         self.files = dict(files or {})
         self.has_usage, self.retention = has_usage, retention
         self.step_seconds, self.base_url = step_seconds, base_url
         self.token = KEY
-        self.requests: list[Request] = []
         self._agents: dict[str, Agent] = {}
         self._runs = 0
-        self._lock = threading.RLock()
         self._answers: Mapping[str, Callable[..., Response]] = {
             name: getattr(self, f"_{name}") for _, _, name in ROUTES
         }
@@ -131,18 +129,8 @@ class CursorEmulator:
         """Return the id of every agent, oldest first."""
         return tuple(self._agents)
 
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received for a verb or another route of `ROUTES`."""
-        return [request for request in self.requests if find_route(request)[0] == name]
-
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, find_route(request)[0], "")
-            if fault is None:
-                return self._answer(request)
-            return fault.act(request, lambda: self._answer(request), self.clock)
+    def _route_of(self, request: Request) -> str:
+        return find_route(request)[0]
 
     def _answer(self, request: Request) -> Response:
         name, parts = find_route(request)
@@ -339,10 +327,7 @@ class CursorEmulator:
 
 def find_route(request: Request) -> tuple[str, tuple[str, ...]]:
     """Return the verb of a request and the parts of its path; "" for an unknown route."""
-    for method, pattern, name in ROUTES:
-        if request.method == method and (found := pattern.fullmatch(request.path)):
-            return name, found.groups()
-    return "", ()
+    return match_route(ROUTES, request.method, request.path)
 
 
 def read_body(request: Request, known: frozenset[str]) -> dict[str, Any]:

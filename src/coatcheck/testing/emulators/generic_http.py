@@ -16,7 +16,6 @@ See docs/reference/protocols/services.md, "6 Standards".
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
@@ -24,9 +23,9 @@ import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
 from ..._values.rfc3339 import format_time
-from ...cloud.faults import Fault, take
+from ...cloud.faults import Fault
 from ...cloud.responses import json_reply
-from ..fake_clock import FakeClock
+from ._service import HttpService
 
 TOKEN = "http202-test-token"  # noqa: S105 - of nobody
 LIFE = ("NotStarted", "Running", "Succeeded")
@@ -77,7 +76,7 @@ class Job(msgspec.Struct):
         return self.state
 
 
-class Http202Emulator:
+class Http202Emulator(HttpService):
     """The emulator. *life* are the states of new tasks; *pause* is every ``Retry-After``, in seconds.
 
     With *at_once*, a submission returns the result. *unlisted* is for how many seconds a new task is 404.
@@ -94,28 +93,19 @@ class Http202Emulator:
         unlisted: float = 0.0,
         authorization: str = f"Bearer {TOKEN}",
     ) -> None:
-        self.life, self.clock, self.pause = tuple(life), clock or FakeClock(), pause
+        super().__init__(clock=clock, faults=faults)
+        self.life, self.pause = tuple(life), pause
         self.at_once, self.unlisted, self.authorization = at_once, unlisted, authorization
         self.token = TOKEN
-        self.faults, self.requests = list(faults), list[Request]()
         self._jobs: dict[str, Job] = {}
-        self._lock = threading.RLock()
 
     @property
     def tasks(self) -> tuple[Job, ...]:
         """Every task, oldest first."""
         return tuple(self._jobs.values())
 
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received for a verb, "get_result" among them."""
-        return [request for request in self.requests if _route(request)[0] == name]
-
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, _route(request)[0], "")
-            return fault.act(request, lambda: self._answer(request), self.clock) if fault else self._answer(request)
+    def _route_of(self, request: Request) -> str:
+        return _route(request)[0]
 
     def _answer(self, request: Request) -> Response:
         verb, answer, parts = _route(request)

@@ -13,7 +13,6 @@ See docs/reference/protocols/services.md, "1 GitHub Actions".
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote
@@ -21,9 +20,9 @@ from urllib.parse import unquote
 import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
-from ...cloud.faults import Fault, take
-from ..fake_clock import FakeClock
+from ...cloud.faults import Fault
 from . import github_documents as documents, github_login, github_rest as rest
+from ._service import HttpService
 from .github_agents import Agents
 from .github_git import GitServer
 from .github_graphql import created_data, new_pull_request, pull_request_data, repository_data
@@ -90,7 +89,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str, str], ...] = tuple(
 BLOB = re.compile(r"/blobs/(artifact|log|logs)/(\d+)")
 
 
-class GithubEmulator:
+class GithubEmulator(HttpService):
     """A GitHub with one user. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
     *life* are the steps of new runs, and *leaves* returns their result for their inputs. *versions* are the supported
@@ -116,11 +115,11 @@ class GithubEmulator:
         artifact: str = "coatcheck",
         blobs: str = "http://127.0.0.1:1",
     ) -> None:
-        self.life, self.leaves, self.clock = tuple(life), leaves, clock or FakeClock()
+        super().__init__(clock=clock, faults=faults)
+        self.life, self.leaves = tuple(life), leaves
         self.workflows, self.refs, self.versions = tuple(workflows), tuple(refs), tuple(versions)
         self.unlisted, self.artifact, self.blobs = unlisted, artifact, blobs
         self.token = TOKEN
-        self.faults, self.requests = list(faults), list[Request]()
         self.meter = rest.Meter(limit=limit, points=points)
         self.agents = Agents(self.clock)
         self.logins = github_login.LoginService(self.clock)
@@ -129,29 +128,21 @@ class GithubEmulator:
         self.diffs: dict[int, bytes] = {}
         self.compares: dict[str, bytes] = {}
         self._runs_by_id: dict[int, EmulatedRun] = {}
-        self._lock = threading.RLock()
 
     @property
     def tasks(self) -> tuple[object, ...]:
         """Every run and every agent's task, oldest first."""
         return (*self._runs_by_id.values(), *self.agents.tasks)
 
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received under a name of `ROUTES`."""
-        return [request for request in self.requests if find_route(request)[0] == name]
-
     def run(self, id: int | None = None) -> EmulatedRun:
         """Return a run, by default the newest."""
         return self._runs_by_id[max(self._runs_by_id) if id is None else id]
 
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, find_route(request)[0], "")
-            if fault is None:
-                return self._answer(request)
-            return rest.worded(fault, fault.act(request, lambda: self._answer(request), self.clock))
+    def _route_of(self, request: Request) -> str:
+        return find_route(request)[0]
+
+    def _worded(self, fault: Fault, response: Response) -> Response:
+        return rest.worded(fault, response)
 
     def _answer(self, request: Request) -> Response:
         git = self.pull_service.git

@@ -13,16 +13,15 @@ See docs/reference/protocols/jules.md, "1 Transport", "2 Resources and methods" 
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from ..._protocol.effects import Clock, Request, Response
-from ...cloud.faults import Fault, take
+from ...cloud.faults import Fault
 from ..emulator_transport import Chunks
-from ..fake_clock import FakeClock
 from . import jules_rpc as rpc
+from ._service import HttpService, match_route
 from .jules_scripts import Life, Order, ordinary
 from .jules_sessions import Session
 
@@ -59,7 +58,7 @@ DEFAULT_SOURCES: tuple[Mapping[str, object], ...] = (
 )
 
 
-class JulesEmulator:
+class JulesEmulator(HttpService):
     """The emulator. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
     *life* returns the steps of a new session. *unlisted* is for how many seconds the activities of a new session are 404
@@ -84,14 +83,13 @@ class JulesEmulator:
         bash_output: bool = True,
         step_seconds: float | None = None,
     ) -> None:
-        self.life, self.clock = life, clock or FakeClock()
-        self.faults, self.sources = list(faults), tuple(sources)
+        super().__init__(clock=clock, faults=faults)
+        self.life = life
+        self.sources = tuple(sources)
         self.unlisted, self.masks, self.wakes, self.chunked = unlisted, masks, wakes, chunked
         self.bash_output, self.step_seconds = bash_output, step_seconds
         self.token = KEY
-        self.requests: list[Request] = []
         self._sessions: dict[str, Session] = {}
-        self._lock = threading.RLock()
         self._answers: Mapping[str, Callable[..., Response]] = {
             name: getattr(self, f"_{name}") for _, _, name in ROUTES
         }
@@ -101,23 +99,16 @@ class JulesEmulator:
         """Return the id of every session, oldest first."""
         return tuple(self._sessions)
 
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received for a verb, "list_activities" and "get_environment" among them."""
-        return [request for request in self.requests if find_route(request)[0] == name]
-
     def advance(self, id: str, acts: int = 1) -> None:
         """Advance a session without a request."""
         for _ in range(acts):
             self._sessions[id].advance(self.clock.time())
 
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, find_route(request)[0], "")
-            if fault is None:
-                return self._answer(request)
-            return rpc.worded(fault, fault.act(request, lambda: self._answer(request), self.clock))
+    def _route_of(self, request: Request) -> str:
+        return find_route(request)[0]
+
+    def _worded(self, fault: Fault, response: Response) -> Response:
+        return rpc.worded(fault, response)
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -255,7 +246,4 @@ def find_route(request: Request) -> tuple[str, tuple[str, ...]]:
     """Return the verb of a request and the parts of its path; "" for an unknown route."""
     at = re.search(r"/(?:sources|sessions)(?:[/:]|$)", request.path)
     path = request.path[at.start() :] if at else ""
-    for method, pattern, name in ROUTES:
-        if request.method == method and (found := pattern.fullmatch(path)):
-            return name, found.groups()
-    return "", ()
+    return match_route(ROUTES, request.method, path)

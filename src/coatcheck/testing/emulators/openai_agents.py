@@ -21,6 +21,7 @@ import msgspec
 from ..._protocol.effects import Clock, Request, Response
 from ...cloud.faults import Fault
 from ...cloud.responses import json_reply
+from ._service import match_route
 from ._sessions import BASE, PATCH, Sessions
 from .live_chunks import KEEP_ALIVE, QUIET_SECONDS, LiveChunks, sent
 
@@ -149,9 +150,7 @@ class OpenAIAgentsEmulator(Sessions[Session]):
     def __init__(
         self, life: Sequence[Step] = ORDINARY, *, clock: Clock | None = None, faults: Iterable[Fault] = ()
     ) -> None:
-        super().__init__(
-            key=KEY, route_of=lambda request: _route(request)[0], problem=problem, clock=clock, faults=faults
-        )
+        super().__init__(key=KEY, clock=clock, faults=faults)
         self.life = tuple(life)
 
     # -- what a turn does --------------------------------------------------------------------------------------------
@@ -187,6 +186,12 @@ class OpenAIAgentsEmulator(Sessions[Session]):
         session.status, session.steps, session.actions = "idle", [], []
 
     # -- routes ------------------------------------------------------------------------------------------------------
+
+    def _route_of(self, request: Request) -> str:
+        return _route(request)[0]
+
+    def _problem(self, status: int, text: str) -> Response:
+        return problem(status, text)
 
     def _answer(self, request: Request) -> Response:
         name, ids = _route(request)
@@ -411,10 +416,7 @@ def problem(status: int, text: str) -> Response:
 def _route(request: Request) -> tuple[str, tuple[str, ...]]:
     at = request.path.find("/agents/")
     path = request.path[at:] if at >= 0 else ""
-    for method, pattern, name in ROUTES:
-        if method == request.method and (found := pattern.fullmatch(path)):
-            return name, found.groups()
-    return "", ()
+    return match_route(ROUTES, request.method, path)
 
 
 def _page(oldest_first: Sequence[Mapping[str, Any]], request: Request) -> Response:

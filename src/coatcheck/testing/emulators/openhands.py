@@ -14,7 +14,6 @@ See docs/reference/protocols/openhands.md.
 from __future__ import annotations
 
 import re
-import threading
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,9 +23,9 @@ import msgspec
 
 from ... import errors
 from ..._protocol.effects import Clock, Request, Response
-from ...cloud.faults import Fault, take
+from ...cloud.faults import Fault
 from ...cloud.responses import Refusal, json_reply
-from ..fake_clock import FakeClock
+from ._service import HttpService, match_route
 from .openhands_conversations import BASE, DIFF, LIFE, MODEL, REPLY, Conversation
 
 KEY = "openhands-test-key"
@@ -63,7 +62,7 @@ def refusal(status: int, detail: object) -> Refusal:
     return Refusal(json_reply({"detail": detail}, status=status))
 
 
-class OpenHandsEmulator:
+class OpenHandsEmulator(HttpService):
     """The emulator. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
     *life* is the states of a run, where "paused" and "interrupted" are what a person does; *change* is what its workspace differs by. *workspaces* are the folders that are saved on
@@ -81,13 +80,12 @@ class OpenHandsEmulator:
         workspaces: Mapping[str, str] | None = None,
         step_seconds: float | None = None,
     ) -> None:
-        self.life, self.clock, self.change = tuple(life), clock or FakeClock(), change
-        self.faults, self.workspaces = list(faults), dict(workspaces or {})
+        super().__init__(clock=clock, faults=faults)
+        self.life, self.change = tuple(life), change
+        self.workspaces = dict(workspaces or {})
         self.step_seconds, self.token = step_seconds, KEY
-        self.requests: list[Request] = []
         self.commands: list[str] = []
         self._conversations: dict[str, Conversation] = {}
-        self._lock = threading.RLock()
         self._answers: Mapping[str, Callable[..., Response]] = {
             name: getattr(self, f"_{name}") for _, _, name in ROUTES
         }
@@ -101,18 +99,8 @@ class OpenHandsEmulator:
         """Return a conversation."""
         return self._conversations[id]
 
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received for a verb or another route of `ROUTES`."""
-        return [request for request in self.requests if find_route(request)[0] == name]
-
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, find_route(request)[0], "")
-            if fault is None:
-                return self._answer(request)
-            return fault.act(request, lambda: self._answer(request), self.clock)
+    def _route_of(self, request: Request) -> str:
+        return find_route(request)[0]
 
     def _answer(self, request: Request) -> Response:
         name, parts = find_route(request)
@@ -298,10 +286,7 @@ class EventSocket:
 
 def find_route(request: Request) -> tuple[str, tuple[str, ...]]:
     """Return the verb of a request and the parts of its path; "" for an unknown route."""
-    for method, pattern, name in ROUTES:
-        if request.method == method and (found := pattern.fullmatch(request.path)):
-            return name, found.groups()
-    return "", ()
+    return match_route(ROUTES, request.method, request.path)
 
 
 def body_of(request: Request, *required: str) -> dict[str, Any]:

@@ -12,16 +12,15 @@ See docs/reference/protocols/openhands-cloud.md.
 from __future__ import annotations
 
 import re
-import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..._protocol.effects import Clock, Request, Response
 from ..._values.rfc3339 import format_time
-from ...cloud.faults import Fault, take
+from ...cloud.faults import Fault
 from ...cloud.responses import Refusal, json_reply
-from ..fake_clock import FakeClock
+from ._service import HttpService, match_route
 from .openhands import OpenHandsEmulator, body_of, find_route as find_server_route, page, refusal
 from .openhands_conversations import DIFF, LIFE, MODEL
 
@@ -66,7 +65,7 @@ class Start:
         }
 
 
-class OpenHandsCloudEmulator:
+class OpenHandsCloudEmulator(HttpService):
     """The emulator. Give `handle` to a transport of `coatcheck.testing`, or to `coatcheck.testing.serving`.
 
     *life* is the states of a run, *start* those of its start, *change* what its workspace differs by. `sandboxes` is the
@@ -85,13 +84,12 @@ class OpenHandsCloudEmulator:
         base_url: str = "http://127.0.0.1:9",
         step_seconds: float | None = None,
     ) -> None:
-        self.clock, self.faults, self.start = clock or FakeClock(), list(faults), tuple(start)
+        super().__init__(clock=clock, faults=faults)
+        self.start = tuple(start)
         self.sandboxes = OpenHandsEmulator(life, clock=self.clock, change=change, step_seconds=step_seconds)
         self.base_url, self.token = base_url, KEY
-        self.requests: list[Request] = []
         self.states: dict[str, str] = {}
         self._starts: list[Start] = []
-        self._lock = threading.RLock()
         self._answers: Mapping[str, Callable[..., Response]] = {
             name: getattr(self, f"_{name}") for _, _, name in ROUTES
         }
@@ -101,18 +99,8 @@ class OpenHandsCloudEmulator:
         """Return the id of every start task, oldest first."""
         return tuple(start.id for start in self._starts)
 
-    def seen(self, name: str) -> list[Request]:
-        """Return the requests received for a verb or another route of `ROUTES`."""
-        return [request for request in self.requests if find_route(request)[0] == name]
-
-    def handle(self, request: Request) -> Response:
-        """Return the response to *request*, or raise the `TransportError` of its fault."""
-        with self._lock:
-            self.requests.append(request)
-            fault = take(self.faults, find_route(request)[0], "")
-            if fault is None:
-                return self._answer(request)
-            return fault.act(request, lambda: self._answer(request), self.clock)
+    def _route_of(self, request: Request) -> str:
+        return find_route(request)[0]
 
     def _answer(self, request: Request) -> Response:
         name, parts = find_route(request)
@@ -204,7 +192,4 @@ class OpenHandsCloudEmulator:
 
 def find_route(request: Request) -> tuple[str, tuple[str, ...]]:
     """Return the verb of a request and the parts of its path; "" for an unknown route."""
-    for method, pattern, name in ROUTES:
-        if request.method == method and (found := pattern.fullmatch(request.path)):
-            return name, found.groups()
-    return "", ()
+    return match_route(ROUTES, request.method, request.path)

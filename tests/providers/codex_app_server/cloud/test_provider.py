@@ -339,7 +339,7 @@ def test_the_service_is_off_unless_asked_for() -> None:
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
-PAGE, ACCOUNT = "answered a web page", "may not have Codex Cloud's threads"
+PAGE, ACCOUNT = "from a proxy or the network edge", "may not have Codex Cloud's threads"
 
 
 @pytest.mark.parametrize(

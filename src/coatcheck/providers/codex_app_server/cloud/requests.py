@@ -3,7 +3,8 @@
 Invariants:
 
 - reading is done over HTTPS and changes nothing; what changes a thread is sent over a WebSocket;
-- a web page in place of an answer is an error of the network edge, which is reported and not worked around;
+- a web page in place of an answer, which was seen with the header ``cf-mitigated: challenge``, is an error of the network
+  edge, which is reported and not worked around;
 - a refusal that names no thread has the remedy for an account that the service does not know.
 
 See docs/reference/protocols/codex-app-server.md, "9 Codex Cloud threads".
@@ -36,7 +37,6 @@ from .endpoints import BACKEND_NAME, CloudService
 T = TypeVar("T")
 
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
-EDGE_REMEDY = "the service's network edge answered a web page: try again later, or from another network"
 ACCOUNT_REMEDY = f"the account may not have Codex Cloud's threads: use --provider codex, or unset {BACKEND_NAME}"
 EXPERIMENTAL: Mapping[str, Any] = {"experimentalApi": True}
 
@@ -81,17 +81,10 @@ def _remedies(response: Response, *, id: str | None) -> Iterator[None]:
     try:
         yield
     except errors.ProviderError as error:
-        if _is_page(response):
-            error.remedy = EDGE_REMEDY
-        elif response.status == 403 or (response.status == 404 and id is None):
+        is_refused = response.status == 403 or (response.status == 404 and id is None)
+        if is_refused and error.remedy is None:  # a web page has another
             error.remedy = ACCOUNT_REMEDY
         raise
-
-
-def _is_page(response: Response) -> bool:
-    """Whether a response is a web page: such answers were seen with the header ``cf-mitigated: challenge``."""
-    is_html = "html" in response.headers.get("content-type", "") or response.body.lstrip()[:1] == b"<"
-    return is_html or "cf-mitigated" in response.headers
 
 
 def thread_path(id: str, *segments: str, version: str = "v1") -> tuple[str, ...]:
