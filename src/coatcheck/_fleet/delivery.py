@@ -76,9 +76,7 @@ class Deliverer:
             delivered = await self._delivered(item)
         except errors.CoatcheckError as error:
             return self._record(item, begun, error)
-        return self._finish(
-            item, begun, ItemState.DELIVERED, branch=delivered.branch, commit=delivered.commit, url=delivered.url
-        )
+        return self._finish(item, begun, ItemState.DELIVERED, **msgspec.structs.asdict(delivered))
 
     def _record(self, item: FleetItem, begun: FleetDelivery, error: errors.CoatcheckError) -> bool:
         """Record why an item was not delivered; whether its state has changed."""
@@ -142,7 +140,7 @@ class Deliverer:
 
     def _finish(self, item: FleetItem, begun: FleetDelivery, state: ItemState, **result: str | None) -> bool:
         context = self._context
-        places = {name: value for name, value in result.items() if name != "error"}
+        places = {name: value for name, value in result.items() if name in {"branch", "commit", "url"}}
         fields = places if state is ItemState.DELIVERED else {}
         events = event_values.changed(
             context.fleet.name, item, state, context.clock.time(), by=None, why=result.get("error"), **fields

@@ -33,11 +33,12 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a change was delivered to."""
+    """Where a change was delivered to; `fork` is the URL of the fork that has the branch."""
 
     branch: str | None = None
     commit: str | None = None
     url: str | None = None
+    fork: str | None = None
 
 
 class TooManyOpenError(errors.CoatcheckError):

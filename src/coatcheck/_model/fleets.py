@@ -234,6 +234,7 @@ class FleetDelivery(Value, frozen=True, kw_only=True):
     commit: str | None = None
     url: str | None = None
     error: str | None = None
+    fork: str | None = None
 
     _json: ClassVar[JsonFields] = {
         "item": "the number of its item",
@@ -244,6 +245,7 @@ class FleetDelivery(Value, frozen=True, kw_only=True):
         "commit": "the commit",
         "url": "the pull request, or the path of the patch file",
         "error": "why it failed",
+        "fork": "the URL of the fork that has the branch, null where the repository has it itself",
     }
 
 

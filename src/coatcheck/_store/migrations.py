@@ -253,12 +253,15 @@ PAGE_ORDERS = Migration(
         "CREATE INDEX hook_delivery_time ON hook_delivery (created_at, id, hook)",
     )
 )
+# The URL of the fork that has the branch of a delivery; NULL where the repository has it itself.
+FLEET_FORKS = Migration(statements=("ALTER TABLE fleet_delivery ADD COLUMN fork TEXT",))
 MIGRATIONS: Sequence[Migration] = (
     *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
     FLEET_WORKERS,
     FLEET_COSTS,
     PAGE_ORDERS,
+    FLEET_FORKS,
 )
 
 
