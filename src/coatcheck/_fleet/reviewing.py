@@ -164,7 +164,7 @@ def decide(section: ApproveSection | None, patch: Patch, *, is_automatic: bool, 
         return "waiting", f"a person decides: {why}"
     reason = _objection(section, patch, is_automatic=is_automatic, why=why)
     if reason is None:
-        return "approved", why
+        return "approved", why if is_automatic else f"approve.auto.required is false; {why}"
     if section.otherwise == "reject" and not _automation(patch):
         return "rejected", reason
     return "waiting", reason

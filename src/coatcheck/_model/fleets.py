@@ -97,6 +97,8 @@ CANDIDATE_CHANGES: Mapping[CandidateState, frozenset[CandidateState]] = {
 }
 # Items that nothing happens to any more, unless a person retries them.
 SETTLED_ITEMS = frozenset({_I.DELIVERED, _I.REJECTED, _I.EXHAUSTED, _I.CANCELLED, _I.FAILED})
+# Items whose changes were not delivered, against the intention.
+FAILED_ITEMS = (_I.FAILED, _I.EXHAUSTED, _I.CONFLICT)
 # Candidates that a service may still work on.
 ACTIVE_CANDIDATES = frozenset({_C.SUBMITTING, _C.RUNNING, _C.INPUT_REQUIRED})
 # Candidates whose tasks are polled.
