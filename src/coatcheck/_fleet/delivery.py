@@ -153,7 +153,8 @@ def delivery_of(context: FleetContext, item: FleetItem) -> Delivery:
     candidate = context.store.candidate(item.chosen or 0)
     key = f"{context.fleet.name}/{item.key}"
     title = one_line(item.title or f"{context.fleet.name}: {item.key}")
-    count, names = context.deliveries.places(context.fleet.id)
+    has_limit = context.spec.sections.deliver.max_open is not None
+    count, names = context.deliveries.places(context.fleet.id) if has_limit else (0, ())
     return Delivery(
         fleet=context.fleet.name,
         key=key,

@@ -40,12 +40,12 @@ def put_blob(transaction: Transaction, content: bytes) -> int:
 
 def get_blob(transaction: Transaction, number: int) -> bytes:
     """Return the content with this number."""
-    return _content(transaction.rows("SELECT is_compressed, data FROM blob WHERE number = ?", (number,)))
+    return content_of(transaction.rows("SELECT is_compressed, data FROM blob WHERE number = ?", (number,)))
 
 
 def find_blob(transaction: Transaction, digest: bytes) -> bytes:
     """Return the content with this digest."""
-    return _content(transaction.rows("SELECT is_compressed, data FROM blob WHERE digest = ?", (digest,)))
+    return content_of(transaction.rows("SELECT is_compressed, data FROM blob WHERE digest = ?", (digest,)))
 
 
 def delete_unused_blobs(transaction: Transaction, numbers: Iterable[int]) -> None:
@@ -59,6 +59,7 @@ def delete_unused_blobs(transaction: Transaction, numbers: Iterable[int]) -> Non
         transaction.change(unused, (number, number, number))
 
 
-def _content(rows: list[tuple[int, bytes]]) -> bytes:
+def content_of(rows: list[tuple[int, bytes]]) -> bytes:
+    """Return the content of the one row of columns ``is_compressed, data``."""
     ((is_compressed, data),) = rows
     return zlib.decompress(data) if is_compressed else bytes(data)
