@@ -299,7 +299,7 @@ class QueueMeanwhile(MergeQueue):
         control, fleet = self.fleet.control, self.fleet.fleet
         if not control.deliveries.before(fleet.id, control.items("typing")[0]):
             other = control.items("typing")[1]
-            control.deliveries.begin(fleet.id, other.id, key=f"typing/{other.key}", kind="branch")
+            control.deliveries.begin(fleet.id, other, key=f"typing/{other.key}", kind="branch")
             control.deliveries.reserve(fleet.id, other, f"typing/{other.key}", after=())
         return fitted
 

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import errors
-from .._patches.parse import Patch
 from .merge_queue import DeliveredChange
 
 if TYPE_CHECKING:
@@ -43,13 +42,8 @@ def delivered_before(context: FleetContext, item: FleetItem, repositories: Repos
     others = [each for each in earlier if each.fleet != context.fleet.id]
     pending = _pending(item, others, repositories) if others else frozenset()
     counted = [each for each in earlier if each.fleet == context.fleet.id or each.key in pending]
-    changes = [DeliveredChange(each.key, each.base, partial(patch_of, context, each.patch)) for each in counted]
+    changes = [DeliveredChange(each.key, each.base, partial(context.patch_of, each.patch)) for each in counted]
     return Earlier(changes, [each.key for each in earlier], names)
-
-
-def patch_of(context: FleetContext, digest: str) -> Patch:
-    """Return the stored patch with this digest."""
-    return Patch.parse(context.submissions.patch(digest))
 
 
 def _names(context: FleetContext, item: FleetItem, repositories: Repositories) -> Sequence[str]:

@@ -101,6 +101,8 @@ SETTLED_ITEMS = frozenset({_I.DELIVERED, _I.REJECTED, _I.EXHAUSTED, _I.CANCELLED
 FAILED_ITEMS = (_I.FAILED, _I.EXHAUSTED, _I.CONFLICT)
 # Candidates that a service may still work on.
 ACTIVE_CANDIDATES = frozenset({_C.SUBMITTING, _C.RUNNING, _C.INPUT_REQUIRED})
+# Candidates that have not ended.
+UNSETTLED_CANDIDATES = frozenset({_C.PLANNED, *ACTIVE_CANDIDATES})
 # Candidates whose tasks are polled.
 SWEPT_CANDIDATES = (_C.RUNNING, _C.INPUT_REQUIRED)
 # Candidates without a change to choose, which count as failures. A full quota is none.

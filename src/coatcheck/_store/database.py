@@ -40,7 +40,7 @@ class Transaction:
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows that *statement* selects or returns."""
         fetched = self._run(statement, parameters).fetchall()
-        return [tuple(unescape(each) if isinstance(each, str) else each for each in row) for row in fetched]
+        return [tuple([unescape(each) if isinstance(each, str) else each for each in row]) for row in fetched]
 
     def row(self, statement: str, parameters: Sequence[object] = ()) -> Row | None:
         """Return the first row that *statement* selects or returns, None where there is none."""

@@ -62,13 +62,20 @@ class DeliveryStore:
     def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database, self._clock = database, clock
 
-    def begin(self, fleet: int, item: int, *, key: str, kind: str) -> FleetDelivery:
-        """Return the delivery with this key; it is stored where there is none."""
+    def begin(self, fleet: int, item: FleetItem, *, key: str, kind: str) -> FleetDelivery | None:
+        """Return the delivery of an item with this key, which is stored where there is none.
+
+        An approved item is being delivered then; None where it is not approved any more.
+        """
         with self._database.writing(is_durable=False) as transaction:
+            now = self._clock.time()
+            before, after = ItemState.APPROVED, ItemState.DELIVERING
+            if item.state is before and not move_item(transaction, item.id, before, after, at=now, why=item.why):
+                return None
             transaction.change(
                 "INSERT INTO fleet_delivery (delivery_key, fleet, item, kind, state, at)"
                 " VALUES (?, ?, ?, ?, 'begun', ?) ON CONFLICT (delivery_key) DO NOTHING",
-                (key, fleet, item, kind, self._clock.time()),
+                (key, fleet, item.id, kind, now),
             )
             row = transaction.rows(f"SELECT {_COLUMNS} FROM fleet_delivery WHERE delivery_key = ?", (key,))[0]  # noqa: S608 - ours
         return _delivery(row)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._model.fleets import SWEPT_CANDIDATES, CandidateState, FleetCandidate, ItemState
+from .._model.fleets import SWEPT_CANDIDATES, UNSETTLED_CANDIDATES, CandidateState, FleetCandidate, ItemState
 from .blobs import get_blob
 from .fleet_planning import keep_text
 from .fleet_rows import CANDIDATE_COLUMNS, candidate_of
@@ -18,15 +18,7 @@ if TYPE_CHECKING:
     from .._protocol.effects import Clock
     from .database import Database
 
-_UNSETTLED = ", ".join(
-    f"'{state.value}'"
-    for state in (
-        CandidateState.PLANNED,
-        CandidateState.SUBMITTING,
-        CandidateState.RUNNING,
-        CandidateState.INPUT_REQUIRED,
-    )
-)
+_UNSETTLED = ", ".join(f"'{state.value}'" for state in sorted(UNSETTLED_CANDIDATES))
 
 
 class FleetWork:
