@@ -38,6 +38,7 @@ from coatcheck._review.candidates import Candidate
 from coatcheck._runtime.system_clock import SystemClock
 from coatcheck._store.fleet_journal import FleetJournal
 from coatcheck._workspaces.cancellation import CancelScope
+from coatcheck.cloud.scripted_cloud import CloudResult
 from coatcheck.testing import CloudEnvironment, ScriptedCloud, serving
 
 TASKS, STATUS_ITEMS = 500, 10_000
@@ -59,6 +60,11 @@ def spec_of(count: int) -> FleetSpec:
 def review(item: FleetItem, candidates: Sequence[Candidate], scope: CancelScope) -> ItemReview:  # noqa: ARG001 - of `Review`
     """Choose the first candidate."""
     return ItemReview(choice=candidates[0].name, is_automatic=True, why="it passes tests")
+
+
+def result_of(prompt: str) -> CloudResult:
+    """Return a change of its own for each prompt: equal ones are kept once."""
+    return CloudResult(diff=f"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1,2 @@\n one\n+{prompt}\n")
 
 
 def deliver(delivery: Delivery) -> Delivered:
@@ -101,7 +107,8 @@ async def work_on(engine: str, session: FleetSession, spec: FleetSpec) -> FleetS
 def measure_life(engine: str, store: str, count: int) -> float:
     """Print the CPU of one task's life at the worker; return it in milliseconds."""
     environment = CloudEnvironment(id="env_1", label="acme/api", repository="acme/api")
-    cloud = ScriptedCloud(["in_progress", "completed"], environments=[environment], clock=SystemClock())
+    states = ["in_progress", "completed"]
+    cloud = ScriptedCloud(states, environments=[environment], clock=SystemClock(), result_of=result_of)
     with tempfile.TemporaryDirectory() as folder, serving(cloud) as url:
         command = [
             sys.executable,

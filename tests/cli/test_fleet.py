@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 from tests.cli.cli_support import Cli, completed
-from tests.fleet.fixtures import ENVIRONMENT, FleetFixture, spec_of
+from tests.fleet.fixtures import ENVIRONMENT, CountedDeliveries, FleetFixture, spec_of
 
 from coatcheck import errors
 from coatcheck._cli.console import Console, parts_of
@@ -21,6 +21,7 @@ from coatcheck._cli.fleet_progress import FleetProgress
 from coatcheck._installation import upgrade_command
 from coatcheck._model.fleets import FleetAccount, FleetRecord, FleetState, FleetStatus
 from coatcheck._runtime.system_clock import SystemClock
+from coatcheck.cloud.faults import Fault, Status
 from coatcheck.testing import ScriptedCloud, serving
 
 FILE = """
@@ -94,6 +95,43 @@ def test_a_status_says_what_to_do_next(waiting: Cli) -> None:
     assert 10 == shown.code
     assert "typing: waiting\n  items: 2 waiting\n  tasks: 2 verified\n" == shown.out
     assert "2 items to decide: coatcheck fleet approve typing [KEY]..., or reject\n" == shown.err
+
+
+def status_after(fleet: FleetFixture, cli: Cli) -> tuple[int, list[str]]:
+    """Run a fleet; return the exit code of its status, and the lines of it."""
+    fleet.run()
+    fleet.database.close()
+    shown = cli("fleet", "status", "typing")
+    return shown.code, [*shown.out.splitlines(), *shown.err.splitlines()]
+
+
+def test_a_status_names_what_failed(cli: Cli, tmp_path: Path) -> None:
+    """Items that failed are named with the reason and the remedy, some of many; the exit code is that of failures."""
+    fleet = FleetFixture(tmp_path, spec_of(8))
+    refused = errors.ConfigurationError("the branch may not be pushed", remedy="get the permission")
+    fleet.deliveries = CountedDeliveries(*[refused] * 7)
+    code, lines = status_after(fleet, cli)
+
+    assert (14, ["typing: failures", "  items: 1 delivered, 7 failed"]) == (code, lines[:2])
+    assert 5 == sum("the branch may not be pushed; get the permission" in line for line in lines)
+    assert "  and 2 more; see all with: coatcheck fleet report typing" in lines
+
+
+@pytest.mark.parametrize(
+    ("sections", "faults", "expected"),
+    [
+        ({}, [Status(429, retry_after=1800, on="create_task", times=50)], (12, "codex: no submission before 20")),
+        ({"budget": {"tasks": 1}}, [], (13, "typing: stopped: its budget of 1 task is used (budget.tasks)")),
+    ],
+    ids=["quota", "budget"],
+)
+def test_what_a_fleet_waits_for_has_an_exit_code(
+    cli: Cli, tmp_path: Path, sections: dict[str, object], faults: list[Fault], expected: tuple[int, str]
+) -> None:
+    """A full quota, with its time, and a budget that is used have exit codes and lines of their own."""
+    code, lines = status_after(FleetFixture(tmp_path, spec_of(2, **sections), faults=faults), cli)
+
+    assert expected == (code, next((expected[1] for line in lines if expected[1] in line), lines))
 
 
 def test_an_item_is_shown_with_its_prompt(waiting: Cli) -> None:

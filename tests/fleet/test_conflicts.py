@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.fleet.fixtures import CountedDeliveries, FirstCandidate, FleetFixture, spec_of
-from tests.fleet.forge_fixtures import IDENTITY, make_repository
+from tests.fleet.forge_fixtures import IDENTITY, make_repository, serving_github
 
 from coatcheck._fleet.delivery_targets import Branches
 from coatcheck._fleet.follow_up import has_message
@@ -60,14 +61,15 @@ class ConflictFixture(FleetFixture):
         self.repository = folder / "repositories/acme/api.git"
         places = dict.fromkeys(("acme/api", called), f"file://{self.repository}")
         self.repositories = Repositories(folder / "private", places=places, checkouts={}, home=folder)
-        self.targets = {"branch": Branches(self.repositories)}
+        self.targets = {"branch": Branches(self.repositories), **self.targets}
         self.queue = MergeQueue(self.repositories)
         if text is not None:
             self.move(text)
         self.started = self.resolve(called, "main")
         items = [{"package": package, "repository": called} for package in packages]
         self.diffs = diffs
-        super().__init__(folder, spec_of(items=items, deliver={"to": "branch"}, **sections), result_of=self.result)
+        sections = {"deliver": {"to": "branch"}, **sections}
+        super().__init__(folder, spec_of(items=items, **sections), result_of=self.result)
 
     def result(self, prompt: str) -> CloudResult:
         """Return the change that a prompt makes."""
@@ -259,6 +261,34 @@ def test_a_delivery_whose_branch_is_gone_does_not_count(tmp_path: Path) -> None:
     assert 2 == len(second.messages)
 
 
+@pytest.mark.parametrize(
+    ("gone", "count"),
+    [(None, 3), ("refs/heads/coatcheck", 2), (".", 3)],
+    ids=["open", "branch deleted", "fork deleted"],
+)
+def test_a_delivery_of_another_fleet_to_a_fork_counts_as_merged(tmp_path: Path, gone: str | None, count: int) -> None:
+    """A change that conflicts with an open pull request of another fleet is sent back, where a fork has its branch."""
+    with serving_github(tmp_path) as forge:
+        (tmp_path / "repositories").symlink_to(forge.root)
+
+        class ForkFixture(ConflictFixture):
+            targets: Mapping[str, Any] = {"pull_request": forge.target(fork=True)}
+
+        first = ForkFixture(tmp_path, is_first=False, deliver={"to": "pull_request", "fork": True})
+        first.run()
+        if gone is not None:
+            shutil.rmtree(forge.root / "octocat/api.git" / gone)
+        first.diffs = {"p0": DIFF.replace("two", "three")}
+        second = ConflictFixture(tmp_path, is_first=False, name="lint")
+        second.cloud = first.cloud
+        second.run()
+        first.queue.close()
+        second.queue.close()
+        (delivery,) = first.control.deliveries.list(first.fleet.id)
+
+    assert (f"{forge.origin}/octocat/api.git", count) == (delivery.fork, len(second.messages))
+
+
 class QueueMeanwhile(MergeQueue):
     """A merge queue beside which another worker reserves the delivery of the other item, after the first merge."""
 
@@ -269,7 +299,7 @@ class QueueMeanwhile(MergeQueue):
         control, fleet = self.fleet.control, self.fleet.fleet
         if not control.deliveries.before(fleet.id, control.items("typing")[0]):
             other = control.items("typing")[1]
-            control.deliveries.begin(fleet.id, other.id, key=f"typing/{other.key}", kind="branch")
+            control.deliveries.begin(fleet.id, other, key=f"typing/{other.key}", kind="branch")
             control.deliveries.reserve(fleet.id, other, f"typing/{other.key}", after=())
         return fitted
 

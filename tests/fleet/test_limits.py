@@ -136,7 +136,7 @@ def test_what_runs_at_the_deadline_is_delivered(tmp_path: Path) -> None:
     fleet.on_status = once_after(2, lambda: fleet.clock.advance(HOUR))
     status = fleet.run()
 
-    assert (FleetOutcome.STOPPED, "its deadline of 1h has passed", 2) == (
+    assert (FleetOutcome.STOPPED, "its deadline of 1h has passed (budget.deadline)", 2) == (
         status.outcome,
         status.fleet.stopped_because,
         len(fleet.deliveries.keys),
@@ -154,7 +154,7 @@ def test_failures_let_running_tasks_end(tmp_path: Path) -> None:
     fleet.cloud.script_of = lambda attempt: known.setdefault(attempt.id, scripts[len(known) % 8])  # type: ignore[method-assign]
     status = fleet.run()
 
-    assert (FleetOutcome.STOPPED, "2 of 2 tasks failed", 4, 2) == (
+    assert (FleetOutcome.STOPPED, "2 of 2 tasks failed (rollout.stop_on_failure)", 4, 2) == (
         status.outcome,
         status.fleet.stopped_because,
         len(fleet.cloud.tasks),

@@ -247,15 +247,13 @@ def test_a_budget_stops_the_fleet(tmp_path: Path) -> None:
     """No more tasks are sent than the budget has; a larger one continues."""
     fleet = FleetFixture(tmp_path, spec_of(5, budget={"tasks": 2}))
     status = fleet.run()
-    sent = len(fleet.cloud.tasks)
+    sent, end = len(fleet.cloud.tasks), fleet.control.events("typing")[-1].event
     fleet.spec = spec_of(5, budget={"tasks": 9})
     fleet.plan()
 
-    assert (FleetOutcome.STOPPED, "its budget of 2 tasks is used", 2) == (
-        status.outcome,
-        status.fleet.stopped_because,
-        sent,
-    )
+    reason = "its budget of 2 tasks is used (budget.tasks)"
+    assert (FleetOutcome.STOPPED, reason, 2) == (status.outcome, status.fleet.stopped_because, sent)
+    assert ("fleet.done", reason) == (end.type, getattr(end, "why", None))
     assert (FleetOutcome.DELIVERED, ({1}, {1}, 5)) == (fleet.run().outcome, once(fleet))
 
 
@@ -283,7 +281,7 @@ def test_a_budget_of_costs_stops_the_fleet(tmp_path: Path) -> None:
     status = fleet.run()
     again = fleet.run()
 
-    assert (FleetOutcome.STOPPED, "its budget of $3.00 is spent", 3) == (
+    assert (FleetOutcome.STOPPED, "its budget of $3.00 is spent (budget.spend)", 3) == (
         status.outcome, status.fleet.stopped_because, status.fleet.submitted,
     )  # fmt: skip
     assert (3.0, 1, 3) == (again.spent, again.unknown_costs, len(fleet.cloud.tasks))
@@ -304,7 +302,7 @@ def test_failures_stop_the_fleet(tmp_path: Path) -> None:
     fleet = FleetFixture(tmp_path, spec_of(40, rollout=rollout), result=NO_PATCH)
     status = fleet.run()
 
-    assert (FleetOutcome.STOPPED, "4 of 4 tasks failed", 4) == (
+    assert (FleetOutcome.STOPPED, "4 of 4 tasks failed (rollout.stop_on_failure)", 4) == (
         status.outcome,
         status.fleet.stopped_because,
         len(fleet.cloud.tasks),

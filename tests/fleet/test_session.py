@@ -9,6 +9,7 @@ from tests.fleet.fixtures import ENVIRONMENT, CountedDeliveries, FirstCandidate,
 from coatcheck import AsyncFleet, Fleet, FleetPlan, FleetState, errors
 from coatcheck._fleet.estimate import ServiceLoad, estimate
 from coatcheck._fleet.file import convert
+from coatcheck._fleet.plan import UNCHECKED, notes_of
 from coatcheck._fleet.services import ServiceClient
 from coatcheck._fleet.session import FleetSession, FleetSettings
 from coatcheck._patches.git import git
@@ -301,6 +302,21 @@ def test_the_limit_that_binds_gives_the_time(load: ServiceLoad, hours: float) ->
     binding = estimate([load], reviews=0, workers=2, pull_requests=0)[0]
 
     assert pytest.approx(hours) == binding.hours
+
+
+@pytest.mark.parametrize(
+    ("approve", "verify", "expected"),
+    [
+        ({"auto": {"required": False}}, {}, [UNCHECKED]),
+        ({"auto": {"required": True}}, {}, ["no required check: nothing is approved automatically"]),
+        ({"auto": {"required": False}}, {"checks": [{"name": "tests", "run": "make test"}]}, []),
+    ],
+)
+def test_a_plan_says_what_is_delivered_unchecked(
+    approve: dict[str, object], verify: dict[str, object], expected: list[str]
+) -> None:
+    """Without a required check the plan says whether changes are delivered unchecked, or not approved."""
+    assert expected == notes_of(spec_of(1, approve=approve, verify=verify))
 
 
 def test_a_new_version_of_a_fleet_continues_one_that_is_done(rig: Rig) -> None:

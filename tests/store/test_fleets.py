@@ -239,7 +239,7 @@ def test_a_delivery_is_reserved_after_it_was_merged_with_those_before_it(
     for item in (one, two, other):
         (candidate,) = at.store.candidates(at.fleet.id, item=item.id)
         work.record_review(at.fleet.id, item.id, ItemState.RANKED, review={}, chosen=candidate.id, why="")
-        first.begin(at.fleet.id, item.id, key=item.key, kind="branch")
+        first.begin(at.fleet.id, item, key=item.key, kind="branch")
     reserved = [
         first.reserve(at.fleet.id, one, one.key, after=()),
         second.reserve(at.fleet.id, two, two.key, after=()),
@@ -265,7 +265,7 @@ def test_deliveries_of_two_fleets_to_one_repository_see_one_another(
     for fleet, item in ((at.fleet, one), (other, two), (other, three)):
         (candidate,) = at.store.candidates(fleet.id, item=item.id)
         work.record_review(fleet.id, item.id, ItemState.RANKED, review={}, chosen=candidate.id, why="")
-        deliveries.begin(fleet.id, item.id, key=item.key, kind="branch")
+        deliveries.begin(fleet.id, item, key=item.key, kind="branch")
     names = ["acme/api", "ours"]
     reserved = [
         deliveries.reserve(other.id, two, two.key, after=(), names=names),

@@ -27,9 +27,10 @@ def deliver(run: CommandContext, name: str) -> int:
     """Deliver the approved items; return the exit code of the fleet's status."""
     from .._app.fleet_deliveries import deliver_fleet
     from .fleet_formatting import code_of, show_next, status_lines
+    from .fleet_store import failures_of
 
     status = deliver_fleet(run.workspace, name, on_notice=run.warn, clock=run.process_env.clock)
-    run.answer(lambda: {"status": to_object(status)}, lambda: status_lines(status))
+    run.answer(lambda: {"status": to_object(status)}, lambda: status_lines(status, failures_of(run, status)))
     show_next(run, status)
     return code_of(status)
 

@@ -10,6 +10,8 @@ from .console import Styled
 from .exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .._fleet.control import ItemReport
     from .._fleet.plan import FleetPlan
     from .._model.fleets import FleetItem, FleetStatus
@@ -83,8 +85,10 @@ def count_of(number: int, noun: str) -> str:
 # --- statuses ---------------------------------------------------------------------------------------------------------
 
 
-def status_lines(status: FleetStatus) -> list[Line]:
-    """Return a status as lines."""
+def status_lines(status: FleetStatus, failed: Sequence[FleetItem] = ()) -> list[Line]:
+    """Return a status as lines, with the reasons of some items that failed."""
+    from .._model.fleets import FAILED_ITEMS
+
     fleet = status.fleet
     reason = fleet.stopped_because or ("no process works on it" if status.has_worker is False else "")
     because = f": {reason}" if reason else ""
@@ -100,6 +104,10 @@ def status_lines(status: FleetStatus) -> list[Line]:
             lines.append(f"  {name}: no submission before {account.parked_until:%Y-%m-%d %H:%M:%S}Z: {account.reason}")
     if status.outage:
         lines.append(f"  its tasks could not be polled for 15 minutes: {status.outage}")
+    lines += [Styled(item_line(item), "red") for item in failed]
+    count = sum(status.items.get(state, 0) for state in FAILED_ITEMS) - len(failed)
+    if failed and count > 0:
+        lines.append(f"  and {count} more; see all with: coatcheck fleet report {fleet.name}")
     return lines
 
 
@@ -118,12 +126,14 @@ def code_of(status: FleetStatus) -> int:
     return codes[status.outcome]
 
 
-def show_end(run: CommandContext, status: FleetStatus, document: dict[str, object]) -> None:
+def show_end(
+    run: CommandContext, status: FleetStatus, document: dict[str, object], failed: Sequence[FleetItem] = ()
+) -> None:
     """Print the last status: as lines, or as the last line of the documents that `FleetProgress` prints."""
     if run.is_json:
         run.print_document(document, is_line=True)
     else:
-        run.console.show_all(status_lines(status))
+        run.console.show_all(status_lines(status, failed))
 
 
 def show_next(run: CommandContext, status: FleetStatus) -> None:
@@ -144,6 +154,8 @@ def show_next(run: CommandContext, status: FleetStatus) -> None:
         run.note(f"{count_of(count, 'item')} to decide: coatcheck fleet approve {name} [KEY]..., or reject")
     elif status.waits_for_wave:
         run.note(f"The next wave waits: coatcheck fleet approve {name}, then run it again")
+    elif status.outcome is FleetOutcome.STOPPED and status.fleet.stopped_because:
+        run.note("To continue, change the file so that the reason above does not hold, then run it again")
     elif status.outcome is FleetOutcome.FAILURES:
         run.note(f"Send them back to work: coatcheck fleet retry {name}, then run it again")
 
@@ -152,8 +164,9 @@ def show_next(run: CommandContext, status: FleetStatus) -> None:
 
 
 def item_line(item: FleetItem) -> str:
-    """Return an item as a line."""
-    return f"  {item.state:11}{item.key}" + (f": {item.why}" if item.why else "")
+    """Return an item as a line, with the first line of its reason."""
+    reason = next(iter(item.why.splitlines()), "") if item.why else ""
+    return f"  {item.state:11}{item.key}" + (f": {reason}" if reason else "")
 
 
 def item_report_lines(report: ItemReport) -> list[Line]:

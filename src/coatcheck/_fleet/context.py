@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from .._engine.poll_context import OUTAGE_LIMIT
 from .._engine.submit import SEARCH_SECONDS
 from .._model.fleets import ACTIVE_CANDIDATES
+from .._patches.parse import Patch
 from .._protocol.effects import Clock
 from .._store.fleet_accounts import AccountStore
 from .._store.fleet_deliveries import DeliveryStore
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 NOT_USABLE_SECONDS = 600.0
 NOT_USABLE = "it cannot be used: "
 NOT_REACHED = "it was not reached: "
+# An item is submitted, ends, is reviewed and delivered within so many others; patches may be large.
+KEPT_KEYS, KEPT_PATCHES = 1000, 8
 
 
 class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +98,9 @@ class FleetContext:
         self.gates = ItemGates(database, clock=clock)
         self.waves = WaveGates(database, clock=clock)
         self.policies = policies
+        # What never changes, the last ones: keys of items by number, patches by digest.
+        self.key_of = lru_cache(KEPT_KEYS)(lambda item: self.store.item(item).key)
+        self.patch_of = lru_cache(KEPT_PATCHES)(lambda digest: Patch.parse(self.submissions.patch(digest)))
         # Whether a task has failed since the rate of failures was computed.
         self.has_failed = False
         # Jobs that follow from others; the engine takes them after each job.

@@ -18,6 +18,7 @@ import msgspec
 from .. import errors
 from .._model import fleet_events as kinds
 from .._model.fleets import (
+    FAILED_ITEMS,
     CandidateState,
     FleetCandidate,
     FleetDelivery,
@@ -161,6 +162,10 @@ class FleetControl:
                     remedy=suggestion(missing[0], every) or f"list them with: coatcheck fleet show {name}",
                 )
         return items
+
+    def failures(self, name: str, *, limit: int) -> Sequence[FleetItem]:
+        """Return some items that failed, that no candidate is left of, or that conflict."""
+        return self.store.items(self.get(name).id, states=FAILED_ITEMS, limit=limit)
 
     def show(self, name: str, key: str) -> ItemReport:
         """Return everything about an item."""

@@ -29,7 +29,7 @@ from . import event_values
 from .branch_names import branch_name
 from .branch_push import TRAILER, one_line
 from .context import FleetContext
-from .earlier_deliveries import delivered_before, patch_of
+from .earlier_deliveries import delivered_before
 from .engine import Job
 from .merge_queue import MergeQueue
 from .merge_trial import MergeConflictError
@@ -62,23 +62,19 @@ class Deliverer:
         """Deliver the item of a job; whether its state has changed."""
         context = self._context
         item = context.store.item(int(job.id))
-        if item.state is ItemState.APPROVED:
-            if context.deliveries_held or not context.store.change_item(
-                item.id, ItemState.APPROVED, ItemState.DELIVERING, why=item.why, is_durable=False
-            ):
-                return False
-        elif item.state is not ItemState.DELIVERING:
+        is_held = item.state is ItemState.APPROVED and context.deliveries_held
+        if is_held or item.state not in (ItemState.APPROVED, ItemState.DELIVERING):
             return False
         begun = context.deliveries.begin(
-            context.fleet.id, item.id, key=f"{context.fleet.name}/{item.key}", kind=self._kind
+            context.fleet.id, item, key=f"{context.fleet.name}/{item.key}", kind=self._kind
         )
+        if begun is None:  # another process has changed the item
+            return False
         try:
             delivered = await self._delivered(item)
         except errors.CoatcheckError as error:
             return self._record(item, begun, error)
-        return self._finish(
-            item, begun, ItemState.DELIVERED, branch=delivered.branch, commit=delivered.commit, url=delivered.url
-        )
+        return self._finish(item, begun, ItemState.DELIVERED, **msgspec.structs.asdict(delivered))
 
     def _record(self, item: FleetItem, begun: FleetDelivery, error: errors.CoatcheckError) -> bool:
         """Record why an item was not delivered; whether its state has changed."""
@@ -142,7 +138,7 @@ class Deliverer:
 
     def _finish(self, item: FleetItem, begun: FleetDelivery, state: ItemState, **result: str | None) -> bool:
         context = self._context
-        places = {name: value for name, value in result.items() if name != "error"}
+        places = {name: value for name, value in result.items() if name in {"branch", "commit", "url"}}
         fields = places if state is ItemState.DELIVERED else {}
         events = event_values.changed(
             context.fleet.name, item, state, context.clock.time(), by=None, why=result.get("error"), **fields
@@ -155,12 +151,13 @@ def delivery_of(context: FleetContext, item: FleetItem) -> Delivery:
     candidate = context.store.candidate(item.chosen or 0)
     key = f"{context.fleet.name}/{item.key}"
     title = one_line(item.title or f"{context.fleet.name}: {item.key}")
-    count, names = context.deliveries.places(context.fleet.id)
+    has_limit = context.spec.sections.deliver.max_open is not None
+    count, names = context.deliveries.places(context.fleet.id) if has_limit else (0, ())
     return Delivery(
         fleet=context.fleet.name,
         key=key,
         item=item,
-        patch=patch_of(context, candidate.patch or ""),
+        patch=context.patch_of(candidate.patch or ""),
         base=candidate.base_commit or item.base_commit,
         branch=branch_name(context.spec.sections.deliver.branch, fleet=context.fleet.name, key=item.key),
         message=f"{title}\n\nCoatcheck-Task: {candidate.ref}\n{TRAILER}: {one_line(key)}\n",

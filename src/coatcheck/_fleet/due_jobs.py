@@ -200,18 +200,18 @@ class DueJobs:
         context, sections, counts = self._context, self._context.spec.sections, self.status.candidates
         deadline = context.spec.deadline
         if deadline is not None and context.clock.time() > context.fleet.created_at.timestamp() + deadline:
-            return f"its deadline of {sections.budget.deadline} has passed"
+            return f"its deadline of {sections.budget.deadline} has passed (budget.deadline)"
         tasks = sections.budget.tasks
         if tasks is not None and context.fleet.submitted >= tasks and counts.get(CandidateState.PLANNED):
-            return f"its budget of {tasks} tasks is used"
+            return f"its budget of {tasks} task{'' if tasks == 1 else 's'} is used (budget.tasks)"
         spend = sections.budget.spend
         if spend is not None and (self.status.spent or 0.0) >= spend and counts.get(CandidateState.PLANNED):
-            return f"its budget of ${spend:.2f} is spent"
+            return f"its budget of ${spend:.2f} is spent (budget.spend)"
         limit = sections.rollout.stop_on_failure
         ended = sum(counts.get(state, 0) for state in _ENDED)
         failed = sum(counts.get(state, 0) for state in FAILED_CANDIDATES)
         if limit is not None and ended >= sections.rollout.stop_after and failed / ended >= limit:
-            return f"{failed} of {ended} tasks failed"
+            return f"{failed} of {ended} tasks failed (rollout.stop_on_failure)"
         return None
 
     def _carry_out(self) -> None:
@@ -228,11 +228,10 @@ class DueJobs:
         is_stopped = status.fleet.state is FleetState.STOPPING and not status.is_active and not self._is_reviewable()
         if not is_settled and (not is_stopped or status.items.get(ItemState.WAITING)):
             return
-        done = event_values.fleet_event(events.FleetDone, context.fleet.name, context.clock.time())
+        reason = status.fleet.stopped_because
+        done = event_values.fleet_event(events.FleetDone, context.fleet.name, context.clock.time(), why=reason)
         states = [FleetState.RUNNING, FleetState.STOPPING]
-        context.store.change_fleet(
-            context.fleet.id, states, FleetState.DONE, stopped_because=status.fleet.stopped_because, events=[done]
-        )
+        context.store.change_fleet(context.fleet.id, states, FleetState.DONE, stopped_because=reason, events=[done])
 
     def _is_reviewable(self) -> bool:
         return bool(self._context.work.reviewable(self._context.fleet.id, limit=1))

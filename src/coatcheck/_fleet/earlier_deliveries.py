@@ -3,18 +3,18 @@
 Invariants:
 
 - repositories and branches that two fleet files name differently are the same where they are the same place and commit;
-- a delivery of another fleet counts while it is being made, and while the repository has its branch: one that was merged
-  or closed leaves none, as a rule.
+- a delivery of another fleet counts while it is being made, and while the repository, or the fork that it was pushed to,
+  has its branch: one that was merged or closed leaves none, as a rule;
+- one whose fork cannot be read counts: to merge after a change that was merged already changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import errors
-from .._patches.parse import Patch
 from .merge_queue import DeliveredChange
 
 if TYPE_CHECKING:
@@ -42,13 +42,8 @@ def delivered_before(context: FleetContext, item: FleetItem, repositories: Repos
     others = [each for each in earlier if each.fleet != context.fleet.id]
     pending = _pending(item, others, repositories) if others else frozenset()
     counted = [each for each in earlier if each.fleet == context.fleet.id or each.key in pending]
-    changes = [DeliveredChange(each.key, each.base, partial(patch_of, context, each.patch)) for each in counted]
+    changes = [DeliveredChange(each.key, each.base, partial(context.patch_of, each.patch)) for each in counted]
     return Earlier(changes, [each.key for each in earlier], names)
-
-
-def patch_of(context: FleetContext, digest: str) -> Patch:
-    """Return the stored patch with this digest."""
-    return Patch.parse(context.submissions.patch(digest))
 
 
 def _names(context: FleetContext, item: FleetItem, repositories: Repositories) -> Sequence[str]:
@@ -76,6 +71,19 @@ def _pending(item: FleetItem, others: Sequence[EarlierDelivery], repositories: R
     tip = repositories.resolve(name, item.base)
     targets = {each.target for each in others}
     same = {target for target in targets if target == item.base or branches.get(target or "HEAD") == tip}
-    return frozenset(
-        each.key for each in others if each.target in same and (not each.is_made or each.branch in branches)
-    )
+    pushed = [each for each in others if each.target in same]
+    made = _branches_of_forks(repositories, pushed)
+    return frozenset(each.key for each in pushed if not each.is_made or each.branch in made.get(each.fork, branches))
+
+
+def _branches_of_forks(
+    repositories: Repositories, deliveries: Sequence[EarlierDelivery]
+) -> Mapping[str | None, Collection[str | None]]:
+    """Return the branches of the forks that deliveries were pushed to; one that cannot be read has all of them."""
+    forks: dict[str | None, Collection[str | None]] = {}
+    for fork in {each.fork for each in deliveries if each.fork is not None}:
+        try:
+            forks[fork] = repositories.branches(fork)
+        except errors.ConfigurationError:
+            forks[fork] = [each.branch for each in deliveries if each.fork == fork]
+    return forks

@@ -52,7 +52,8 @@ def estimate(loads: Iterable[ServiceLoad], *, reviews: int, workers: int, pull_r
     estimates = [each for load in loads if load.tasks for each in _of_service(load)]
     if reviews:
         hours = reviews * CHECK_SECONDS / max(1, workers) / 3600
-        estimates.append(Estimate(limit=f"checks ({workers} at once)", hours=hours, advice="run them on more machines"))
+        limit = f"checks ({workers} at once, where each takes {CHECK_SECONDS / 60:.0f} minutes)"
+        estimates.append(Estimate(limit=limit, hours=hours, advice="run them on more machines"))
     if pull_requests:
         hours = pull_requests / PULL_REQUESTS_PER_HOUR
         estimates.append(Estimate(limit=f"pull requests ({PULL_REQUESTS_PER_HOUR} an hour)", hours=hours))

@@ -66,6 +66,5 @@ def reviewed(
 def _of_candidate(
     context: FleetContext, candidate: FleetCandidate, kind: type[events.ItemEventBase], **fields: Any
 ) -> AnyEvent:
-    item = context.store.item(candidate.item)
-    name = f"{candidate.provider}/{candidate.attempt}"
-    return item_event(kind, context.fleet.name, item.key, context.clock.time(), candidate=name, **fields)
+    key, name = context.key_of(candidate.item), f"{candidate.provider}/{candidate.attempt}"
+    return item_event(kind, context.fleet.name, key, context.clock.time(), candidate=name, **fields)

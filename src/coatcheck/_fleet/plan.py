@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # How many repositories are asked at once.
 RESOLVERS = 8
 SUMMARY_LENGTH = 80
+UNCHECKED = "no required check, and approve.auto.required is false: changes are approved and delivered unchecked"
 
 
 class PlanItem(Value, frozen=True, kw_only=True):
@@ -154,7 +155,7 @@ async def prepare(
             workers=max(1, (os.cpu_count() or 2) // 2),
             pull_requests=len(items) if spec.sections.deliver.to == "pull_request" else 0,
         ),
-        notes=(*_notes(spec), *_kept(items, known), *_target_notes(unknown, problems)),
+        notes=(*notes_of(spec), *_kept(items, known), *_target_notes(unknown, problems)),
     )
     return PreparedFleet(plan=plan, items=items)
 
@@ -296,11 +297,13 @@ def _kept(items: Sequence[PlannedItem], known: Mapping[str, FleetItem]) -> list[
     return [f"delivered with another prompt, and not sent again: {count}"] if count else []
 
 
-def _notes(spec: FleetSpec) -> list[str]:
+def notes_of(spec: FleetSpec) -> list[str]:
+    """Return what a plan says about its file."""
     sections = spec.sections
     notes = []
     if not any(check.required for check in sections.verify.checks):
-        notes.append("no required check: nothing is chosen or approved automatically")
+        is_unchecked = sections.approve is not None and sections.approve.auto and not sections.approve.auto.required
+        notes.append(UNCHECKED if is_unchecked else "no required check: nothing is approved automatically")
     if sections.approve is None:
         notes.append("no [approve]: a person decides about each item")
     if spec.sections.budget.spend is not None:

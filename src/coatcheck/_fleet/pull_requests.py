@@ -38,10 +38,16 @@ FORK_TRIES, FORK_PAUSE = 12, 5.0
 
 
 class _Head(NamedTuple):
-    """The repository that has the branch, and OWNER:BRANCH."""
+    """OWNER:BRANCH, the URL of the repository that has the branch, and whether that is a fork."""
 
-    repository: str
     name: str
+    place: str
+    is_fork: bool
+
+    def delivered(self, delivery: Delivery, pull: PullRequest, commit: str | None = None) -> Delivered:
+        """Return where a change was delivered to."""
+        fork = self.place if self.is_fork else None
+        return Delivered(branch=delivery.branch, commit=commit, url=pull.url, fork=fork)
 
 
 class PullRequests:
@@ -94,7 +100,7 @@ class PullRequests:
         marker = marker_of(delivery.key)
         known = self._find(repository, head, marker)
         if known is not None and known.is_merged:
-            return Delivered(branch=delivery.branch, url=known.url)
+            return head.delivered(delivery, known)
         if known is not None and known.state == "closed":
             raise errors.ConfigurationError(
                 f"the pull request {known.url} was closed", remedy=f"reopen it, or delete its branch, {RETRY}"
@@ -105,7 +111,7 @@ class PullRequests:
         wanted = self._text(delivery, head, base)
         pull = self._open(repository, wanted, marker) if known is None else self._updated(repository, known, wanted)
         self._decorate(repository, pull)
-        return Delivered(branch=delivery.branch, commit=commit, url=pull.url)
+        return head.delivered(delivery, pull, commit)
 
     def _name(self, name: str) -> str:
         """Return OWNER/NAME on the forge of a repository."""
@@ -141,16 +147,19 @@ class PullRequests:
 
     def _head(self, access: RepositoryAccess, delivery: Delivery) -> _Head:
         repository = self._client.perform(self._forge.fork(access.name)) if self._section.fork else access.name
-        return _Head(repository, f"{repository.partition('/')[0]}:{delivery.branch}")
+        return _Head(
+            name=f"{repository.partition('/')[0]}:{delivery.branch}",
+            place=f"{self._forge.site}/{repository}.git",
+            is_fork=repository != access.name,
+        )
 
     def _find(self, repository: str, head: _Head, marker: str) -> PullRequest | None:
         return self._client.perform(self._forge.find_pull_request(repository, head.name, marker=marker))
 
     def _push(self, delivery: Delivery, head: _Head) -> str:
         name = delivery.item.repository or ""
-        place = f"{self._forge.site}/{head.repository}.git"
         with self._repositories.clone(name, delivery.base) as clone:
-            push = BranchPush(clone, partial(access_with_token, place, self._token))
+            push = BranchPush(clone, partial(access_with_token, head.place, self._token))
             for left in reversed(range(FORK_TRIES if self._section.fork else 1)):
                 try:
                     return push.deliver(delivery)

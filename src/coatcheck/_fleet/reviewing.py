@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 import msgspec
 
 from .. import errors
-from .._model.fleets import FleetCandidate, FleetItem, ItemState
+from .._model.fleets import UNSETTLED_CANDIDATES, FleetCandidate, FleetItem, ItemState
 from .._patches.automation_rules import is_automation
-from .._patches.parse import Patch
 from .._patches.path_patterns import translate
 from .._review.candidates import Candidate
 from .._workspaces.cancellation import CancelScope
@@ -29,6 +28,7 @@ from .context import FleetContext
 from .engine import Job
 
 if TYPE_CHECKING:
+    from .._patches.parse import Patch
     from .._review.gate_policies import GatePolicy
     from .sections import ApproveSection
 
@@ -69,7 +69,8 @@ class Reviewer:
             context.store.change_item(item.id, item.state, ItemState.OPEN, why=item.why, is_durable=False)
             item = context.store.item(item.id)
         candidates = context.store.candidates(context.fleet.id, item=item.id)
-        if item.state is not ItemState.OPEN or not candidates or not context.work.is_settled(item.id):
+        is_settled = not any(each.state in UNSETTLED_CANDIDATES for each in candidates)
+        if item.state is not ItemState.OPEN or not candidates or not is_settled:
             return False
         last = max(each.round for each in candidates)
         ended = [each for each in candidates if each.patch is not None and each.round == last]
@@ -85,7 +86,11 @@ class Reviewer:
             return self._record(item, ItemState.EXHAUSTED, ItemReview(choice=None, is_automatic=False, why=why))
         if review.choice is None:
             return self._record(item, ItemState.EXHAUSTED, review)
-        return self._record(item, ItemState.RANKED, review, named[review.choice]) and self._decide(item, review)
+        chosen = named[review.choice]
+        if not self._record(item, ItemState.RANKED, review, chosen):
+            return False
+        ranked = msgspec.structs.replace(item, state=ItemState.RANKED, chosen=chosen.id, why=review.why)
+        return decide_item(context, ranked, chosen, review)
 
     async def _reviewed(self, item: FleetItem, candidates: Sequence[Candidate]) -> ItemReview:
         """Review in a thread, which ends soon after this job is cancelled."""
@@ -97,11 +102,10 @@ class Reviewer:
             raise
 
     def _candidate(self, candidate: FleetCandidate) -> Candidate:
-        patch = Patch.parse(self._context.submissions.patch(candidate.patch or ""))
         return Candidate(
             name=str(candidate.ref),
             ref=candidate.ref,
-            patch=patch,
+            patch=self._context.patch_of(candidate.patch or ""),
             base=candidate.base_commit,
             ended_at=candidate.ended_at,
         )
@@ -120,27 +124,22 @@ class Reviewer:
             events=fleet_events.reviewed(context, item, state, review.why, chosen, is_passed=review.is_automatic),
         )
 
-    def _decide(self, item: FleetItem, review: ItemReview) -> bool:
-        return decide_item(self._context, self._context.store.item(item.id), review)
 
-
-def decide_item(context: FleetContext, item: FleetItem, review: ItemReview) -> bool:
+def decide_item(context: FleetContext, item: FleetItem, chosen: FleetCandidate, review: ItemReview) -> bool:
     """Decide about a ranked item by the rules of the file, then by the user's policies; whether its state has changed."""
-    if item.chosen is None:
-        return False
-    digest = context.store.candidate(item.chosen).patch
-    patch = Patch.parse(context.submissions.patch(digest or ""))
+    patch = context.patch_of(chosen.patch or "")
     section = context.spec.sections.approve
     decision, why = decide(section, patch, is_automatic=review.is_automatic, why=review.why)
     if decision == "waiting":
-        gate = context.gates.open(context.fleet.name, item, patch, digest, section=section, why=why)
+        gate = context.gates.open(context.fleet.name, item, patch, chosen.patch, section=section, why=why)
         changed = _change(context, item, ItemState.WAITING, why, gate=gate.id)
         if context.gates.decide_by_policy(gate, _policies(context, patch)):
             context.gates.carry_out(context.store, context.fleet.id, context.fleet.name)
+            decision = "approved" if context.store.item(item.id).state is ItemState.APPROVED else decision
     else:
         state = ItemState.APPROVED if decision == "approved" else ItemState.REJECTED
         changed = _change(context, item, state, why)
-    if changed and context.store.item(item.id).state is ItemState.APPROVED:
+    if changed and decision == "approved":
         context.follow_ups.append(Job("deliver", item.id))
     return changed
 
@@ -164,7 +163,7 @@ def decide(section: ApproveSection | None, patch: Patch, *, is_automatic: bool, 
         return "waiting", f"a person decides: {why}"
     reason = _objection(section, patch, is_automatic=is_automatic, why=why)
     if reason is None:
-        return "approved", why
+        return "approved", why if is_automatic else f"approve.auto.required is false; {why}"
     if section.otherwise == "reject" and not _automation(patch):
         return "rejected", reason
     return "waiting", reason

@@ -1,12 +1,17 @@
 """The services of a fleet: one client for each account.
 
-Invariant: a submission carries the key of its candidate as the id of its intent, so that what became of it is found in
-the journal by that key (`_store/journal.py`), whatever happened in between.
+Invariants:
+
+- a submission carries the key of its candidate as the id of its intent, so that what became of it is found in the journal
+  by that key (`_store/journal.py`), whatever happened in between;
+- rounds of polling of one client take turns: a worker of several fleets begins one for each.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import errors
@@ -49,9 +54,14 @@ class ServiceClient(AsyncClient):
 
     async def sweep(self, refs: Iterable[TaskRef]) -> Sweep:
         """Poll *refs* in one round."""
-        poller = await self._open_poller()
-        ended = await self._do(emitted(poller.poll_once(refs)), "while polling")
-        return Sweep(tuple(ended), dict(poller.refused), poller.retry_after, poller.outage)
+        async with self._turns:
+            poller = await self._open_poller()
+            ended = await self._do(emitted(poller.poll_once(refs)), "while polling")
+            return Sweep(tuple(ended), dict(poller.refused), poller.retry_after, poller.outage)
+
+    @cached_property
+    def _turns(self) -> asyncio.Lock:
+        return asyncio.Lock()
 
     async def pause(self, age: float) -> float:
         """Return the estimated pause in seconds between two rounds, for tasks of this age."""

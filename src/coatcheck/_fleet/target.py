@@ -15,7 +15,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A change to deliver: `patch` applies on the commit `base`.
 
     `branch` is the name of the branch, `message` that of its commit; `why` says why the change was chosen.
-    `repositories` are those that the fleet has delivered to, and the item's; `delivered` is how many it has delivered.
+    `repositories` are those that the fleet has delivered to, and the item's; `delivered` is how many it has delivered:
+    where `deliver.max_open` needs them.
     """
 
     fleet: str
@@ -33,11 +34,12 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a change was delivered to."""
+    """Where a change was delivered to; `fork` is the URL of the fork that has the branch."""
 
     branch: str | None = None
     commit: str | None = None
     url: str | None = None
+    fork: str | None = None
 
 
 class TooManyOpenError(errors.CoatcheckError):

@@ -69,7 +69,7 @@ class FleetStopped(FleetEventBase, frozen=True, kw_only=True):
 
 
 class FleetDone(FleetEventBase, frozen=True, kw_only=True):
-    """No item of the fleet is open any more."""
+    """No item of the fleet is open any more, or it was stopped and nothing is under way; then `why` has the reason."""
 
     type: ClassVar[Literal["fleet.done"]] = "fleet.done"
 

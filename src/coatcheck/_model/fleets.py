@@ -97,8 +97,12 @@ CANDIDATE_CHANGES: Mapping[CandidateState, frozenset[CandidateState]] = {
 }
 # Items that nothing happens to any more, unless a person retries them.
 SETTLED_ITEMS = frozenset({_I.DELIVERED, _I.REJECTED, _I.EXHAUSTED, _I.CANCELLED, _I.FAILED})
+# Items whose changes were not delivered, against the intention.
+FAILED_ITEMS = (_I.FAILED, _I.EXHAUSTED, _I.CONFLICT)
 # Candidates that a service may still work on.
 ACTIVE_CANDIDATES = frozenset({_C.SUBMITTING, _C.RUNNING, _C.INPUT_REQUIRED})
+# Candidates that have not ended.
+UNSETTLED_CANDIDATES = frozenset({_C.PLANNED, *ACTIVE_CANDIDATES})
 # Candidates whose tasks are polled.
 SWEPT_CANDIDATES = (_C.RUNNING, _C.INPUT_REQUIRED)
 # Candidates without a change to choose, which count as failures. A full quota is none.
@@ -234,6 +238,7 @@ class FleetDelivery(Value, frozen=True, kw_only=True):
     commit: str | None = None
     url: str | None = None
     error: str | None = None
+    fork: str | None = None
 
     _json: ClassVar[JsonFields] = {
         "item": "the number of its item",
@@ -244,6 +249,7 @@ class FleetDelivery(Value, frozen=True, kw_only=True):
         "commit": "the commit",
         "url": "the pull request, or the path of the patch file",
         "error": "why it failed",
+        "fork": "the URL of the fork that has the branch, null where the repository has it itself",
     }
 
 

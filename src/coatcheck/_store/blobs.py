@@ -7,7 +7,7 @@ which is about to be used again is not deleted.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .database import DamagedError
@@ -42,12 +42,12 @@ def put_blob(transaction: Transaction, content: bytes) -> int:
 
 def get_blob(transaction: Transaction, number: int) -> bytes:
     """Return the content with this number."""
-    return _content(transaction.row("SELECT is_compressed, data FROM blob WHERE number = ?", (number,)))
+    return content_of_row(transaction.rows("SELECT is_compressed, data FROM blob WHERE number = ?", (number,)))
 
 
 def find_blob(transaction: Transaction, digest: bytes) -> bytes:
     """Return the content with this digest."""
-    return _content(transaction.row("SELECT is_compressed, data FROM blob WHERE digest = ?", (digest,)))
+    return content_of_row(transaction.rows("SELECT is_compressed, data FROM blob WHERE digest = ?", (digest,)))
 
 
 def delete_unused_blobs(transaction: Transaction, numbers: Iterable[int]) -> None:
@@ -70,7 +70,8 @@ def content_of(is_compressed: int, data: bytes) -> bytes:
         raise DamagedError(f"a text cannot be decompressed ({error})") from error
 
 
-def _content(row: Row | None) -> bytes:
-    if row is None:
+def content_of_row(rows: Sequence[Row]) -> bytes:
+    """Return the content of the one row of columns ``is_compressed, data``. Raises `DamagedError`."""
+    if not rows:
         raise DamagedError("a text is missing")
-    return content_of(*row)
+    return content_of(*rows[0])

@@ -65,7 +65,7 @@ class Transaction:
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows that *statement* selects or returns."""
         fetched = self._run(statement, parameters).fetchall()
-        return [tuple(unescape(each) if isinstance(each, str) else each for each in row) for row in fetched]
+        return [tuple([unescape(each) if isinstance(each, str) else each for each in row]) for row in fetched]
 
     def row(self, statement: str, parameters: Sequence[object] = ()) -> Row | None:
         """Return the first row that *statement* selects or returns, None where there is none."""
@@ -125,6 +125,13 @@ class Database(ABC):
             with self._ended(connection):
                 yield Transaction(self, connection)
 
+    def read(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return the rows that one statement selects; it reads one state of the database without a transaction."""
+        rows: list[Row] = []
+        with self._lock, self._translated():
+            self._begun(lambda each: rows.extend(Transaction(self, each).rows(statement, parameters)))
+        return rows
+
     def close(self) -> None:
         """Close the connection; the next transaction opens another."""
         with self._lock:
@@ -133,7 +140,7 @@ class Database(ABC):
                 self._finalizer()
 
     def _begun(self, begin: Callable[[Any], None]) -> Any:
-        """Begin a transaction; on a new connection where the other side has closed the former one."""
+        """Begin a transaction, or read; on a new connection where the other side has closed the former one."""
         connection = self._opened()
         try:
             begin(connection)

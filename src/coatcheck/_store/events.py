@@ -139,6 +139,9 @@ class EventLog:
 
 def append_events(transaction: Transaction, events: Iterable[AnyEvent], *, at: float) -> list[int]:
     """Store *events* in a transaction that holds the lock of events, with their deliveries; return their ids."""
+    events = [*events]
+    if not events:
+        return []
     from .hooks import enqueue  # a list of tasks has none
 
     stored = [(_insert(transaction, event, at), event) for event in events]

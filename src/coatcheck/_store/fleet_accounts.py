@@ -64,8 +64,7 @@ class AccountStore:
 
     def _is_parked(self, provider: str, name: str) -> bool:
         query = "SELECT 1 FROM fleet_account WHERE provider = ? AND name = ? AND parked_until IS NOT NULL"
-        with self._database.reading() as transaction:
-            return transaction.row(query, (provider, name)) is not None
+        return bool(self._database.read(query, (provider, name)))
 
     def park(self, provider: str, name: str, *, reason: str, sent_at: float, seconds: float | None = None) -> float:
         """Park an account for *seconds*, or for longer at each refusal in a row; return until when (since the epoch).

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from .._protocol.effects import Clock
     from .database import Database, Transaction
 
-_COLUMNS = "item, delivery_key, kind, state, branch, commit_id, url, error"
+_COLUMNS = "item, delivery_key, kind, state, branch, commit_id, url, error, fork"
 # The other deliveries to the branch of an item that were made, or are being made; and those of other fleets to its
 # repository. What a fleet that has ended was delivering is not being made.
 _BEFORE = """
     SELECT delivery_key, COALESCE(fleet_candidate.base_commit, other.base_commit), patch,
-    fleet_delivery.fleet, other.base, fleet_delivery.branch, fleet_delivery.state FROM fleet_delivery
+    fleet_delivery.fleet, other.base, fleet_delivery.branch, fleet_delivery.fork, fleet_delivery.state FROM fleet_delivery
     JOIN fleet_item AS other ON other.id = fleet_delivery.item
     JOIN fleet_candidate ON fleet_candidate.id = other.chosen
     JOIN fleet ON fleet.id = fleet_delivery.fleet
@@ -42,7 +42,8 @@ _BEFORE = """
 class EarlierDelivery(NamedTuple):
     """A delivery to the same repository: its key, the base of its patch, and the digest of that.
 
-    `target` is the branch that it is to be merged into as its fleet names it, `branch` the one that was pushed.
+    `target` is the branch that it is to be merged into as its fleet names it, `branch` the one that was pushed, `fork` the URL
+    of the fork that it was pushed to.
     """
 
     key: str
@@ -51,6 +52,7 @@ class EarlierDelivery(NamedTuple):
     fleet: int
     target: str | None
     branch: str | None
+    fork: str | None
     is_made: bool
 
 
@@ -60,13 +62,20 @@ class DeliveryStore:
     def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database, self._clock = database, clock
 
-    def begin(self, fleet: int, item: int, *, key: str, kind: str) -> FleetDelivery:
-        """Return the delivery with this key; it is stored where there is none."""
+    def begin(self, fleet: int, item: FleetItem, *, key: str, kind: str) -> FleetDelivery | None:
+        """Return the delivery of an item with this key, which is stored where there is none.
+
+        An approved item is being delivered then; None where it is not approved any more.
+        """
         with self._database.writing(is_durable=False) as transaction:
+            now = self._clock.time()
+            before, after = ItemState.APPROVED, ItemState.DELIVERING
+            if item.state is before and not move_item(transaction, item.id, before, after, at=now, why=item.why):
+                return None
             transaction.change(
                 "INSERT INTO fleet_delivery (delivery_key, fleet, item, kind, state, at)"
                 " VALUES (?, ?, ?, ?, 'begun', ?) ON CONFLICT (delivery_key) DO NOTHING",
-                (key, fleet, item, kind, self._clock.time()),
+                (key, fleet, item.id, kind, now),
             )
             row = transaction.rows(f"SELECT {_COLUMNS} FROM fleet_delivery WHERE delivery_key = ?", (key,))[0]  # noqa: S608 - ours
         return _delivery(row)
@@ -121,6 +130,7 @@ class DeliveryStore:
         branch: str | None = None,
         commit: str | None = None,
         url: str | None = None,
+        fork: str | None = None,
         error: str | None = None,
         events: Iterable[AnyEvent] = (),
     ) -> bool:
@@ -139,9 +149,9 @@ class DeliveryStore:
             )
             if is_changed:
                 transaction.change(
-                    "UPDATE fleet_delivery SET state = ?, branch = ?, commit_id = ?, url = ?, error = ?, at = ?"
-                    " WHERE delivery_key = ?",
-                    ("failed" if error else "done", branch, commit, url, error, now, delivery.key),
+                    "UPDATE fleet_delivery SET state = ?, branch = ?, commit_id = ?, url = ?, fork = ?, error = ?,"
+                    " at = ? WHERE delivery_key = ?",
+                    ("failed" if error else "done", branch, commit, url, fork, error, now, delivery.key),
                 )
         return is_changed
 
@@ -190,11 +200,11 @@ def _before(transaction: Transaction, fleet: int, item: FleetItem, names: Collec
     query = _BEFORE.format(names=", ".join("?" * len(names)) or "NULL")
     parameters = (item.id, fleet, item.repository or "", item.base or "", fleet, *names)
     return [
-        EarlierDelivery(key, base, patch or "", owner, target, branch, state == "done")
-        for key, base, patch, owner, target, branch, state in transaction.rows(query, parameters)
+        EarlierDelivery(key, base, patch or "", owner, target, branch, fork, state == "done")
+        for key, base, patch, owner, target, branch, fork, state in transaction.rows(query, parameters)
     ]
 
 
 def _delivery(row: tuple[Any, ...]) -> FleetDelivery:
-    item, key, kind, state, branch, commit, url, error = row
-    return FleetDelivery(item=item, key=key, kind=kind, state=state, branch=branch, commit=commit, url=url, error=error)
+    fields = ("item", "key", "kind", "state", "branch", "commit", "url", "error", "fork")
+    return FleetDelivery(**dict(zip(fields, row, strict=True)))

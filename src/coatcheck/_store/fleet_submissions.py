@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from .._model.fleets import ACTIVE_CANDIDATES, CandidateState, FleetCandidate, FleetState
+from .blobs import content_of_row
 from .fleet_planning import keep_text
 from .fleets import move_candidate, spent_on
 
@@ -148,11 +149,8 @@ class SubmissionStore:
 
     def patch(self, digest: str) -> bytes:
         """Return the diff with this digest."""
-        from .blobs import get_blob
-
-        with self._database.reading() as transaction:
-            ((number,),) = transaction.rows("SELECT blob FROM fleet_patch WHERE digest = ?", (digest,))
-            return get_blob(transaction, number)
+        query = "SELECT is_compressed, data FROM fleet_patch JOIN blob ON number = blob WHERE fleet_patch.digest = ?"
+        return content_of_row(self._database.read(query, (digest,)))
 
 
 def _has_duplicate(transaction: Transaction, fleet: int, candidate: FleetCandidate) -> bool:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._model.fleets import SWEPT_CANDIDATES, CandidateState, FleetCandidate, ItemState
+from .._model.fleets import SWEPT_CANDIDATES, UNSETTLED_CANDIDATES, CandidateState, FleetCandidate, ItemState
 from .blobs import get_blob
 from .fleet_planning import keep_text
 from .fleet_rows import CANDIDATE_COLUMNS, candidate_of
@@ -18,15 +18,7 @@ if TYPE_CHECKING:
     from .._protocol.effects import Clock
     from .database import Database
 
-_UNSETTLED = ", ".join(
-    f"'{state.value}'"
-    for state in (
-        CandidateState.PLANNED,
-        CandidateState.SUBMITTING,
-        CandidateState.RUNNING,
-        CandidateState.INPUT_REQUIRED,
-    )
-)
+_UNSETTLED = ", ".join(f"'{state.value}'" for state in sorted(UNSETTLED_CANDIDATES))
 
 
 class FleetWork:
@@ -43,8 +35,7 @@ class FleetWork:
             " WHERE fleet_candidate.fleet = ? AND fleet_candidate.state = 'planned' AND provider = ? AND wave <= ?"
             " ORDER BY fleet_candidate.id LIMIT ?"
         )
-        with self._database.reading() as transaction:
-            return [candidate_of(row) for row in transaction.rows(query, (fleet, provider, wave, limit))]
+        return [candidate_of(row) for row in self._database.read(query, (fleet, provider, wave, limit))]
 
     def reviewable(self, fleet: int, *, limit: int) -> Sequence[int]:
         """Return the numbers of open items of which every candidate has ended."""
@@ -53,14 +44,12 @@ class FleetWork:
             " (SELECT 1 FROM fleet_candidate WHERE item = fleet_item.id) AND NOT EXISTS"
             f" (SELECT 1 FROM fleet_candidate WHERE item = fleet_item.id AND state IN ({_UNSETTLED})) LIMIT ?"
         )
-        with self._database.reading() as transaction:
-            return [row[0] for row in transaction.rows(query, (fleet, limit))]
+        return [row[0] for row in self._database.read(query, (fleet, limit))]
 
     def is_settled(self, item: int) -> bool:
         """Whether every candidate of an item has ended."""
         query = f"SELECT 1 FROM fleet_candidate WHERE item = ? AND state IN ({_UNSETTLED}) LIMIT 1"  # noqa: S608 - ours
-        with self._database.reading() as transaction:
-            return transaction.row(query, (item,)) is None
+        return not self._database.read(query, (item,))
 
     def accounts_in_use(
         self, fleet: int, *, states: Collection[CandidateState] = SWEPT_CANDIDATES
@@ -71,8 +60,7 @@ class FleetWork:
             f" WHERE fleet = ? AND state IN ({', '.join('?' * len(states))})"
         )
         parameters = (fleet, *(state.value for state in states))
-        with self._database.reading() as transaction:
-            return [(provider, account or "") for provider, account in transaction.rows(query, parameters)]
+        return [(provider, account or "") for provider, account in self._database.read(query, parameters)]
 
     def record_review(
         self,

@@ -26,7 +26,7 @@ from .._model.fleets import (
     FleetStatus,
     ItemState,
 )
-from .blobs import get_blob, put_blob
+from .blobs import content_of_row, get_blob, put_blob
 from .events import append_events
 from .fleet_accounts import accounts_of
 from .fleet_planning import PlannedCandidate, PlannedItem, add_candidate, keep_blob, save_items
@@ -143,27 +143,24 @@ class FleetStore:
                 parameters += values
         bound = "" if limit is None else f" LIMIT {limit:d}"
         query = f"SELECT {ITEM_COLUMNS} FROM fleet_item WHERE {' AND '.join(conditions)} ORDER BY id{bound}"  # noqa: S608 - ours
-        with self.database.reading() as transaction:
-            return [item_of(row) for row in transaction.rows(query, parameters)]
+        return [item_of(row) for row in self.database.read(query, parameters)]
 
     def item(self, id: int) -> FleetItem:
         """Return an item by its number."""
-        with self.database.reading() as transaction:
-            return item_of(transaction.rows(f"SELECT {ITEM_COLUMNS} FROM fleet_item WHERE id = ?", (id,))[0])  # noqa: S608 - ours
+        return item_of(self.database.read(f"SELECT {ITEM_COLUMNS} FROM fleet_item WHERE id = ?", (id,))[0])  # noqa: S608 - ours
 
     def prompt(self, item: int) -> str:
         """Return the prompt of an item."""
-        with self.database.reading() as transaction:
-            ((number,),) = transaction.rows("SELECT prompt FROM fleet_item WHERE id = ?", (item,))
-            return get_blob(transaction, number).decode()
+        query = "SELECT is_compressed, data FROM fleet_item JOIN blob ON number = prompt WHERE id = ?"
+        return content_of_row(self.database.read(query, (item,))).decode()
 
     def candidate_prompt(self, candidate: int) -> str:
         """Return the prompt of a candidate: that of its item, unless it was sent back with a prompt of its own."""
-        with self.database.reading() as transaction:
-            ((number, item),) = transaction.rows("SELECT prompt, item FROM fleet_candidate WHERE id = ?", (candidate,))
-            if number is not None:
-                return get_blob(transaction, number).decode()
-        return self.prompt(item)
+        query = (
+            "SELECT is_compressed, data FROM fleet_candidate JOIN fleet_item ON fleet_item.id = item"
+            " JOIN blob ON number = COALESCE(fleet_candidate.prompt, fleet_item.prompt) WHERE fleet_candidate.id = ?"
+        )
+        return content_of_row(self.database.read(query, (candidate,))).decode()
 
     def change_item(
         self,
@@ -207,14 +204,12 @@ class FleetStore:
                 parameters += values
         bound = "" if limit is None else f" LIMIT {limit:d}"
         query = f"SELECT {CANDIDATE_COLUMNS} FROM fleet_candidate WHERE {' AND '.join(conditions)} ORDER BY id{bound}"  # noqa: S608 - ours
-        with self.database.reading() as transaction:
-            return [candidate_of(row) for row in transaction.rows(query, parameters)]
+        return [candidate_of(row) for row in self.database.read(query, parameters)]
 
     def candidate(self, id: int) -> FleetCandidate:
         """Return a candidate by its number."""
-        with self.database.reading() as transaction:
-            query = f"SELECT {CANDIDATE_COLUMNS} FROM fleet_candidate WHERE id = ?"  # noqa: S608 - ours
-            return candidate_of(transaction.rows(query, (id,))[0])
+        query = f"SELECT {CANDIDATE_COLUMNS} FROM fleet_candidate WHERE id = ?"  # noqa: S608 - ours
+        return candidate_of(self.database.read(query, (id,))[0])
 
     def change_candidate(
         self,

@@ -164,8 +164,7 @@ class SubmissionJournal:
 
     def _rows(self, query: str, parameters: Sequence[object]) -> list[Row]:
         self._read_old()
-        with self._database.reading() as transaction:
-            return transaction.rows(query, parameters)
+        return self._database.read(query, parameters)
 
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:

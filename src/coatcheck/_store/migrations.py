@@ -260,6 +260,8 @@ LONG_TEXTS = Migration(
     ),
     oldest_writer=15,
 )
+# The URL of the fork that has the branch of a delivery; NULL where the repository has it itself.
+FLEET_FORKS = Migration(statements=("ALTER TABLE fleet_delivery ADD COLUMN fork TEXT",))
 MIGRATIONS: Sequence[Migration] = (
     *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
@@ -267,6 +269,7 @@ MIGRATIONS: Sequence[Migration] = (
     FLEET_COSTS,
     PAGE_ORDERS,
     LONG_TEXTS,
+    FLEET_FORKS,
 )
 
 

@@ -66,6 +66,8 @@ class SqliteDatabase(Database):
         super().__init__(path, prepare=prepare)
         self._busy_seconds = busy_seconds
         self._file: tuple[int, int] | None = None
+        # Whether the present connection waits for the disk at the end of a transaction.
+        self._is_durable: bool | None = None
 
     def connect(self) -> sqlite3.Connection:
         """Open the file."""
@@ -87,6 +89,7 @@ class SqliteDatabase(Database):
         except BaseException:
             connection.close()
             raise
+        self._is_durable = None
         return connection
 
     def is_usable(self, connection: sqlite3.Connection) -> bool:  # noqa: ARG002 - it has no file of its own to ask
@@ -95,7 +98,9 @@ class SqliteDatabase(Database):
 
     def begin(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
         """Begin a transaction that writes."""
-        connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+        if is_durable is not self._is_durable:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+            self._is_durable = is_durable
         self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
 
     def begin_reading(self, connection: sqlite3.Connection) -> None:

@@ -32,5 +32,7 @@ def _escaped(character: str) -> str:
 
 def unescape(text: str) -> str:
     """Return the text that `escape` was given."""
+    if ESCAPE not in text:
+        return text
     first, *rest = text.split(ESCAPE)
     return first + "".join(chr(int(part[:4], 16)) + part[4:] for part in rest)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -23,10 +22,10 @@ from ..fleet_formatting import (
     status_lines,
 )
 from ..fleet_report import FORMATS, show_report
+from ..fleet_store import failures_of, opened
 from ..json_output import to_object
 
 if TYPE_CHECKING:
-    from ..._fleet.control import FleetControl
     from ..._fleet.plan import FleetPlan
     from ..._model.fleets import FleetItem, FleetStatus
     from ..console import Line
@@ -49,19 +48,6 @@ name_argument = click.argument("fleet", metavar="NAME")
 keys_argument = click.argument("keys", metavar="[KEY]...", nargs=-1)
 rebase_option = click.option("--rebase", is_flag=True, help="Start from the commits that the branches have now.")
 why_option = click.option("--why", metavar="TEXT", help="The reason, which is recorded.")
-
-
-@contextmanager
-def opened(run: CommandContext, name: str) -> Iterator[FleetControl]:
-    """Open the fleets of this user. Raises `ConfigurationError` where there is no store, and so no fleet *name*."""
-    from ..._app.fleets import fleet_control
-
-    with fleet_control(run.workspace, clock=run.process_env.clock) as control:
-        if control is None:
-            raise errors.ConfigurationError(
-                f"there is no fleet {name!r}", remedy="run one with: coatcheck fleet run FILE"
-            )
-        yield control
 
 
 # --- plan and run -----------------------------------------------------------------------------------------------------
@@ -132,7 +118,7 @@ def run_fleet(run: CommandContext, *, file: str, is_confirmed: bool, rebase: boo
             f"the fleet {fleet.name} was not run", remedy="read its plan, then pass --yes to run it"
         )
     problems = [to_object(each) for each in plans[0].problems]
-    show_end(run, status, {"status": to_object(status), "problems": problems})
+    show_end(run, status, {"status": to_object(status), "problems": problems}, failures_of(run, status))
     show_next(run, status)
     code = code_of(status)
     return ExitCode.FAILURES if code == ExitCode.DONE and (problems or plans[0].unusable) else code
@@ -155,9 +141,10 @@ def print_status(run: CommandContext, *, fleet: str, keys: tuple[str, ...]) -> i
     with opened(run, fleet) as control:
         status = control.status(fleet)
         items = control.items(fleet, keys=keys) if keys else ()
+    failed = failures_of(run, status) if not keys else ()
     run.answer(
         lambda: {"status": to_object(status), "items": [to_object(each) for each in items]},
-        lambda: [*status_lines(status), *map(item_line, items)],
+        lambda: [*status_lines(status, failed), *map(item_line, items)],
     )
     show_next(run, status)
     return code_of(status)
@@ -176,7 +163,7 @@ def watch_fleet(run: CommandContext, *, fleet: str) -> int:
         while (status := control.status(fleet)).outcome is FleetOutcome.RUNNING:
             progress.show(status)
             clock.sleep(1.0)
-    show_end(run, status, {"status": to_object(status)})
+    show_end(run, status, {"status": to_object(status)}, failures_of(run, status))
     return code_of(status)
 
 
