@@ -12,7 +12,7 @@ See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}" and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -278,8 +278,7 @@ def _snapshots(found: Iterable[wire.Item]) -> Iterator[FileSnapshot]:
                     yield _snapshot(path, entry)
 
 
-def _snapshot(path: str, entry: object) -> FileSnapshot:
-    sent = fields(entry)
+def _snapshot(path: str, sent: Mapping[str, object]) -> FileSnapshot:
     contents = sent.get("contents")
     if isinstance(contents, str):
         parts: tuple[FileLines, ...] = (FileLines(start=1, text=contents),)
