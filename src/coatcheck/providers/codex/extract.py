@@ -76,7 +76,7 @@ def task_from_details(
         turn,
         service,
         user_turn=details.current_user_turn,
-        turn_outcome=_outcome_of(details, record),
+        turn_outcome=_outcome_of(details, record, answer),
         raw=answer.body,
     )
     if siblings is None:
@@ -302,30 +302,29 @@ def _attempt(turn: wire.Turn, outcome_of_turn: Outcome | None, *, placement: int
     )
 
 
-def _outcome_of(details: wire.Details, record: wire.Record) -> Outcome | None:
-    turn, raw = details.current_assistant_turn, details.current_diff_task_turn
+def _outcome_of(details: wire.Details, record: wire.Record, answer: Response) -> Outcome | None:
+    turn, shown = details.current_assistant_turn, details.current_diff_task_turn
     existing = _existing_pull_request(record, turn)
-    if turn is not None and _repeats(raw, turn):
+    if turn is not None and _repeats(shown, turn):
         turn_outcome = outcome(turn, pull_request=existing)
-        if turn_outcome.patch is not None or raw == wire.NULL:
+        if turn_outcome.patch is not None or shown is None:
             return turn_outcome
-    diff_turn = None if raw == wire.NULL else read_json(raw, wire.Turn, at="$.current_diff_task_turn")
+    diff_turn = None
+    if shown is not None:
+        diff_turn = read_json(answer.body, wire.DiffTurn, response=answer).current_diff_task_turn
     if turn is None and diff_turn is None:
         return None
     return outcome(turn or NO_TURN, diff_turn=diff_turn, pull_request=existing)
 
 
-def _repeats(raw: msgspec.Raw, turn: wire.Turn) -> bool:
+def _repeats(shown: wire.Identified | wire.NoObject, turn: wire.Turn) -> bool:
     """Whether the diff turn is the assistant's once more, or none: two megabytes that need not be read twice.
 
     See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
     """
-    if raw == wire.NULL:
+    if shown is None:
         return True
-    try:
-        return turn.id is not None and read_json(raw, wire.Identified).id == turn.id
-    except errors.UnreadableResponseError:
-        return False
+    return isinstance(shown, wire.Identified) and turn.id is not None and shown.id == turn.id
 
 
 def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullRequest | None:
