@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .. import errors
-from .._installation import upgrade_command
 
 if TYPE_CHECKING:
     from .database import Database, Transaction
@@ -269,6 +268,8 @@ def migrate(transaction: Transaction, database: Database, *, migrations: Sequenc
     """
     version, oldest_writer = schema_version(transaction, database)
     if oldest_writer > len(migrations):
+        from .._installation import upgrade_command  # for an error
+
         raise errors.StoreError(
             f"the store {database.location} was changed by a newer coatcheck (schema {version}; this one writes "
             f"schema {len(migrations)})",

@@ -60,7 +60,7 @@ MOVED = (
     "if this account has moved to Codex Cloud's threads: coatcheck config set codex_app_server.backend cloud, "
     "and use --provider codex_app_server"
 )
-_MOVED = re.compile(r"migrat|moved|retired|no longer|deprecat|durable", re.IGNORECASE)
+_MOVED = r"(?i)migrat|moved|retired|no longer|deprecat|durable"
 
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
@@ -406,7 +406,7 @@ def may_have_moved(error: errors.ProviderError) -> bool:
         return False
     if error.status in (404, 410):
         return detail not in UNKNOWN_IDS
-    return error.status in (400, 403, 409) and _MOVED.search(detail) is not None
+    return error.status in (400, 403, 409) and re.search(_MOVED, detail) is not None
 
 
 def _check_observed(response: Response, verb: str) -> None:
