@@ -115,13 +115,11 @@ def run_exchange(
             else:
                 wish = exchange.send(answer)
     except StopIteration as stop:
-        for channel in channels:  # the script that this exchange is part of may take long
-            yield Close(channel)
+        yield from _closed(channels)
         result: T = stop.value
         return result
     except Exception as error:
-        for channel in channels:
-            yield Close(channel)
+        yield from _closed(channels)
         if isinstance(error, errors.AuthenticationError):
             error.remedy = error.remedy or remedy
         raise
@@ -135,6 +133,12 @@ def _opened(wish: Open, send: Sender, channels: list[Any]) -> Script[Response]:
     if response.stream is not None:
         channels.append(response.stream)
     return response
+
+
+def _closed(channels: list[Any]) -> Script[None]:
+    """Close what an exchange has left open: the script that it is part of may take long."""
+    for channel in channels:
+        yield Close(channel)
 
 
 def sending(
