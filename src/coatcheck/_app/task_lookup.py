@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .field_errors import FieldError
-from .recent_tasks import find_by_prefix, find_recent
 
 if TYPE_CHECKING:
     from .._model.tasks import TaskRef
@@ -21,6 +20,7 @@ def find_ref(text: str, workspace: Workspace, *, provider: str | None = None, ba
     `ConfigurationError` for a task of another provider than the explicit one.
     """
     from .._model.tasks import TaskRef
+    from .recent_tasks import find_by_prefix, find_recent  # a list names no task
 
     text = text.strip()
     if text.startswith("@"):

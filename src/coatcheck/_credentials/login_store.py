@@ -27,7 +27,6 @@ from .._files.private import (
     sync_folder,
 )
 from .._files.reading import read_regular_file
-from .._installation import install_command
 from .._protocol.login_contract import Keyring
 
 
@@ -281,6 +280,8 @@ def _keyring() -> _Ring:
     try:
         import keyring
     except ImportError:
+        from .._installation import install_command  # for an error
+
         raise errors.ConfigurationError(
             "reading a keyring needs one more package", remedy=f"install it with: {install_command('keyring')}"
         ) from None

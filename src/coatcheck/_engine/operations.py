@@ -106,16 +106,16 @@ class Operations:
 
     def _parse_ref(self, ref: TaskRef | str) -> TaskRef:
         """Return *ref* as one of ours; raises `ConfigurationError` for another provider's task."""
+        name = self.provider.name
         if not isinstance(ref, TaskRef):
             origins = sites_of(self.provider) if "://" in ref else ()
-            ref = TaskRef.parse(ref, provider=self.provider.name, origins=origins)
-        parsed = ref
-        if parsed.provider != self.provider.name:
+            ref = TaskRef.parse(ref, provider=name, origins=origins)
+        if ref.provider != name:
             raise errors.ConfigurationError(
-                f"{parsed} is a task of {parsed.provider}, not of {self.provider.name}",
-                remedy=f"use Client({parsed.provider!r}) or --provider {parsed.provider}",
+                f"{ref} is a task of {ref.provider}, not of {name}",
+                remedy=f"use Client({ref.provider!r}) or --provider {ref.provider}",
             )
-        return parsed
+        return ref
 
     def create_task(self, spec: TaskSpec, *, id: str | None = None) -> Script[Task]:
         """Submit a task; *id* is the id of its intent, for a caller that looks for it in the journal later."""

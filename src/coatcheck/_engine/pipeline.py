@@ -63,8 +63,12 @@ class Bounds:
         self._clock, self._seconds, self._requests = clock, seconds, requests
         self._started, self._made = clock.monotonic(), 0
 
-    def check(self) -> None:
-        """Count a request that is about to be sent. Raises `CoatcheckError` where it may not be."""
+    def check(self, effect: Any) -> None:
+        """Count *effect* where it is a request. Raises `CoatcheckError` where it may not be sent or waited for."""
+        if type(effect) is Receive:
+            self._check_time()
+        if type(effect) not in COUNTED:
+            return
         if self._made == self._requests:
             message = f"the service does not come to an end: stopped after {self._requests} requests"
             raise errors.UnreadableResponseError(message)
@@ -73,7 +77,7 @@ class Bounds:
             raise errors.TransportTimeoutError(message, request_sent=False)
         self._made += 1
 
-    def check_time(self) -> None:
+    def _check_time(self) -> None:
         """Raise `TransportTimeoutError` where no further message may be waited for: what was sent may be performed."""
         if self._seconds is not None and self._clock.monotonic() - self._started >= self._seconds:
             raise errors.TransportTimeoutError(
@@ -99,7 +103,7 @@ def run_exchange(
         while True:
             try:
                 if bounds is not None:
-                    _check_bounds(bounds, wish)
+                    bounds.check(wish)
                 if type(wish) is Request:
                     answer: Any = yield from send(wish)
                 elif type(wish) is Open:
@@ -135,13 +139,6 @@ def _closed(channels: list[Any]) -> Script[None]:
     """Close what an exchange has left open: the script that it is part of may take long."""
     for channel in channels:
         yield Close(channel)
-
-
-def _check_bounds(bounds: Bounds, effect: Any) -> None:
-    if type(effect) in COUNTED:
-        bounds.check()
-    elif type(effect) is Receive:
-        bounds.check_time()
 
 
 def sending(

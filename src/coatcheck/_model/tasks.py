@@ -9,7 +9,6 @@ import msgspec
 
 from .._values.value import JsonFields, Value
 from ..errors import CoatcheckError, ConfigurationError, TaskError, TaskFailedError, UnsupportedError
-from .gates import PermissionRequest
 from .outcome import Attempt, DiffStats, Failure, Notice, Outcome, PatchState, Plan, PullRequest
 from .states import TaskState as TaskState  # noqa: PLC0414 - exported with tasks
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from .._patches.parse import Patch
     from .comparison import Comparison
+    from .gates import PermissionRequest
     from .task_page import TaskPage
     from .usage import RateLimit
 

@@ -32,7 +32,7 @@ def items(value: object) -> tuple[object, ...]:
 
 def text(value: object) -> str | None:
     """Return a text that is not empty."""
-    return value if isinstance(value, str) and value else None
+    return value if value and isinstance(value, str) else None
 
 
 def flag(value: object) -> bool | None:
@@ -45,7 +45,7 @@ def whole(value: object) -> int | None:
 
     See docs/reference/protocols/codex-wham.md, 3.
     """
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if type(value) is int else None
 
 
 def number(value: object) -> float | None:
@@ -63,6 +63,8 @@ def number(value: object) -> float | None:
 
 def instant(value: object) -> datetime | None:
     """Return a time in UTC from Unix seconds or ISO 8601."""
+    if value is None:
+        return None
     try:
         if type(value) is float:  # nearly all of them
             return datetime.fromtimestamp(value, UTC)

@@ -144,8 +144,10 @@ class Driver:
     def _send(self, request: Request) -> Response:
         if request.channel is not None:
             return self._open_channel(request)
+        if not self._interrupts.is_main_thread:
+            return self._transport.send(request)
         main = self._main
-        if main is None or not self._interrupts.is_main_thread:
+        if main is None:
             return self._interrupts.perform(partial(self._transport.send, request))
         if request.method in SAFE and not request.stream:
             return self._interrupts.perform_here(partial(main.send, request), cancel=partial(main.cancel, request))

@@ -28,13 +28,9 @@ def round_to_grid(seconds: float, *, now: float) -> float:
 class SystemClock:
     """The time of the system."""
 
-    def time(self) -> float:
-        """Return the seconds since the epoch."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return time.monotonic()
+    # Seconds since the epoch, and seconds that never go back. Each request reads them five times.
+    monotonic = staticmethod(time.monotonic)
+    time = staticmethod(time.time)
 
     def boottime(self) -> float:
         """Return seconds that never go back, and that pass while the machine is suspended, where the system counts them."""

@@ -8,22 +8,20 @@ a segmentation fault. A decoder that exists may be used by all threads (https://
 from __future__ import annotations
 
 from _thread import RLock  # `threading` takes 10 ms to import
-from collections.abc import Hashable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 
-_decoders: dict[Hashable, msgspec.json.Decoder[Any]] = {}
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _creating = RLock()
 
 
 def decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
     """Return the decoder of *shape*; it is kept, because creating one costs more than most decoding."""
-    key = cast("Hashable", shape)
-    known = _decoders.get(key)
+    known = _decoders.get(shape)
     if known is None:
         with _creating:
-            known = _decoders.get(key) or _decoders.setdefault(key, msgspec.json.Decoder(shape))
+            known = _decoders.get(shape) or _decoders.setdefault(shape, msgspec.json.Decoder(shape))
     return known

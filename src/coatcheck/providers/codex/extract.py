@@ -76,7 +76,7 @@ def task_from_details(
         turn,
         service,
         user_turn=details.current_user_turn,
-        turn_outcome=_outcome_of(details, record),
+        turn_outcome=_outcome_of(details, record, answer),
         raw=answer.body,
     )
     if siblings is None:
@@ -164,7 +164,10 @@ def _task(
     """Return the task of details: what its record has, and what its turn adds."""
     task = _recorded(ref, record, display, service, is_review=flag(record.is_review))
     raw_state = task.raw_state or turn.turn_status
-    known = _known_attempts(turn, turn_outcome, raw_state=turn.turn_status or raw_state)
+    attempt = _attempt(
+        turn, turn_outcome, placement=turn.attempt_placement or 0, raw_state=turn.turn_status or raw_state
+    )
+    known = () if turn is NO_TURN else _with_siblings(attempt, turn)
     latest_event = fields(turn.latest_event)
     return msgspec.structs.replace(
         task,
@@ -174,10 +177,10 @@ def _task(
         environment=text(turn.environment_id) or task.environment,
         repository=_repository(turn.environment) if turn.environment else None,
         branch=text(turn.branch) or task.branch,
-        started_at=instant(turn.created_at),
+        started_at=attempt.created_at,
         # Details have no time of the last change; the last event has one.
         updated_at=task.updated_at or instant(latest_event.get("created")),
-        model=text(turn.model_version) or (text(user_turn.user_model_slug) if user_turn else None),
+        model=attempt.model or (text(user_turn.user_model_slug) if user_turn else None),
         progress=text(latest_event.get("text")),
         stats=task.stats or (turn_outcome.stats if turn_outcome else None),
         attempts=known,
@@ -274,18 +277,14 @@ def _pull_requests(record: wire.Record) -> tuple[PullRequest, ...]:
 # -- attempts and outcomes ---------------------------------------------------------------------------------------------
 
 
-def _known_attempts(turn: wire.Turn, outcome_of_turn: Outcome | None, *, raw_state: str | None) -> tuple[Attempt, ...]:
-    """Return the attempts that a turn names: itself, and its siblings numbered in the order given.
+def _with_siblings(own: Attempt, turn: wire.Turn) -> tuple[Attempt, ...]:
+    """Return the attempts that a turn names: its own, and its siblings numbered in the order given.
 
     See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
     """
-    if turn is NO_TURN:
-        return ()
-    placement = turn.attempt_placement or 0
-    own = _attempt(turn, outcome_of_turn, placement=placement, raw_state=raw_state)
     if not turn.sibling_turn_ids:
         return (own,)
-    free = (number for number in count() if number != placement)
+    free = (number for number in count() if number != own.placement)
     siblings = dict.fromkeys(id for id in turn.sibling_turn_ids if id != turn.id)
     others = (Attempt(id=id, placement=next(free), state=TaskState.UNKNOWN) for id in siblings)
     return tuple(sorted((own, *others), key=lambda attempt: attempt.placement))
@@ -303,30 +302,29 @@ def _attempt(turn: wire.Turn, outcome_of_turn: Outcome | None, *, placement: int
     )
 
 
-def _outcome_of(details: wire.Details, record: wire.Record) -> Outcome | None:
-    turn, raw = details.current_assistant_turn, details.current_diff_task_turn
+def _outcome_of(details: wire.Details, record: wire.Record, answer: Response) -> Outcome | None:
+    turn, shown = details.current_assistant_turn, details.current_diff_task_turn
     existing = _existing_pull_request(record, turn)
-    if turn is not None and _repeats(raw, turn):
+    if turn is not None and _repeats(shown, turn):
         turn_outcome = outcome(turn, pull_request=existing)
-        if turn_outcome.patch is not None or raw == wire.NULL:
+        if turn_outcome.patch is not None or shown is None:
             return turn_outcome
-    diff_turn = None if raw == wire.NULL else read_json(raw, wire.Turn, at="$.current_diff_task_turn")
+    diff_turn = None
+    if shown is not None:
+        diff_turn = read_json(answer.body, wire.DiffTurn, response=answer).current_diff_task_turn
     if turn is None and diff_turn is None:
         return None
     return outcome(turn or NO_TURN, diff_turn=diff_turn, pull_request=existing)
 
 
-def _repeats(raw: msgspec.Raw, turn: wire.Turn) -> bool:
+def _repeats(shown: wire.Identified | wire.NoObject, turn: wire.Turn) -> bool:
     """Whether the diff turn is the assistant's once more, or none: two megabytes that need not be read twice.
 
     See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}".
     """
-    if raw == wire.NULL:
+    if shown is None:
         return True
-    try:
-        return turn.id is not None and read_json(raw, wire.Identified).id == turn.id
-    except errors.UnreadableResponseError:
-        return False
+    return isinstance(shown, wire.Identified) and turn.id is not None and shown.id == turn.id
 
 
 def _existing_pull_request(record: wire.Record, turn: wire.Turn | None) -> PullRequest | None:

@@ -60,7 +60,7 @@ MOVED = (
     "if this account has moved to Codex Cloud's threads: coatcheck config set codex_app_server.backend cloud, "
     "and use --provider codex_app_server"
 )
-_MOVED = re.compile(r"migrat|moved|retired|no longer|deprecat|durable", re.IGNORECASE)
+_MOVED = r"(?i)migrat|moved|retired|no longer|deprecat|durable"
 
 HEADERS: Pairs = (("user-agent", USER_AGENT), ("accept", "application/json"))
 POST_HEADERS: Pairs = (*HEADERS, ("content-type", "application/json"))
@@ -173,17 +173,20 @@ class CodexProvider(msgspec.Struct, frozen=True):
 
     def get_task(self, ref: TaskRef) -> Exchange[Task]:
         """Return a task: exactly one GET."""
-        response = yield from self._details(ref)
+        response = yield self._get("tasks", ref.id)
+        self._check(response)
         return self.task_of(response, ref)
 
     def get_task_again(self, known: Task) -> Exchange[Task]:
         """Return a task: *known*, where the service sends the same bytes as before. Most polls show nothing new."""
-        response = yield from self._details(known.ref)
+        response = yield self._get("tasks", known.ref.id)
+        self._check(response)
         return known if response.body == known.raw else self.task_of(response, known.ref)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the response for a task, unchanged."""
-        response = yield from self._details(ref)
+        response: Response = yield self._get("tasks", ref.id)
+        self._check(response)
         return response.body
 
     def list_attempts(self, task: Task) -> Exchange[tuple[Attempt, ...]]:
@@ -368,13 +371,9 @@ class CodexProvider(msgspec.Struct, frozen=True):
         """Return the task that details describe."""
         return extract.task_from_details(details, self.service, ref=ref)
 
-    def _details(self, ref: TaskRef) -> Exchange[Response]:
-        response: Response = yield self._get("tasks", ref.id)
-        self._check(response)
-        return response
-
     def _current_turn(self, ref: TaskRef) -> Exchange[str]:
-        response = yield from self._details(ref)
+        response = yield self._get("tasks", ref.id)
+        self._check(response)
         turn = extract.current_turn(response.body)
         if turn is None:
             raise errors.UnreadableResponseError(f"{ref} has no turn to act on", path="$.current_assistant_turn.id")
@@ -407,7 +406,7 @@ def may_have_moved(error: errors.ProviderError) -> bool:
         return False
     if error.status in (404, 410):
         return detail not in UNKNOWN_IDS
-    return error.status in (400, 403, 409) and _MOVED.search(detail) is not None
+    return error.status in (400, 403, 409) and re.search(_MOVED, detail) is not None
 
 
 def _check_observed(response: Response, verb: str) -> None:

@@ -12,8 +12,9 @@ See docs/reference/protocols/codex-wham.md, "2.3 GET /wham/tasks/{task_id}" and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ...provider import (
@@ -278,8 +279,7 @@ def _snapshots(found: Iterable[wire.Item]) -> Iterator[FileSnapshot]:
                     yield _snapshot(path, entry)
 
 
-def _snapshot(path: str, entry: object) -> FileSnapshot:
-    sent = fields(entry)
+def _snapshot(path: str, sent: Mapping[str, object]) -> FileSnapshot:
     contents = sent.get("contents")
     if isinstance(contents, str):
         parts: tuple[FileLines, ...] = (FileLines(start=1, text=contents),)
@@ -301,8 +301,8 @@ def _ranges(value: object) -> tuple[tuple[FileLines, ...], bool]:
     """Return the parts of a file in their order, overlaps cut off, and whether the last one ends the file."""
     parts: list[FileLines] = []
     ends, following = False, 1
-    for entry in sorted(map(fields, items(value)), key=_start):
-        start, lines = _start(entry), entry.get("content")
+    for start, entry in sorted(map(_placed, items(value)), key=itemgetter(0)):
+        lines = entry.get("content")
         fresh = lines[max(0, following - start) :] if isinstance(lines, list) else []
         if (joined := _text_of(fresh)) is not None:
             parts.append(FileLines(start=max(start, following), text=joined))
@@ -311,8 +311,10 @@ def _ranges(value: object) -> tuple[tuple[FileLines, ...], bool]:
     return tuple(parts), ends
 
 
-def _start(entry: object) -> int:
-    return max(1, whole(fields(entry).get("line_range_start")) or 1)
+def _placed(value: object) -> tuple[int, Mapping[str, object]]:
+    """Return a part of a file with the number of its first line, from 1."""
+    part = fields(value)
+    return max(1, whole(part.get("line_range_start")) or 1), part
 
 
 def _text_of(lines: list[str]) -> str | None:

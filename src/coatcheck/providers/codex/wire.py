@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import msgspec
 
-NULL = msgspec.Raw(b"null")
-
 
 class Part(msgspec.Struct, frozen=True, gc=False):
     """A piece of a message: text, or a citation, which has no text.
@@ -180,6 +178,12 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     pull_requests: object = None
 
 
+class Identified(msgspec.Struct, frozen=True, gc=False):
+    """An object with an id, where nothing else is read."""
+
+    id: object = None
+
+
 class Details(msgspec.Struct, frozen=True, gc=False):
     """The response for a task. The diff turn usually repeats the assistant's: it is read when needed.
 
@@ -190,7 +194,7 @@ class Details(msgspec.Struct, frozen=True, gc=False):
     task_status_display: Display = msgspec.UNSET
     current_user_turn: Turn | None = None
     current_assistant_turn: Turn | None = None
-    current_diff_task_turn: msgspec.Raw = NULL
+    current_diff_task_turn: Identified | NoObject = None
 
 
 class Created(msgspec.Struct, frozen=True, gc=False):
@@ -221,10 +225,10 @@ class Siblings(msgspec.Struct, frozen=True, gc=False):
     sibling_turns: list[Turn] | None = None
 
 
-class Identified(msgspec.Struct, frozen=True, gc=False):
-    """An object with an id, where nothing else is read."""
+class DiffTurn(msgspec.Struct, frozen=True, gc=False):
+    """The details of a task, where only the diff turn is read."""
 
-    id: object = None
+    current_diff_task_turn: Turn | None = None
 
 
 class CurrentTurn(msgspec.Struct, frozen=True, gc=False):
