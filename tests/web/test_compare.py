@@ -168,7 +168,7 @@ def test_checks_need_a_command(pages: Pages) -> None:
 def test_a_run_is_kept_until_it_has_ended() -> None:
     """However many runs of other comparisons begin meanwhile, it is found and stopped, and shows what is running."""
     jobs, started, stopped = CheckJobs(), threading.Event(), threading.Event()
-    job = CheckJob("make test", 1)
+    job = CheckJob(["make test"], 1)
 
     def review(on_progress: Callable[[CheckProgress], None], scope: CancelScope) -> Ranking:
         with scope.on_cancel(stopped.set):
@@ -186,7 +186,7 @@ def test_a_run_is_kept_until_it_has_ended() -> None:
     jobs.start("/a", job, review)
     started.wait(240)
     for number in range(KEPT + 5):
-        other = CheckJob("true", number)
+        other = CheckJob(["true"], number)
         jobs.start(f"/{number}", other, lambda *_: Ranking())
         while other.is_running:
             other.thread.join()
@@ -207,8 +207,8 @@ def test_checks_run_once_at_a_time() -> None:
             scope.check()
         return Ranking()
 
-    first, again = CheckJob("make test", 1), CheckJob("true", 1)
-    is_started = jobs.start("/a", first, review), jobs.start("/a", CheckJob("make", 1), review)
+    first, again = CheckJob(["make test"], 1), CheckJob(["true"], 1)
+    is_started = jobs.start("/a", first, review), jobs.start("/a", CheckJob(["make"], 1), review)
     started.wait(240)
     jobs.stop()
     jobs.start("/a", again, lambda *_: Ranking())

@@ -29,7 +29,7 @@ KEPT = 50
 class CheckJob:
     """One run: what is running now, and at the end the ranking, or why there is none."""
 
-    def __init__(self, commands: str, key: object) -> None:
+    def __init__(self, commands: Sequence[str], key: object) -> None:
         self.commands, self.key = commands, key
         self.scope = CancelScope()
         self.ranking: Ranking | None = None
