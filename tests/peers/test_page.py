@@ -19,6 +19,7 @@ from tests.web.web_support import Pages
 from coatcheck import Attempt, Message, Outcome, Patch, Task, TaskRef, TaskState
 from coatcheck._server.http_protocol import limits_here
 from coatcheck._server.listener import serving_app
+from coatcheck._store.reviews import ReviewSubmission
 from coatcheck._web.app import WebApp
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
@@ -26,6 +27,7 @@ from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
 pytestmark = [pytest.mark.peer, needs_browser]
 
 REBOUND = "rebound.example"
+REVIEW = "a-review-with-a-rather-long-name-that-was-chosen-by-a-person"
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def test_a_task_is_submitted_compared_applied_and_undone_by_keyboard(server: Ser
 def _open_gate(pages: Pages) -> str:
     """Open a gate that holds a submission; return its path."""
     hidden = pages.browser.get("/submit").fields("/submit")
-    fields = {**hidden, "prompt": "Add dark mode", "environment": "owner/repo", "gate": "yes"}
+    fields = {**hidden, "prompt": "Add dark mode " * 9, "environment": "owner/repo", "gate": "yes"}
     return pages.browser.post("/submit", fields).location
 
 
@@ -253,7 +255,17 @@ def test_an_open_page_of_a_fleet_shows_what_another_process_decides(fleet: Serve
 
 def _every_path(pages: FleetPages, ref: str) -> list[str]:
     item = pages.item("p0")
-    paths = ["/", "/?q=nothing", "/submit", "/reviews", "/fleets", "/fleets/typing", item, f"{item}/compare"]
+    paths = [
+        "/",
+        "/?q=nothing",
+        "/submit",
+        "/reviews",
+        f"/reviews/{REVIEW}",
+        "/fleets",
+        "/fleets/typing",
+        item,
+        f"{item}/compare",
+    ]
     paths += ["/fleets/typing/delivery", "/gates", "/checkout", "/hooks", "/log", "/settings", "/nowhere"]
     return [*paths, f"/tasks/{ref}", f"/tasks/{ref}/compare", f"/tasks/{ref}/compare?view=split"]
 
@@ -266,6 +278,8 @@ def test_axe_finds_nothing_serious_on_any_page(fleet: Server, browser: Chromium,
     assert isinstance(pages, FleetPages)
     ref = pages.submit()
     _open_gate(pages)
+    failed = [ReviewSubmission(number=1, provider="jules", error="there is no login")]
+    pages.site.reviews.create(iter([REVIEW]), failed, title="Add dark mode " * 9)
     page = fleet.open(browser)
     page.call("emulate_media", color_scheme=scheme)
     page.call("set_viewport_size", {"width": width, "height": 844})

@@ -14,6 +14,7 @@ from tests.web.web_support import Pages
 
 from coatcheck import errors
 from coatcheck._model.tasks import TaskSpec
+from coatcheck._protocol.intents import Intent
 from coatcheck._review.ranking import Ranking
 from coatcheck._review.verification_results import CheckProgress
 from coatcheck._store.reviews import ReviewSubmission
@@ -141,6 +142,18 @@ def test_candidates_of_a_review(pages: Pages) -> None:
     assert (403, f"{task.ref}/2") == (refused.status, stored and stored.choice)
     assert ("action.performed", "review:dark-mode") in pages.events()
     assert (404, True) == (missing.status, "coatcheck review --list" in missing.words)
+
+
+def test_a_submission_without_a_task_says_why(pages: Pages) -> None:
+    """What was not submitted, and what may have been, is said in words, with the command that finds out."""
+    submissions = [ReviewSubmission(number=number, provider="codex") for number in (1, 2)]
+    pages.site.reviews.create(iter(["typing"]), submissions, title="Add types")
+    journal = pages.site.reviews.journal()
+    with journal.submitting("typing", 2):
+        journal.begin(Intent(id="1", provider="codex", digest="0", at=0.0, summary="Add types"))
+    words = pages.browser.get("/reviews/typing").words
+
+    assert [True] * 2 == [part in words for part in ("it is not submitted yet", "with: coatcheck review typing")]
 
 
 def test_programs_compare_attempts(pages: Pages) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 from tests.web.described_api import DOCUMENT, DescribedApi
-from tests.web.test_compare import DIFFS, pages
+from tests.web.test_compare import DIFFS, links, pages
 from tests.web.test_fleet_api import everything
 from tests.web.test_fleets import FleetPages, fleet
 from tests.web.web_support import Pages
@@ -97,6 +97,7 @@ def test_a_program_checks_candidates_and_chooses_one(pages: Pages) -> None:
     join(pages, DARK)
     ranking = api.get(DARK)["checks"]["ranking"]
     log = pages.api("GET", f"{DARK}/checks/log?candidate=2&check=echo+hello")
+    (link, *_) = [each for each in links(pages.browser.get(DARK).text, "href") if "/log?candidate=2" in each]
     candidate = api.get(f"{DARK}/candidates")["candidates"][1]
     chosen = api.post(f"{DARK}/candidates/2/choose", {"digest": candidate["digest"]})
 
@@ -106,10 +107,11 @@ def test_a_program_checks_candidates_and_chooses_one(pages: Pages) -> None:
         ended["commands"],
         ended["is_running"],
     )
-    assert (["passed"] * 3, 2, b"hello\n", candidate["name"]) == (
+    assert (["passed"] * 3, 2, b"hello\n", "hello\n", candidate["name"]) == (
         [each["result"] for each in ended["ranking"]["cards"]][:3],
         len(ranking["steps"]) - 1,
         log.body,
+        pages.browser.get(link).text,
         chosen["choice"],
     )
     assert [("check", "api"), ("check", "api"), ("choose", "api")] == [each[:2] for each in ways(pages)]

@@ -10,8 +10,10 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from ... import errors
+from ..._patches.hidden_characters import escape_lines
 from ..candidate_sets import CandidateSet
 from ..check_jobs import CheckJob
+from ..check_logs import check_log
 from ..comparison import Selection, item_set, review_set, select, table_of, task_set
 from ..diffs.candidate_files import FileRow
 from ..diffs.file_lines import Gap
@@ -130,6 +132,12 @@ def show_text(request: PageRequest, find: Find) -> Response:
     return PlainTextResponse(selected.file(request.query.get("file")).text, media_type="text/plain; charset=utf-8")
 
 
+def show_log(request: PageRequest, find: Find) -> Response:
+    """Return everything that a check of a candidate has printed, hidden characters as escapes."""
+    number, name = request.query.number("candidate") or 0, request.query.get("check")
+    return PlainTextResponse(escape_lines(check_log(request.site, find(request), number, name)))
+
+
 def check(request: PageRequest, find: Find) -> Response:
     """Run the commands of the form on the base and on every candidate."""
     candidates = find(request)
@@ -164,7 +172,14 @@ def _to_checks(request: PageRequest, candidates: CandidateSet) -> Response:
     return redirect(f"{candidates.path}{f'?candidate={number}' if number else ''}#checks")
 
 
-_PAGES = {"": show, "/cards": show_checks, "/part": show_part, "/lines": show_lines, "/raw": show_text}
+_PAGES = {
+    "": show,
+    "/cards": show_checks,
+    "/part": show_part,
+    "/lines": show_lines,
+    "/raw": show_text,
+    "/log": show_log,
+}
 _ACTIONS = {"/check": check, "/stop": stop, "/choose": choose}
 
 
