@@ -193,6 +193,7 @@ function move(step) {
 function press(key) {
   const button = document.querySelector(`.current [data-press="${key}"], [data-press="${key}"]`);
   if (!button) return;
+  button.closest("details")?.setAttribute("open", "");
   button.focus();
   button.scrollIntoView({ block: "nearest" });
   if (button.matches("a")) button.click();
@@ -213,7 +214,8 @@ function onKey(event) {
   else if (key === "k") move(-1);
   else if (key === "/") document.getElementById("search")?.focus();
   else if (key === "u") document.querySelector("[data-up]")?.click();
-  else if (key === "a" || key === "r") press(key);
+  else if ("acr".includes(key)) press(key);
+  else if (key > "0" && key <= "9") document.querySelector(`[data-key-link="${key}"]`)?.click();
   else if (key === ".") showPending();
   else if (key !== "g") return void (isGoing = false);
   isGoing = key === "g" && !isGoing;
