@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,30 @@ def test_an_open_page_of_a_fleet_shows_what_another_process_decides(fleet: Serve
     page.until("document.querySelector('[data-key=p1]').innerText.includes('rejected')")
 
     assert before == page.evaluate(top)
+
+
+def test_times_are_in_the_zone_of_the_reader(fleet: Server, browser: Chromium) -> None:
+    """Times in the text and below the bars of the chart are five and a half hours after UTC in India."""
+    page = fleet.open(browser, "/fleets/typing")
+    page.until_at("/fleets/typing")
+    texts = "[...document.querySelectorAll('%s')].map((each) => [each.dataset.time ?? each.dateTime, each.textContent])"
+    zone = timezone(timedelta(hours=5, minutes=30))
+    shown = [*page.evaluate(texts % "text[data-time]"), *page.evaluate(texts % "td time")]
+    expected = [f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M}" for at, _ in shown]
+
+    assert [True] * len(expected) == [long.endswith(text) for long, (_, text) in zip(expected, shown, strict=True)]
+    assert {5, 16} == {len(text) for _, text in shown}
+
+
+def test_the_items_of_a_fleet_are_printed(fleet: Server, browser: Chromium) -> None:
+    """On paper the table of items is there although it is part of a form; buttons and fields are not."""
+    page = fleet.open(browser, "/fleets/typing")
+    page.call("emulate_media", media="print")
+    heights = (
+        "['#item-rows tr', '#decide ~ form', '.button'].map((each) => document.querySelector(each).offsetHeight > 0)"
+    )
+
+    assert [True, False, False] == page.evaluate(heights)
 
 
 def _every_path(pages: FleetPages, ref: str) -> list[str]:

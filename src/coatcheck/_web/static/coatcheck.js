@@ -22,6 +22,9 @@ function showTimes(within) {
     time.textContent = formats[time.dataset.format](moment);
     time.title = moment.toString();
   }
+  for (const text of all("text[data-time]", within)) { // below the bars of a chart
+    text.textContent = formats.moment(new Date(text.dataset.time)).slice(text.dataset.from);
+  }
 }
 
 // --- live parts: replaced by those of the same address ------------------------------------------------------------------
@@ -86,7 +89,7 @@ const isInUse = (element) => element.contains(document.activeElement) && documen
 
 function withoutTimes(element) {
   const copy = element.cloneNode(true);
-  for (const time of all("time", copy)) time.replaceChildren();
+  for (const time of all("time, text[data-time]", copy)) time.replaceChildren();
   for (const time of all("time", copy)) time.removeAttribute("title");
   for (const details of all("details", copy)) details.removeAttribute("open");
   for (const item of all(".current", copy)) item.classList.remove("current");
