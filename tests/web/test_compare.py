@@ -13,12 +13,14 @@ from tests.checkouts import RepositoryCopies, git, init
 from tests.web.web_support import Pages
 
 from coatcheck import errors
-from coatcheck._model.tasks import TaskSpec
+from coatcheck._model.tasks import TaskRef, TaskSpec
 from coatcheck._protocol.intents import Intent
 from coatcheck._review.ranking import Ranking
+from coatcheck._review.score_card import ScoreCard
 from coatcheck._review.verification_results import CheckProgress
 from coatcheck._store.reviews import ReviewSubmission
 from coatcheck._web.check_jobs import KEPT, CheckJob, CheckJobs
+from coatcheck._web.comparison import comparisons
 from coatcheck._workspaces.cancellation import CancelScope
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
@@ -142,6 +144,22 @@ def test_candidates_of_a_review(pages: Pages) -> None:
     assert (403, f"{task.ref}/2") == (refused.status, stored and stored.choice)
     assert ("action.performed", "review:dark-mode") in pages.events()
     assert (404, True) == (missing.status, "coatcheck review --list" in missing.words)
+
+
+@pytest.mark.parametrize(
+    ("rejections", "words"), [((), "It has passed the checks."), (("it fails make test",), "it fails make test.")]
+)
+def test_the_preview_says_what_the_checks_found(pages: Pages, rejections: tuple[str, ...], words: str) -> None:
+    """Whoever applies a candidate sees whether the checks reject it; what was found about another attempt is not shown."""
+    ref = pages.submit(attempts="3")
+    second = comparisons(pages.site).sets.of_task(TaskRef.parse(ref)).at(2).candidate
+    ranking = Ranking(cards=(ScoreCard(candidate=second, applies=True, rejections=rejections),), places=(1,))
+    job = CheckJob(["make test"], 1)
+    pages.site.check_jobs.start("/a", job, lambda *_: ranking)
+    pages.site.check_jobs.stop()
+    shown = [pages.browser.get(f"/tasks/{ref}/apply?attempt={number}").words for number in (1, 2)]
+
+    assert [False, True] == [words in each for each in shown]
 
 
 def test_a_submission_without_a_task_says_why(pages: Pages) -> None:

@@ -85,6 +85,11 @@ class CheckJobs:
         with self._lock:
             return self._jobs.get(path)
 
+    def newest_first(self) -> Sequence[CheckJob]:
+        """Return the runs that are kept, the last begun first."""
+        with self._lock:
+            return tuple(reversed(self._jobs.values()))
+
     def start(self, path: str, job: CheckJob, review: Review) -> bool:
         """Start a run; False where one is running."""
         with self._lock:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from ... import errors
 from ..._model.gates import digest_of
 from ..._values.json_fields import to_object
-from ..check_logs import check_log
+from ..check_results import check_log
 from ..comparison import difference, item_set, patch_of, review_set, table_of, task_set
 from ..page_errors import PageNotFoundError
 from ..review_actions import begin_checks, commands_of

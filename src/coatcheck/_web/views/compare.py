@@ -13,7 +13,7 @@ from ... import errors
 from ..._patches.hidden_characters import escape_lines
 from ..candidate_sets import CandidateSet
 from ..check_jobs import CheckJob
-from ..check_logs import check_log
+from ..check_results import check_log
 from ..comparison import Selection, item_set, review_set, select, table_of, task_set
 from ..diffs.candidate_files import FileRow
 from ..diffs.file_lines import Gap
