@@ -27,7 +27,7 @@ class Pages:
     def get(self, name: str) -> Page:
         """Return a page."""
         if name not in self._pages:
-            page = self._chromium.new_page(viewport={"width": 1280, "height": 800})
+            page = self._chromium.new_page(viewport={"width": 1280, "height": 800}, timezone_id="Asia/Kolkata")
             said = self.messages[name] = []
             page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
             page.on("pageerror", lambda error: said.append(f"error: {error}"))

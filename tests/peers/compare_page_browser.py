@@ -42,17 +42,25 @@ def press(page: Page, keys: str, until: str) -> dict[str, object]:
 
 def compare(page: Page, address: str) -> dict[str, object]:
     """Find the difference between the attempts, and apply the second one."""
-    page.goto(address)
+    page.goto(address.removesuffix("/compare"))
+    wait(page, "document.documentElement.classList.contains('has-script')")
+    page.keyboard.press("c")
+    page.wait_for_url("**/compare")
     seen: dict[str, object] = {
         "files": press(page, "n n", "document.activeElement.closest('details.file')"),
         "second": press(page, "2", "location.search.includes('candidate=2')"),
         "difference": press(page, "d", "location.search.includes('against=1')"),
+        "next": press(page, "d", "location.search.includes('against=3')"),
+        "whole": press(page, "d", "!location.search.includes('against')"),
+        "again": press(page, "d", "location.search.includes('against=1')"),
         "split": press(page, "u", "document.querySelector('.compare').dataset.view === 'split'"),
         "third": press(page, "3", "location.search.includes('candidate=3')"),
     }
     page.go_back()
     wait(page, "location.search.includes('against=1')")
     seen["back"] = page.evaluate(SEEN)
+    seen["checks"] = press(page, "c", "document.activeElement.name === 'checks'")
+    page.evaluate("document.activeElement.blur()")
     page.locator("a.ex").first.focus()
     page.keyboard.press("Enter")
     wait(page, "document.querySelectorAll('.d tr').length > 20")

@@ -35,7 +35,7 @@ DIFFS = (HOSTILE + CHANGED.format("thirty"), HOSTILE + CHANGED.format("THIRTY"),
 def test_attempts_are_compared_and_applied_by_keyboard(
     width: int, tmp_path: Path, repositories: RepositoryCopies
 ) -> None:
-    """By keys alone a person finds the one line in which attempts differ, and applies one; nothing hostile runs."""
+    """By keys alone a person gets from a task to the one line in which attempts differ, and applies one; nothing hostile runs."""
     checkout = repositories.copy(make_base, tmp_path / "checkout")
     scripts = [AttemptScript(timeline=["completed"], result=CloudResult(diff=diff, messages=())) for diff in DIFFS]
     pages = Pages(tmp_path, ScriptedCloud(attempts=scripts), checkout=checkout)
@@ -51,13 +51,15 @@ def test_attempts_are_compared_and_applied_by_keyboard(
     seen = json.loads(ran.stdout)
 
     assert ["thirty", "THIRTY"] == seen["difference"]["lines"]
+    assert (seen["difference"]["url"], False) == (seen["again"]["url"], "against" in seen["whole"]["url"])
     assert ("f.txt", "split", seen["split"]["url"]) == (
         seen["files"]["file"],
         seen["split"]["view"],
         seen["back"]["url"],
     )
-    assert [(False, False)] * 5 == [
-        (seen[step]["overflow"], seen[step]["isHacked"]) for step in ("files", "second", "difference", "split", "third")
+    assert [(False, False)] * 7 == [
+        (seen[step]["overflow"], seen[step]["isHacked"])
+        for step in ("files", "second", "difference", "next", "split", "third", "checks")
     ]
     assert [] == seen["messages"]
     assert BASE.replace("line 30\n", "THIRTY\n") == (checkout / "f.txt").read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.web.web_support import Pages
 from coatcheck import Attempt, Message, Outcome, Patch, Task, TaskRef, TaskState
 from coatcheck._server.http_protocol import limits_here
 from coatcheck._server.listener import serving_app
+from coatcheck._store.reviews import ReviewSubmission
 from coatcheck._web.app import WebApp
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
@@ -26,6 +28,7 @@ from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
 pytestmark = [pytest.mark.peer, needs_browser]
 
 REBOUND = "rebound.example"
+REVIEW = "a-review-with-a-rather-long-name-that-was-chosen-by-a-person"
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +151,7 @@ def test_a_task_is_submitted_compared_applied_and_undone_by_keyboard(server: Ser
 def _open_gate(pages: Pages) -> str:
     """Open a gate that holds a submission; return its path."""
     hidden = pages.browser.get("/submit").fields("/submit")
-    fields = {**hidden, "prompt": "Add dark mode", "environment": "owner/repo", "gate": "yes"}
+    fields = {**hidden, "prompt": "Add dark mode " * 9, "environment": "owner/repo", "gate": "yes"}
     return pages.browser.post("/submit", fields).location
 
 
@@ -251,9 +254,43 @@ def test_an_open_page_of_a_fleet_shows_what_another_process_decides(fleet: Serve
     assert before == page.evaluate(top)
 
 
+def test_times_are_in_the_zone_of_the_reader(fleet: Server, browser: Chromium) -> None:
+    """Times in the text and below the bars of the chart are five and a half hours after UTC in India."""
+    page = fleet.open(browser, "/fleets/typing")
+    page.until_at("/fleets/typing")
+    texts = "[...document.querySelectorAll('%s')].map((each) => [each.dataset.time ?? each.dateTime, each.textContent])"
+    zone = timezone(timedelta(hours=5, minutes=30))
+    shown = [*page.evaluate(texts % "text[data-time]"), *page.evaluate(texts % "td time")]
+    expected = [f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M}" for at, _ in shown]
+
+    assert [True] * len(expected) == [long.endswith(text) for long, (_, text) in zip(expected, shown, strict=True)]
+    assert {5, 16} == {len(text) for _, text in shown}
+
+
+def test_the_items_of_a_fleet_are_printed(fleet: Server, browser: Chromium) -> None:
+    """On paper the table of items is there although it is part of a form; buttons and fields are not."""
+    page = fleet.open(browser, "/fleets/typing")
+    page.call("emulate_media", media="print")
+    heights = (
+        "['#item-rows tr', '#decide ~ form', '.button'].map((each) => document.querySelector(each).offsetHeight > 0)"
+    )
+
+    assert [True, False, False] == page.evaluate(heights)
+
+
 def _every_path(pages: FleetPages, ref: str) -> list[str]:
     item = pages.item("p0")
-    paths = ["/", "/?q=nothing", "/submit", "/reviews", "/fleets", "/fleets/typing", item, f"{item}/compare"]
+    paths = [
+        "/",
+        "/?q=nothing",
+        "/submit",
+        "/reviews",
+        f"/reviews/{REVIEW}",
+        "/fleets",
+        "/fleets/typing",
+        item,
+        f"{item}/compare",
+    ]
     paths += ["/fleets/typing/delivery", "/gates", "/checkout", "/hooks", "/log", "/settings", "/nowhere"]
     return [*paths, f"/tasks/{ref}", f"/tasks/{ref}/compare", f"/tasks/{ref}/compare?view=split"]
 
@@ -266,6 +303,8 @@ def test_axe_finds_nothing_serious_on_any_page(fleet: Server, browser: Chromium,
     assert isinstance(pages, FleetPages)
     ref = pages.submit()
     _open_gate(pages)
+    failed = [ReviewSubmission(number=1, provider="jules", error="there is no login")]
+    pages.site.reviews.create(iter([REVIEW]), failed, title="Add dark mode " * 9)
     page = fleet.open(browser)
     page.call("emulate_media", color_scheme=scheme)
     page.call("set_viewport_size", {"width": width, "height": 844})

@@ -11,6 +11,7 @@ import pytest
 from tests.peers.peer_support import bare_environ
 from tests.peers.test_streams import PEERS, PYTHON, REFERENCE, run
 from tests.web.test_fleets import FleetPages
+from tests.web.test_review_api import begin
 from tests.web.web_support import TOKEN
 
 from coatcheck._server.http_protocol import Limits
@@ -41,12 +42,15 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
     pages.site.hooks.add("https://example.com/hook", (), allowed=())
     document = json.loads(DESCRIPTION.read_text("utf-8"))
     ref = pages.submit()
+    begin(pages)
     (hook,) = pages.site.hooks.hooks.list_hooks()
     (delivery, *_) = pages.site.hooks.deliveries(hook=hook.id, limit=1)
     values = {
         "tasks": [ref, "codex:task_e_none", "codex"],
         "fleets": ["typing", "none"],
         "items": [int(pages.item("p0").rpartition("/")[2]), 10**12],
+        "reviews": ["dark-mode", "none"],
+        "candidates": [1, 4, 9],
         "hooks": [hook.id, "none"],
         "deliveries": [delivery.id, "none"],
     }

@@ -13,11 +13,14 @@ from tests.checkouts import RepositoryCopies, git, init
 from tests.web.web_support import Pages
 
 from coatcheck import errors
-from coatcheck._model.tasks import TaskSpec
+from coatcheck._model.tasks import TaskRef, TaskSpec
+from coatcheck._protocol.intents import Intent
 from coatcheck._review.ranking import Ranking
+from coatcheck._review.score_card import ScoreCard
 from coatcheck._review.verification_results import CheckProgress
 from coatcheck._store.reviews import ReviewSubmission
 from coatcheck._web.check_jobs import KEPT, CheckJob, CheckJobs
+from coatcheck._web.comparison import comparisons
 from coatcheck._workspaces.cancellation import CancelScope
 from coatcheck.cloud.models import CloudResult
 from coatcheck.cloud.scripted_cloud import AttemptScript, ScriptedCloud
@@ -143,6 +146,34 @@ def test_candidates_of_a_review(pages: Pages) -> None:
     assert (404, True) == (missing.status, "coatcheck review --list" in missing.words)
 
 
+@pytest.mark.parametrize(
+    ("rejections", "words"), [((), "It has passed the checks."), (("it fails make test",), "it fails make test.")]
+)
+def test_the_preview_says_what_the_checks_found(pages: Pages, rejections: tuple[str, ...], words: str) -> None:
+    """Whoever applies a candidate sees whether the checks reject it; what was found about another attempt is not shown."""
+    ref = pages.submit(attempts="3")
+    second = comparisons(pages.site).sets.of_task(TaskRef.parse(ref)).at(2).candidate
+    ranking = Ranking(cards=(ScoreCard(candidate=second, applies=True, rejections=rejections),), places=(1,))
+    job = CheckJob(["make test"], 1)
+    pages.site.check_jobs.start("/a", job, lambda *_: ranking)
+    pages.site.check_jobs.stop()
+    shown = [pages.browser.get(f"/tasks/{ref}/apply?attempt={number}").words for number in (1, 2)]
+
+    assert [False, True] == [words in each for each in shown]
+
+
+def test_a_submission_without_a_task_says_why(pages: Pages) -> None:
+    """What was not submitted, and what may have been, is said in words, with the command that finds out."""
+    submissions = [ReviewSubmission(number=number, provider="codex") for number in (1, 2)]
+    pages.site.reviews.create(iter(["typing"]), submissions, title="Add types")
+    journal = pages.site.reviews.journal()
+    with journal.submitting("typing", 2):
+        journal.begin(Intent(id="1", provider="codex", digest="0", at=0.0, summary="Add types"))
+    words = pages.browser.get("/reviews/typing").words
+
+    assert [True] * 2 == [part in words for part in ("it is not submitted yet", "with: coatcheck review typing")]
+
+
 def test_programs_compare_attempts(pages: Pages) -> None:
     """The API has the comparison of attempts, and the difference between two as a diff that git reads."""
     ref = pages.submit(attempts="3")
@@ -168,7 +199,7 @@ def test_checks_need_a_command(pages: Pages) -> None:
 def test_a_run_is_kept_until_it_has_ended() -> None:
     """However many runs of other comparisons begin meanwhile, it is found and stopped, and shows what is running."""
     jobs, started, stopped = CheckJobs(), threading.Event(), threading.Event()
-    job = CheckJob("make test", 1)
+    job = CheckJob(["make test"], 1)
 
     def review(on_progress: Callable[[CheckProgress], None], scope: CancelScope) -> Ranking:
         with scope.on_cancel(stopped.set):
@@ -186,7 +217,7 @@ def test_a_run_is_kept_until_it_has_ended() -> None:
     jobs.start("/a", job, review)
     started.wait(240)
     for number in range(KEPT + 5):
-        other = CheckJob("true", number)
+        other = CheckJob(["true"], number)
         jobs.start(f"/{number}", other, lambda *_: Ranking())
         while other.is_running:
             other.thread.join()
@@ -207,8 +238,8 @@ def test_checks_run_once_at_a_time() -> None:
             scope.check()
         return Ranking()
 
-    first, again = CheckJob("make test", 1), CheckJob("true", 1)
-    is_started = jobs.start("/a", first, review), jobs.start("/a", CheckJob("make", 1), review)
+    first, again = CheckJob(["make test"], 1), CheckJob(["true"], 1)
+    is_started = jobs.start("/a", first, review), jobs.start("/a", CheckJob(["make"], 1), review)
     started.wait(240)
     jobs.stop()
     jobs.start("/a", again, lambda *_: Ranking())

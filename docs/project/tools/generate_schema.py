@@ -39,7 +39,7 @@ from coatcheck._patches import (
     undo_journal,
 )
 from coatcheck._review import candidates, checks, ranking, score_card
-from coatcheck._store import events as stored_events, hooks
+from coatcheck._store import events as stored_events, hooks, reviews
 from coatcheck._values import json_fields
 
 PATH = Path(__file__).parents[2] / "reference" / "coatcheck-1.schema.json"
@@ -132,6 +132,8 @@ VALUES: Mapping[str, tuple[type[Any], bool]] = {
     "RankingStep": (ranking.RankingStep, False),
     "ScoreCard": (score_card.ScoreCard, False),
     "Candidate": (candidates.Candidate, False),
+    "StoredReview": (reviews.StoredReview, False),
+    "ReviewSubmission": (reviews.ReviewSubmission, False),
     "CheckResult": (checks.CheckResult, False),
     **{cls.__name__: (cls, True) for cls in events.EVENT_TYPES.values()},
 }
@@ -170,6 +172,7 @@ PLAIN: Mapping[object, Mapping[str, object]] = {
 
 NAMES = {name: getattr(coatcheck, name) for name in coatcheck.__all__}
 NAMES |= {"datetime": dt.datetime, "Mapping": Mapping, "Sequence": Sequence}
+NAMES |= {"ReviewState": reviews.ReviewState, "SubmissionState": reviews.SubmissionState}
 NAMES |= vars(typing)
 NAMES |= {cls.__name__: cls for cls, _ in VALUES.values()}
 

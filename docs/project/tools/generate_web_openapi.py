@@ -60,6 +60,8 @@ PATH_PARAMETERS: Mapping[str, str] = {
     "gates": "the id of a gate",
     "fleets": "the name of a fleet",
     "items": "the number of an item",
+    "reviews": "the name of a review",
+    "candidates": "the number of a candidate",
     "hooks": "the id of a webhook",
     "deliveries": "the id of a delivery",
 }
@@ -79,7 +81,7 @@ def path_parameters(path: str) -> list[dict[str, object]]:
             "in": "path",
             "required": True,
             "description": PATH_PARAMETERS[place],
-            "schema": {"type": "integer", "minimum": 1} if place == "items" else {"type": "string"},
+            "schema": {"type": "integer", "minimum": 1} if place in ("items", "candidates") else {"type": "string"},
         }
         for place, name in re.findall(r"(\w+)/\{(\w+)\}", path)
     ]

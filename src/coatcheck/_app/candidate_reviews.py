@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .._patches.policy import Finding
     from .._protocol.effects import Clock
     from .._review.candidates import Candidate
+    from .._review.checks import CheckResult
     from .._review.ranking import Ranking
     from .._review.review import ReviewRequest, ReviewTools
     from .._runtime.config import Config
@@ -120,6 +121,20 @@ def review_tools(config: Config, *, clock: Clock, is_cached: bool = True) -> Ite
         yield tools._replace(results=CheckResults(database, clock=clock))
     finally:
         database.close()
+
+
+def check_output(config: Config, result: CheckResult, *, clock: Clock) -> bytes:
+    """Return all the output of a check that was captured, the end of it where the store does not have it."""
+    from .._store.check_results import CheckResults
+    from .._store.location import open_database
+
+    if result.log_digest is None or level_of(config) == "off":
+        return result.log.encode()
+    with closing(open_database(location_of(config))) as database:
+        try:
+            return CheckResults(database, clock=clock).log(result.log_digest)
+        except ValueError:
+            return result.log.encode()
 
 
 def apply_choice(

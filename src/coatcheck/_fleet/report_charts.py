@@ -103,9 +103,11 @@ def _labels(points: Sequence[RatePoint], slot: float) -> Iterator[Markup]:
     step = -(-len(points) // 6)
     is_daily = points[0].seconds >= 86_400 or points[-1].at.date() != points[0].at.date()
     form = "%m-%d" if points[0].seconds >= 86_400 else "%m-%d %H:%M" if is_daily else "%H:%M"
+    first = {"%m-%d %H:%M": 5, "%H:%M": 11}.get(form)  # the script of the page shows the rest of the time from there
     for number in range(0, len(points), step):
-        x = LEFT + number * slot + slot * 0.1
-        yield element("text", f"{points[number].at:{form}}", x=x, y=HEIGHT - 6)
+        x, at = LEFT + number * slot + slot * 0.1, points[number].at
+        time = f"{at:%Y-%m-%dT%H:%MZ}" if first else None
+        yield element("text", f"{at:{form}}", x=x, y=HEIGHT - 6, data_time=time, data_from=first)
 
 
 def _svg(

@@ -178,11 +178,13 @@ class ReviewStore:
             row = transaction.row(f"SELECT {_REVIEW} FROM review WHERE name = ?", (name,))  # noqa: S608 - ours
             return None if row is None else _review(row, _submissions(transaction, name))
 
-    def list_reviews(self, *, limit: int = 50) -> Sequence[StoredReview]:
-        """Return the newest reviews."""
-        query = f"SELECT {_REVIEW} FROM review ORDER BY created_at DESC, name DESC LIMIT ?"  # noqa: S608 - ours
+    def list_reviews(self, *, limit: int = 50, after: str | None = None) -> Sequence[StoredReview]:
+        """Return the newest reviews; with *after* those that are listed after the review of this name."""
+        older = "WHERE (created_at, name) < (SELECT created_at, name FROM review WHERE name = ?)" if after else ""
+        query = f"SELECT {_REVIEW} FROM review {older} ORDER BY created_at DESC, name DESC LIMIT ?"  # noqa: S608 - ours
         with self._database.reading() as transaction:
-            return [_review(row, _submissions(transaction, row[0])) for row in transaction.rows(query, (limit,))]
+            rows = transaction.rows(query, (after, limit) if after else (limit,))
+            return [_review(row, _submissions(transaction, row[0])) for row in rows]
 
     def record_error(self, name: str, number: int, error: str) -> bool:
         """Record why a submission has no task, and that it is not sent; False where that was recorded before."""

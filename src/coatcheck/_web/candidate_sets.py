@@ -21,6 +21,7 @@ from .._fleet.report_building import name_of
 from .._patches.parse import Patch
 from .._review.candidate_sources import task_candidates
 from .._review.candidates import Candidate
+from .._store.reviews import SubmissionState
 from .page_errors import PageNotFoundError
 from .rendering import item_url, task_url
 
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # So many tasks, with their diffs, are kept.
 KEPT = 4
+# Why a submission of a review has no candidate.
+NO_TASK = {
+    SubmissionState.PLANNED: "it is not submitted yet",
+    SubmissionState.OPEN: "it is not known whether it was submitted; find out with: coatcheck review {}",
+}
 
 
 class Shown(NamedTuple):
@@ -140,7 +146,7 @@ class CandidateSets:
         keys: list[Hashable] = [name]
         for submission in review.submissions:
             if submission.ref is None:
-                reason = submission.error or f"it is {submission.state}"
+                reason = submission.error or NO_TASK.get(submission.state, "there is no task").format(name)
                 candidate = Candidate(name=f"{submission.provider} {submission.number}", error=reason)
                 shown.append(Shown(len(shown) + 1, candidate, None))
                 continue

@@ -29,7 +29,7 @@ KEPT = 50
 class CheckJob:
     """One run: what is running now, and at the end the ranking, or why there is none."""
 
-    def __init__(self, commands: str, key: object) -> None:
+    def __init__(self, commands: Sequence[str], key: object) -> None:
         self.commands, self.key = commands, key
         self.scope = CancelScope()
         self.ranking: Ranking | None = None
@@ -84,6 +84,11 @@ class CheckJobs:
         """Return the last run of a comparison."""
         with self._lock:
             return self._jobs.get(path)
+
+    def newest_first(self) -> Sequence[CheckJob]:
+        """Return the runs that are kept, the last begun first."""
+        with self._lock:
+            return tuple(reversed(self._jobs.values()))
 
     def start(self, path: str, job: CheckJob, review: Review) -> bool:
         """Start a run; False where one is running."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 from .. import errors
@@ -16,11 +16,15 @@ from .diffs.file_rows import UNIFIED, VIEWS
 from .diffs.file_section import DiffFile, FileView, files_of, files_of_interdiff
 from .diffs.interdiff import interdiff
 from .diffs.links import DiffLinks
+from .fleet_lookup import item_of
 from .page_errors import PageNotFoundError
 
 if TYPE_CHECKING:
+    from .._patches.parse import Patch
     from .page_request import PageRequest
     from .site import Site
+
+    Find: TypeAlias = Callable[[PageRequest], CandidateSet]
 
 # So many diffs, parsed and compared, are kept.
 KEPT = 8
@@ -40,6 +44,21 @@ _COMPARISONS: WeakKeyDictionary[Site, Comparisons] = WeakKeyDictionary()
 def comparisons(site: Site) -> Comparisons:
     """Return what is kept for *site*."""
     return _COMPARISONS.setdefault(site, Comparisons(site))
+
+
+def task_set(request: PageRequest) -> CandidateSet:
+    """Return the attempts of the task that the path names."""
+    return comparisons(request.site).sets.of_task(request.ref)
+
+
+def review_set(request: PageRequest) -> CandidateSet:
+    """Return the candidates of the review that the path names."""
+    return comparisons(request.site).sets.of_review(request.parameters["name"])
+
+
+def item_set(request: PageRequest) -> CandidateSet:
+    """Return the candidates of the item of a fleet that the path names."""
+    return comparisons(request.site).sets.of_item(*item_of(request))
 
 
 class Selection(NamedTuple):
@@ -151,14 +170,17 @@ def table_of(site: Site, candidates: CandidateSet) -> CandidateFiles:
     return comparisons(site).diffs.get(("files", candidates.key), lambda: candidate_files(patches))
 
 
-def difference(request: PageRequest, left: int, right: int) -> bytes:
-    """Return the diff from the result of one attempt of the task that the path names to that of another."""
-    candidates = comparisons(request.site).sets.of_task(request.ref)
-    shown = [candidates.at(number) for number in (left, right)]
-    for each in shown:
-        if each.candidate.patch is None:
-            raise PageNotFoundError(
-                f"{each.label} has no diff: {each.candidate.error}", remedy="choose another attempt"
-            )
-    files, _ = _make_diff(candidates, shown[1], shown[0])
+def patch_of(candidates: CandidateSet, number: int) -> Patch:
+    """Return the patch of candidate *number*. Raises `PageNotFoundError` where it has none."""
+    shown = candidates.at(number)
+    if shown.candidate.patch is None:
+        raise PageNotFoundError(f"{shown.label} has no diff: {shown.candidate.error}", remedy="choose another one")
+    return shown.candidate.patch
+
+
+def difference(candidates: CandidateSet, left: int, right: int) -> bytes:
+    """Return the diff from the result of candidate *left* to that of candidate *right*."""
+    for number in (left, right):
+        patch_of(candidates, number)
+    files, _ = _make_diff(candidates, candidates.at(right), candidates.at(left))
     return b"".join(dict.fromkeys(file.text for file in files))

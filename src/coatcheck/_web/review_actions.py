@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .._workspaces.cancellation import CancelScope
     from .candidate_sets import CandidateSet, Shown
     from .check_jobs import Review
-    from .page_request import PageRequest
     from .site import Site
 
 
@@ -32,16 +31,16 @@ def file_of(candidates: CandidateSet) -> ReviewFile:
     return ReviewFile.from_dict(settings) if settings else ReviewFile()
 
 
-def commands_of(candidates: CandidateSet) -> str:
-    """Return the commands of the required checks, one on a line."""
-    return "\n".join(check.run for check in file_of(candidates).verification.checks if check.required)
+def commands_of(candidates: CandidateSet) -> Sequence[str]:
+    """Return the commands of the required checks."""
+    return [check.run for check in file_of(candidates).verification.checks if check.required]
 
 
-def begin_checks(request: PageRequest, candidates: CandidateSet) -> bool:
-    """Start the checks; False where they are running. Raises `ConfigurationError` for commands that cannot be run."""
+def begin_checks(site: Site, candidates: CandidateSet, lines: Sequence[str], *, via: Channel) -> bool:
+    """Start the commands *lines*; False where checks are running. Raises `ConfigurationError` where one cannot be run."""
     from msgspec.structs import replace
 
-    commands = [line.strip() for line in request.form.text("checks").splitlines() if line.strip()]
+    commands = [line.strip() for line in lines if line.strip()]
     if not commands:
         raise errors.ConfigurationError("there is no command to run", remedy="write a command, such as: make test")
     if candidates.root is None:
@@ -62,12 +61,10 @@ def begin_checks(request: PageRequest, candidates: CandidateSet) -> bool:
         scorer=file.scorer,
         workers=file.workers or 2,
     )
-    job = CheckJob("\n".join(commands), candidates.key)
-    is_started = request.site.check_jobs.start(candidates.path, job, _run(request, review))
+    job = CheckJob(commands, candidates.key)
+    is_started = site.check_jobs.start(candidates.path, job, _run(site, review))
     if is_started:
-        record_action(
-            request.site.events, request.site.clock, "check", candidates.subject, via="web", text=job.commands
-        )
+        record_action(site.events, site.clock, "check", candidates.subject, via=via, text="\n".join(commands))
     return is_started
 
 
@@ -92,9 +89,7 @@ def _base(candidates: CandidateSet, repository: Path) -> str | None:
     return None if any(find_commit(repository, each) for each in reported) else review.base
 
 
-def _run(request: PageRequest, review: ReviewRequest) -> Review:
-    site = request.site
-
+def _run(site: Site, review: ReviewRequest) -> Review:
     def run(on_progress: Callable[[CheckProgress], None], scope: CancelScope) -> Ranking:
         with review_tools(site.config, clock=site.clock) as tools:
             return review_candidates(review, tools, on_progress=on_progress, scope=scope)

@@ -81,13 +81,18 @@ def _with_methods(routes: Sequence[Route]) -> Route:
 
 
 def _answer(site: Site, view: View, request: Request, body: bytes) -> Response:
-    origin = f"http://{request.headers.get('host', '')}"
-    bare = PageRequest(site, request.scope.get(SESSION), request.url.path, request.path_params, origin=origin)
+    bare = bare_request(site, request)
     try:
         full = read_request(bare, request, body)
         return view(full)
     except errors.CoatcheckError as error:
         return error_page(bare, error)
+
+
+def bare_request(site: Site, request: Request) -> PageRequest:
+    """Return what is known about a request before its query and its body are read."""
+    origin = f"http://{request.headers.get('host', '')}"
+    return PageRequest(site, request.scope.get(SESSION), request.url.path, request.path_params, origin=origin)
 
 
 def read_request(bare: PageRequest, request: Request, body: bytes) -> PageRequest:

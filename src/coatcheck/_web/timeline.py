@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._model.event_base import Event
@@ -31,6 +31,22 @@ if TYPE_CHECKING:
 LONGEST = 2000
 # A message is cut here: it is shown whole above.
 SHORT = 300
+
+
+# An action in the words of the log.
+ACTIONS: Mapping[str, str] = {
+    "submit": "submitted",
+    "message": "message sent",
+    "cancel": "cancel requested",
+    "apply": "applied",
+    "undo": "undone",
+    "check": "checks started",
+    "choose": "chosen",
+    "deliver": "delivery",
+    "replay": "sent again",
+    "switch": "switched",
+    "test": "tested",
+}
 
 
 class Entry(NamedTuple):
@@ -64,7 +80,7 @@ def _entry(stored: StoredEvent) -> Entry:
     return Entry(
         stored.id,
         event.at or stored.recorded_at,
-        event.action if isinstance(event, ActionPerformed) else _kind(event.type),
+        ACTIONS.get(event.action, event.action) if isinstance(event, ActionPerformed) else _kind(event.type),
         shown,
         getattr(event, "attempt", None),
         isinstance(event, TaskLog | TaskTool),

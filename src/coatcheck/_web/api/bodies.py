@@ -54,13 +54,12 @@ class NewMessage(Body, frozen=True, kw_only=True):
     mode: Literal["code", "ask"] = "code"
 
 
-class NewApplication(Body, frozen=True, kw_only=True):
-    """How to apply the patch of an attempt to the checkout of the server.
+class CandidateApplication(Body, frozen=True, kw_only=True):
+    """How to apply a patch to the checkout of the server.
 
     With `check` nothing is changed. `digest` is that of an earlier answer: another patch is then not applied.
     """
 
-    attempt: Attempt | None = None
     check: bool = False
     index: bool = False
     commit: bool = False
@@ -69,6 +68,18 @@ class NewApplication(Body, frozen=True, kw_only=True):
     include: tuple[Short, ...] = ()
     exclude: tuple[Short, ...] = ()
     digest: Short | None = None
+
+
+class NewApplication(CandidateApplication, frozen=True, kw_only=True):
+    """How to apply the patch of an attempt of a task; without `attempt` the first that has one."""
+
+    attempt: Attempt | None = None
+
+
+class NewChecks(Body, frozen=True, kw_only=True):
+    """Commands that each candidate must pass; without any, the required checks that a review was begun with."""
+
+    commands: Annotated[tuple[Short, ...], Meta(max_length=100)] = ()
 
 
 class NewDecision(Body, frozen=True, kw_only=True):
@@ -100,10 +111,17 @@ class AttemptQuery(Body, frozen=True, kw_only=True):
 
 
 class PairQuery(Body, frozen=True, kw_only=True):
-    """Two attempts: the one that the difference leads from, and the one that it leads to."""
+    """Two attempts or candidates: the one that the difference leads from, and the one that it leads to."""
 
     left: Attempt
     right: Attempt
+
+
+class LogQuery(Body, frozen=True, kw_only=True):
+    """A check of a candidate: the number of the candidate, and the name of the check."""
+
+    candidate: Attempt
+    check: Short
 
 
 class EventQuery(Body, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..._model.comparison import compare_attempts
 from ..._values.json_fields import to_object
-from ..comparison import difference
+from ..comparison import difference, task_set
 from ..views.task import require_entry
 from .bodies import PairQuery
 from .endpoints import DIFF, TEXT, Call, Endpoint, ref
@@ -19,7 +19,7 @@ def compare_task(call: Call) -> Any:
 
 def get_difference(call: Call) -> Any:
     """Return the diff that leads from the result of one attempt to that of another."""
-    return difference(call.request, call.query.left, call.query.right)
+    return difference(task_set(call.request), call.query.left, call.query.right)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -9,7 +9,7 @@ from ..page_request import PageRequest
 from .bodies import Body
 
 PREFIX = "/api/v1"
-JSON, DIFF, STREAM = "application/json", "text/x-diff", "text/event-stream"
+JSON, DIFF, PLAIN, STREAM = "application/json", "text/x-diff", "text/plain", "text/event-stream"
 Schema: TypeAlias = Mapping[str, Any]
 
 
@@ -68,4 +68,6 @@ def maybe(schema: Schema) -> Schema:
 
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = maybe(TEXT)
-EVENTS: Schema = fields(events=many("StoredEvent"))
+TEXTS: Schema = {"type": "array", "items": TEXT}
+NUMBER: Schema = {"type": "integer"}
+BOOLEAN: Schema = {"type": "boolean"}

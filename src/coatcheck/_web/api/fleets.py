@@ -12,8 +12,7 @@ from ..._values.json_fields import to_object
 from .. import fleet_operations as operations
 from ..fleet_lookup import fleet_of, item_of
 from ..fleet_operations import FleetRequest, ItemChanges, digest_of_item, require_same
-from .bodies import EventQuery
-from .endpoints import EVENTS, TEXT, TEXT_OR_NULL, Call, Endpoint, Schema, fields, many, maybe, ref
+from .endpoints import BOOLEAN, NUMBER, TEXT, TEXT_OR_NULL, TEXTS, Call, Endpoint, Schema, fields, many, maybe, ref
 from .fleet_bodies import (
     FleetQuery,
     FleetReason,
@@ -72,17 +71,6 @@ def get_item(call: Call) -> Any:
     fleet, item = item_of(call.request)
     report = call.request.site.fleets.show(fleet.name, item.key)
     return {**to_object(report), "digest": digest_of_item(report.item)}
-
-
-def list_fleet_events(call: Call) -> Any:
-    """Return the events of a fleet."""
-    fleet, log, query = fleet_of(call.request), call.request.site.events, call.query
-    subject = f"fleet:{fleet.name}"
-    if query.after is None:
-        events = log.last(query.limit, subject=subject)
-    else:
-        events = log.read(after=query.after, subject=subject, limit=query.limit)
-    return {"events": [to_object(each, is_summary=True) for each in events]}
 
 
 def get_merge_order(call: Call) -> Any:
@@ -180,9 +168,6 @@ def deliver(call: Call) -> Any:
     return get_delivery(call)
 
 
-NUMBER: Schema = {"type": "integer"}
-BOOLEAN: Schema = {"type": "boolean"}
-TEXTS: Schema = {"type": "array", "items": TEXT}
 OVERVIEW: Schema = fields(
     status=ref("FleetStatus"), waves=many("WaveReport"), services=many("ServiceReport"), rate=many("RatePoint")
 )
@@ -206,7 +191,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", ITEM_PATH + "/approve", "approveFleetItem", "Approve an item", _of_item(operations.approve), CHANGES, body=ItemDecision, errors=(404,)),
     Endpoint("POST", ITEM_PATH + "/reject", "rejectFleetItem", "Reject an item", _of_item(operations.reject), CHANGES, body=ItemDecision, errors=(404,)),
     Endpoint("POST", ITEM_PATH + "/retry", "retryFleetItem", "Send an item back to work", _of_item(operations.retry), CHANGES, body=ItemRetry, errors=(404,)),
-    Endpoint("GET", FLEET + "/events", "listFleetEvents", "The events of a fleet", list_fleet_events, EVENTS, EventQuery, errors=(404,)),
     Endpoint("POST", FLEET + "/approve", "approveFleetItems", "Approve items that wait; with is_all also the wave that waits", _of_items(operations.approve), CHANGES, body=ItemsDecision, errors=(404,)),
     Endpoint("POST", FLEET + "/reject", "rejectFleetItems", "Reject items that wait; with is_all also the wave that waits", _of_items(operations.reject), CHANGES, body=ItemsDecision, errors=(404,)),
     Endpoint("POST", FLEET + "/retry", "retryFleetItems", "Send items that failed back to work", _of_items(operations.retry), CHANGES, body=ItemsRetry, errors=(404,)),

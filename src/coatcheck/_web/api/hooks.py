@@ -12,7 +12,7 @@ from .. import operations
 from ..delivery_pages import delivery_page
 from ..page_errors import PageNotFoundError
 from .bodies import Body, Limit
-from .endpoints import TEXT, TEXT_OR_NULL, Call, Endpoint, fields, many, ref
+from .endpoints import TEXT_OR_NULL, TEXTS, Call, Endpoint, fields, many, ref
 
 if TYPE_CHECKING:
     from ..._store.hooks import Hook
@@ -86,7 +86,7 @@ def _hook_of(call: Call) -> Hook:
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint("GET", "/hooks", "listHooks", "The webhooks, and the senders whose deliveries are accepted", list_hooks, fields(hooks=many("Hook"), senders={"type": "array", "items": TEXT})),
+    Endpoint("GET", "/hooks", "listHooks", "The webhooks, and the senders whose deliveries are accepted", list_hooks, fields(hooks=many("Hook"), senders=TEXTS)),
     Endpoint("GET", "/hooks/{id}", "getHook", "A webhook", get_hook, ref("Hook"), errors=(404,)),
     Endpoint("POST", "/hooks/{id}/switch", "switchHook", "Switch a webhook on or off", switch_hook, ref("Hook"), body=HookSwitch, errors=(404,)),
     Endpoint("POST", "/hooks/{id}/test", "testHook", "Send a message to a webhook now, once", test_hook, ref("HookDelivery"), errors=(404,)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from ..._app.apply import ApplyOptions
 from ..._app.gate_decisions import Outcome
 from ..._app.outcomes import choose_patch
 from ..._app.setting_list import descriptions_of, resolve_setting
@@ -19,9 +18,24 @@ from .. import operations
 from ..poller import poll_task
 from ..views.checkout import applications
 from ..views.task import require_entry
-from . import audit_log, comparisons, fleets, hooks
-from .bodies import AttemptQuery, EventQuery, GateQuery, NewApplication, NewDecision, NewMessage, NewTask, TaskQuery
-from .endpoints import DIFF, EVENTS, TEXT, TEXT_OR_NULL, Call, Endpoint, Schema, fields, many, maybe, ref
+from . import audit_log, candidates, comparisons, events, fleets, hooks, reviews
+from .applications import APPLICATION, apply_attempt
+from .bodies import AttemptQuery, GateQuery, NewApplication, NewDecision, NewMessage, NewTask, TaskQuery
+from .endpoints import (
+    BOOLEAN,
+    DIFF,
+    NUMBER,
+    TEXT,
+    TEXT_OR_NULL,
+    TEXTS,
+    Call,
+    Endpoint,
+    Schema,
+    fields,
+    many,
+    maybe,
+    ref,
+)
 
 
 def list_tasks(call: Call) -> Any:
@@ -85,25 +99,6 @@ def get_patch(call: Call) -> Any:
     return bytes(choose_patch(task, task.attempts, call.query.attempt).outcome.patch or b"")
 
 
-def list_task_events(call: Call) -> Any:
-    """Return the events of a task."""
-    return _events(call, call.request.ref)
-
-
-def list_events(call: Call) -> Any:
-    """Return the events of everything."""
-    return _events(call, None)
-
-
-def _events(call: Call, subject: Any) -> Any:
-    query, log = call.query, call.request.site.events
-    if query.after is None:
-        found = log.last(query.limit, subject=subject)
-    else:
-        found = log.read(after=query.after, subject=subject, limit=query.limit)
-    return {"events": [to_object(each, is_summary=True) for each in found]}
-
-
 def send_message(call: Call) -> Any:
     """Send a message to a task."""
     body: NewMessage = call.body
@@ -121,26 +116,7 @@ def cancel_task(call: Call) -> Any:
 
 def apply_task(call: Call) -> Any:
     """Apply the patch of a task, or show what that would do."""
-    body: NewApplication = call.body
-    site, task = call.request.site, require_entry(call.request).task
-    options = ApplyOptions.of(
-        index=body.index,
-        commit=body.commit,
-        markers=body.markers,
-        branch=body.branch,
-        include=body.include,
-        exclude=body.exclude,
-    )
-    preview = operations.preview(site, task, body.attempt, options)
-    report = preview.report
-    if not body.check:
-        report = operations.apply(site, task, body.attempt, options, digest=body.digest, via="api")
-    return {
-        **to_object(report.applied),
-        "left_out": list(report.left_out),
-        "findings": [to_object(each) for each in report.findings],
-        "digest": preview.digest,
-    }
+    return apply_attempt(call, require_entry(call.request).task, call.body.attempt)
 
 
 def get_checkout(call: Call) -> Any:
@@ -206,6 +182,11 @@ def list_prompt_templates(call: Call) -> Any:
     }
 
 
+def create_link(call: Call) -> Any:
+    """Return a link that opens the page in one browser, once."""
+    return {"link": call.request.site.new_link(call.request.origin)}
+
+
 def get_version(_call: Call) -> Any:
     """Return the version of the server."""
     return {"version": __version__}
@@ -213,35 +194,27 @@ def get_version(_call: Call) -> Any:
 
 STORED: Schema = {
     "recorded_at": {"type": "string", "format": "date-time"},
-    "is_current": {"type": "boolean"},
+    "is_current": BOOLEAN,
 }
 STORED_TASK: Schema = {"allOf": [ref("Task"), fields(**STORED)]}
 STORED_RESULT: Schema = {"allOf": [ref("TaskResult"), fields(**STORED)]}
-APPLICATION: Schema = {
-    "allOf": [
-        ref("AppliedPatch"),
-        fields(left_out={"type": "array", "items": TEXT}, findings=many("Finding"), digest=TEXT),
-    ]
-}
 CHECKOUT: Schema = fields(
     root=TEXT,
     branch=TEXT_OR_NULL,
     commit=TEXT_OR_NULL,
-    changed={"type": "integer"},
-    new={"type": "integer"},
+    changed=NUMBER,
+    new=NUMBER,
     applications={
         "type": "array",
         "items": fields(
             task=TEXT_OR_NULL,
-            attempt=maybe({"type": "integer"}),
-            paths={"type": "array", "items": TEXT},
-            commit={"type": "boolean"},
+            attempt=maybe(NUMBER),
+            paths=TEXTS,
+            commit=BOOLEAN,
         ),
     },
 )
-SUBMITTED: Schema = fields(
-    task=maybe(ref("Task")), gate=maybe(ref("Gate")), warning=TEXT_OR_NULL, is_repeated={"type": "boolean"}
-)
+SUBMITTED: Schema = fields(task=maybe(ref("Task")), gate=maybe(ref("Gate")), warning=TEXT_OR_NULL, is_repeated=BOOLEAN)
 OUTCOMES: Schema = {"enum": list(get_args(Outcome))}
 DECIDED: Schema = fields(
     gate=maybe(ref("Gate")),
@@ -251,9 +224,7 @@ DECIDED: Schema = fields(
     applied=maybe(ref("AppliedPatch")),
 )
 SETTING: Schema = fields(name=TEXT, value=TEXT_OR_NULL, origin=TEXT)
-TEMPLATE: Schema = fields(
-    name=TEXT, is_from_repository={"type": "boolean"}, template=maybe({"type": "object"}), error=TEXT_OR_NULL
-)
+TEMPLATE: Schema = fields(name=TEXT, is_from_repository=BOOLEAN, template=maybe({"type": "object"}), error=TEXT_OR_NULL)
 TASKS: Schema = fields(tasks={"type": "array", "items": STORED_TASK}, cursor=TEXT_OR_NULL)
 TASK = "/tasks/{ref}"
 
@@ -264,7 +235,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", TASK, "getTask", "A task with its result, as it was recorded", get_task, STORED_RESULT, errors=(404, 502)),
     Endpoint("POST", TASK + "/refresh", "refreshTask", "A task as its service has it now", refresh_task, STORED_RESULT, errors=(404, 429, 502)),
     Endpoint("GET", TASK + "/patch", "getPatch", "The diff of an attempt", get_patch, TEXT, AttemptQuery, media_type=DIFF, errors=(404, 502)),
-    Endpoint("GET", TASK + "/events", "listTaskEvents", "The events of a task", list_task_events, EVENTS, EventQuery),
     Endpoint("POST", TASK + "/messages", "sendMessage", "Send a message: the task runs again", send_message, ref("Task"), body=NewMessage, status=201, errors=(404, 429, 502)),
     Endpoint("POST", TASK + "/cancel", "cancelTask", "Request that a task stops", cancel_task, fields(ref=TEXT), status=202, errors=(404, 429, 502)),
     Endpoint("POST", TASK + "/apply", "applyTask", "Apply a patch to the checkout, or show what that would do", apply_task, APPLICATION, body=NewApplication, errors=(404, 409, 502)),
@@ -273,10 +243,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/gates", "listGates", "Decisions", list_gates, fields(gates=many("Gate")), GateQuery),
     Endpoint("GET", "/gates/{id}", "getGate", "A decision", get_gate, ref("Gate"), errors=(404,)),
     Endpoint("POST", "/gates/{id}/decision", "decideGate", "Decide, and carry the decision out", decide_gate, DECIDED, body=NewDecision, errors=(403, 404, 409, 429, 502)),
-    Endpoint("GET", "/events", "listEvents", "The events of everything", list_events, EVENTS, EventQuery),
     Endpoint("GET", "/settings", "listSettings", "Every setting with its origin; secrets are hidden", list_settings, fields(settings={"type": "array", "items": SETTING})),
+    Endpoint("POST", "/links", "createLink", "A link that opens the page in one browser, once", create_link, fields(link=TEXT), status=201),
     Endpoint("GET", "/templates", "listTemplates", "Prompt templates", list_prompt_templates, fields(templates={"type": "array", "items": TEMPLATE})),
     *comparisons.ENDPOINTS,
+    *candidates.ENDPOINTS,
+    *reviews.ENDPOINTS,
+    *events.ENDPOINTS,
     *fleets.ENDPOINTS,
     *hooks.ENDPOINTS,
     *audit_log.ENDPOINTS,

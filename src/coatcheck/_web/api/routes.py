@@ -15,10 +15,8 @@ from ... import errors
 from ..._server.problems import PROBLEM_TYPE
 from ..._values.json_fields import encode
 from ..error_pages import TITLES, status_of
-from ..middleware import SESSION
 from ..page_errors import InvalidBodyError
-from ..page_request import PageRequest
-from ..routing import Registration, read_request
+from ..routing import Registration, bare_request, read_request
 from .bodies import Body
 from .endpoints import JSON, Call, Endpoint
 from .operations import ENDPOINTS
@@ -43,7 +41,7 @@ def route_of(endpoint: Endpoint) -> Registration:
 
 
 def _answer(site: Site, endpoint: Endpoint, request: Request, body: bytes) -> Response:
-    bare = PageRequest(site, request.scope.get(SESSION), request.url.path, request.path_params)
+    bare = bare_request(site, request)
     try:
         full = read_request(bare, request, body)
         call = Call(full, _query(endpoint, request), _body(endpoint, request, body))

@@ -22,6 +22,9 @@ function showTimes(within) {
     time.textContent = formats[time.dataset.format](moment);
     time.title = moment.toString();
   }
+  for (const text of all("text[data-time]", within)) { // below the bars of a chart
+    text.textContent = formats.moment(new Date(text.dataset.time)).slice(text.dataset.from);
+  }
 }
 
 // --- live parts: replaced by those of the same address ------------------------------------------------------------------
@@ -86,7 +89,7 @@ const isInUse = (element) => element.contains(document.activeElement) && documen
 
 function withoutTimes(element) {
   const copy = element.cloneNode(true);
-  for (const time of all("time", copy)) time.replaceChildren();
+  for (const time of all("time, text[data-time]", copy)) time.replaceChildren();
   for (const time of all("time", copy)) time.removeAttribute("title");
   for (const details of all("details", copy)) details.removeAttribute("open");
   for (const item of all(".current", copy)) item.classList.remove("current");
@@ -193,6 +196,7 @@ function move(step) {
 function press(key) {
   const button = document.querySelector(`.current [data-press="${key}"], [data-press="${key}"]`);
   if (!button) return;
+  button.closest("details")?.setAttribute("open", "");
   button.focus();
   button.scrollIntoView({ block: "nearest" });
   if (button.matches("a")) button.click();
@@ -213,7 +217,8 @@ function onKey(event) {
   else if (key === "k") move(-1);
   else if (key === "/") document.getElementById("search")?.focus();
   else if (key === "u") document.querySelector("[data-up]")?.click();
-  else if (key === "a" || key === "r") press(key);
+  else if ("acr".includes(key)) press(key);
+  else if (key > "0" && key <= "9") document.querySelector(`[data-key-link="${key}"]`)?.click();
   else if (key === ".") showPending();
   else if (key !== "g") return void (isGoing = false);
   isGoing = key === "g" && !isGoing;

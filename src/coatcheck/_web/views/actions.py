@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from ..._app.apply import ApplyOptions
+from ..._app.outcomes import choose_patch
 from .. import operations
+from ..check_results import card_of
 from ..formatting import plural
 from ..page_request import PageRequest
 from ..rendering import redirect, render, task_url
@@ -35,9 +37,10 @@ def cancel(request: PageRequest) -> Response:
 
 def show_preview(request: PageRequest) -> Response:
     """Show what applying the patch would do."""
-    task = require_entry(request).task
-    preview = operations.preview(request.site, task, request.query.number("attempt"))
-    return render(request, "apply.html", task=task, preview=preview, report=preview.report)
+    task, attempt = require_entry(request).task, request.query.number("attempt")
+    preview = operations.preview(request.site, task, attempt)
+    card = card_of(request.site, task.ref, choose_patch(task, task.attempts, attempt))
+    return render(request, "apply.html", task=task, preview=preview, report=preview.report, card=card)
 
 
 def apply(request: PageRequest) -> Response:

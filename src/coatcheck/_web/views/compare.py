@@ -10,15 +10,16 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from ... import errors
+from ..._patches.hidden_characters import escape_lines
 from ..candidate_sets import CandidateSet
 from ..check_jobs import CheckJob
-from ..comparison import Selection, comparisons, select, table_of
+from ..check_results import check_log
+from ..comparison import Selection, item_set, review_set, select, table_of, task_set
 from ..diffs.candidate_files import FileRow
 from ..diffs.file_lines import Gap
 from ..diffs.file_list import file_list
 from ..diffs.file_section import body_html, rows_of
 from ..diffs.version_notes import links_html, note_html
-from ..fleet_lookup import item_of
 from ..page_request import PageRequest
 from ..rendering import redirect, render
 from ..review_actions import begin_checks, commands_of, record_choice
@@ -27,29 +28,13 @@ from ..sessions import Notice
 
 if TYPE_CHECKING:
     from ..._review.score_card import ScoreCard
-
-    Find = Callable[[PageRequest], CandidateSet]
+    from ..comparison import Find
 
 # So many rows are on a page of the table of files.
 ROWS = 40
 MOST_REVIEWS = 200
 
 _GAP = re.compile(r"(\d{1,9})-(\d{1,9})([+-]\d{1,9})?", re.ASCII)
-
-
-def task_set(request: PageRequest) -> CandidateSet:
-    """Return the attempts of the task that the path names."""
-    return comparisons(request.site).sets.of_task(request.ref)
-
-
-def review_set(request: PageRequest) -> CandidateSet:
-    """Return the candidates of the review that the path names."""
-    return comparisons(request.site).sets.of_review(request.parameters["name"])
-
-
-def item_set(request: PageRequest) -> CandidateSet:
-    """Return the candidates of the item of a fleet that the path names."""
-    return comparisons(request.site).sets.of_item(*item_of(request))
 
 
 def list_reviews(request: PageRequest) -> Response:
@@ -107,7 +92,7 @@ def _checks(candidates: CandidateSet, job: CheckJob | None) -> dict[str, Any]:
         "cards": cards,
         "ranking": job.ranking if job else None,
         "is_old": job is not None and job.key != candidates.key,
-        "commands": job.commands if job else commands_of(candidates),
+        "commands": "\n".join(job.commands if job else commands_of(candidates)),
     }
 
 
@@ -147,10 +132,16 @@ def show_text(request: PageRequest, find: Find) -> Response:
     return PlainTextResponse(selected.file(request.query.get("file")).text, media_type="text/plain; charset=utf-8")
 
 
+def show_log(request: PageRequest, find: Find) -> Response:
+    """Return everything that a check of a candidate has printed, hidden characters as escapes."""
+    number, name = request.query.number("candidate") or 0, request.query.get("check")
+    return PlainTextResponse(escape_lines(check_log(request.site, find(request), number, name)))
+
+
 def check(request: PageRequest, find: Find) -> Response:
     """Run the commands of the form on the base and on every candidate."""
     candidates = find(request)
-    is_started = begin_checks(request, candidates)
+    is_started = begin_checks(request.site, candidates, request.form.text("checks").splitlines(), via="web")
     if request.session and not is_started:
         request.session.notify(Notice("The checks are running already.", is_error=True))
     return _to_checks(request, candidates)
@@ -181,7 +172,14 @@ def _to_checks(request: PageRequest, candidates: CandidateSet) -> Response:
     return redirect(f"{candidates.path}{f'?candidate={number}' if number else ''}#checks")
 
 
-_PAGES = {"": show, "/cards": show_checks, "/part": show_part, "/lines": show_lines, "/raw": show_text}
+_PAGES = {
+    "": show,
+    "/cards": show_checks,
+    "/part": show_part,
+    "/lines": show_lines,
+    "/raw": show_text,
+    "/log": show_log,
+}
 _ACTIONS = {"/check": check, "/stop": stop, "/choose": choose}
 
 

@@ -65,7 +65,7 @@ def _url(request: PageRequest, cursor: str | None) -> str:
 
 def _durations(entries: Sequence[HistoryEntry]) -> list[float]:
     """Return how long the tasks of the page took that have ended, the oldest first (seconds)."""
-    known = [each.task.duration for each in entries if each.task.duration is not None]
+    known = [took for each in entries if (took := each.task.duration) is not None and took >= 0]
     return known[:DURATIONS][::-1]
 
 
