@@ -37,7 +37,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHO
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test generate check coverage crash peers bench docs lock clean
+.PHONY: help demo test slow generate check coverage crash peers bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +46,10 @@ demo: $(VENV)/.run ## a task from prompt to patch, on a cloud of your own
 	@$(BIN)/coatcheck demo
 
 test: $(VENV)/.test ## the tests (TESTS=path for some)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not peer and not crash" $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --hypothesis-profile=quick -m "not peer and not crash and not slow" $(TESTS)
+
+slow: $(VENV)/.test ## what `make test` leaves out: tests of a second or more, and all examples of Hypothesis (TESTS=path)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "(slow or hypothesis) and not peer and not crash" $(TESTS)
 
 check: $(VENV)/.check ## lint, format, spelling, types, layers, generated files, documentation
 	@$(BIN)/ruff check .
