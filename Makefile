@@ -2,7 +2,7 @@
 # The machine needs Python 3.11 or newer, git, make and a package index (pip's own settings and variables apply).
 #
 #   PYTHON=python3.13 VENV=.venv-3.13   run on another Python, in an environment of its own
-#   JOBS=4                              test processes at once
+#   JOBS=4                              test processes at once; each collects all tests, and three keep two cores busy
 #   TESTS=tests/patches                 only these tests
 #   CRASH=40,2                          so many attempts and killed servers in `make crash`
 #   FLEET=5000,10                       so many items of a fleet and kills of it in `make crash`
@@ -11,7 +11,7 @@
 PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$python -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$python; done))
 VENV ?= .venv
-JOBS ?= 4
+JOBS ?= 3
 TESTS ?= tests
 # Tests of child processes whose imports, files or stderr measuring would change.
 UNMEASURED := tests/patches/test_disk_errors.py::test_a_full_disk_is_not_a_conflict \
@@ -37,7 +37,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHO
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test generate check coverage crash peers bench docs lock clean
+.PHONY: help demo test slow generate check coverage crash peers bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +46,10 @@ demo: $(VENV)/.run ## a task from prompt to patch, on a cloud of your own
 	@$(BIN)/coatcheck demo
 
 test: $(VENV)/.test ## the tests (TESTS=path for some)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not peer and not crash" $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --hypothesis-profile=quick -m "not peer and not crash and not slow" $(TESTS)
+
+slow: $(VENV)/.test ## what `make test` leaves out: tests of a second or more, and all examples of Hypothesis (TESTS=path)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "(slow or hypothesis) and not peer and not crash" $(TESTS)
 
 check: $(VENV)/.check ## lint, format, spelling, types, layers, generated files, documentation
 	@$(BIN)/ruff check .

@@ -32,7 +32,10 @@ from coatcheck.testing.emulator_transport import AsyncEmulatorTransport, Emulato
 from coatcheck.testing.memory_journal import MemoryJournal
 
 EMAIL = "p@example.com"
-STATUSES = (200, 302, 400, 401, 403, 404, 409, 422, 429, 500)
+STATUSES = (
+    *(200, 401, 500),
+    *(pytest.param(status, marks=pytest.mark.slow) for status in (302, 400, 403, 404, 409, 422, 429)),
+)
 
 
 def echoes(request: Request) -> Iterator[bytes]:

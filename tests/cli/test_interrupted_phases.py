@@ -34,6 +34,9 @@ Phase: TypeAlias = Callable[
 ]
 
 
+pytestmark = pytest.mark.slow  # each case starts a process
+
+
 def run(*arguments: str, code: str = MAIN, **environ: str) -> subprocess.Popen[str]:
     """Start a command."""
     environ = {**os.environ, "CODEX_ACCESS_TOKEN": "made-up", **environ}

@@ -170,6 +170,7 @@ def stopped(services: ThreeServices, phase: Phase, number: int) -> tuple[int, st
     return program.returncode, err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 @pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
 def test_a_killed_review_goes_on(home: Path, folder: Path, phase: Phase) -> None:

@@ -286,6 +286,7 @@ def test_text_that_cannot_be_written_is_an_error(error: type[OutputError], numbe
 OFFLINE = ["--version", "--help", "config", "config --json", "list -h", "models", "models --json", "providers", "auth"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [tuple(command.split()) for command in OFFLINE], ids=" ".join)
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
 def test_a_process_reports_it_too(arguments: tuple[str, ...], redirection: str) -> None:
@@ -302,6 +303,7 @@ def test_a_process_reports_it_too(arguments: tuple[str, ...], redirection: str) 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["status", "show", "wait", "watch", "status --json", "wait --json", "watch --json"])
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
 def test_a_process_with_a_result_of_a_service_reports_it_too(home: Path, command: str, redirection: str) -> None:

@@ -47,6 +47,7 @@ def run(*command: str, folder: Path) -> str:
 JSON_RPC = pytest.mark.parametrize("is_json_rpc", [False, True], ids=["http", "json-rpc"])
 
 
+@pytest.mark.slow
 @JSON_RPC
 def test_a_new_provider_passes_its_tests(is_json_rpc: bool, tmp_path: Path) -> None:
     """A new provider passes its tests unchanged, and contains no name of the template."""
@@ -87,6 +88,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
+@pytest.mark.slow
 def test_a_built_in_provider_changes_only_generated_tables(tmp_path: Path) -> None:
     """A built-in provider is found, documented and passes its tests, and no file changes but the generated ones."""
     folder = checkout_at(tmp_path / "checkout")

@@ -146,6 +146,7 @@ def test_the_agents_program_is_found_from_the_folder_of_serve(
     assert tuple(each.format(folder=tmp_path) for each in expected) == agent_command(agent, str(tmp_path / "checkout"))
 
 
+@pytest.mark.slow
 def test_the_right_one_of_two_servers_is_used(server: dict[str, str], repository: Path, tmp_path: Path) -> None:
     """The server is chosen by environment, task and checkout; otherwise the error lists both."""
     arguments = ["-e", f"owner/two={repository}", "--agent", "true", "--data", str(tmp_path / "two"), "--json"]
@@ -167,6 +168,7 @@ def test_the_right_one_of_two_servers_is_used(server: dict[str, str], repository
     assert (0, 0) == (addressed.returncode, alone.returncode)
 
 
+@pytest.mark.slow
 def test_the_local_cloud_competes_with_other_services(server: dict[str, str], repository: Path) -> None:
     """One command submits to a local cloud and two services, waits for all, checks each result and applies the best."""
     clock = SystemClock()
@@ -228,6 +230,7 @@ def test_the_demo_runs_every_step(tmp_path: Path) -> None:
     assert "[data-theme" in (folder / "style.css").read_text()
 
 
+@pytest.mark.slow
 def test_the_demo_in_json(tmp_path: Path) -> None:
     """The demo's result is a document, and its folder is a temporary one that it names."""
     done = coatcheck("demo", "--attempt", "3", "--json", folder=tmp_path, TMPDIR=str(tmp_path))

@@ -125,6 +125,7 @@ def test_hostile_output_is_bounded_text(tmp_path: Path) -> None:
     assert ["\ufffddata: x\r", "\u2028id: 7", "x" * 10_000] == [text[:10_001] for text in texts if text]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["yes | head -n 9000", "yes $(seq -s . 1500) | head -n 900 >&2", "seq 12000 >&2"])
 def test_an_agent_that_writes_without_end_fills_no_disk(script: str, tmp_path: Path) -> None:
     """After 5,000 lines or a million characters one event says that there is more."""

@@ -341,6 +341,7 @@ def test_deleting_a_running_task_ends_it(machine: Callable[..., Machine]) -> Non
     assert made.run("quick")["current_assistant_turn"]["turn_status"] in ENDED
 
 
+@pytest.mark.slow
 def test_the_demo_change_keeps_the_sites_own_tests_passing(machine: Callable[..., Machine], tmp_path: Path) -> None:
     """The third attempt adds a test that passes, too."""
     import subprocess
@@ -450,7 +451,9 @@ OUTPUTS = {
 }
 
 
-@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "many megabytes")) for name in OUTPUTS]
+)
 def test_work_is_collected_for_any_output(name: str, machine: Callable[..., Machine]) -> None:
     """The attempt completes with the diff, responses are JSON, and its folder is removed."""
     made = machine(f"echo more >>index.html\n{OUTPUTS[name]}\ntrue", timeout=200.0)

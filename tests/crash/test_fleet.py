@@ -77,6 +77,7 @@ def check(folder: Path, items: int, kills: int) -> None:
     assert printed.endswith("delivered\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_a_killed_fleet_sends_and_delivers_once(tmp_path: Path) -> None:
     """Two kills; `make crash` has more of both."""

@@ -108,6 +108,7 @@ def is_newest(logins: LoginEnvironment) -> bool:
     return record is not None and not record.state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [len(DEATHS) - 1, pytest.param(100, marks=pytest.mark.crash)])
 def test_kill_9_at_any_step_loses_no_login(processes: Processes, rounds: int) -> None:
     """After each death the file is whole, no lock is left, and nothing that could be saved is lost.
@@ -147,6 +148,7 @@ def test_kill_9_at_any_step_loses_no_login(processes: Processes, rounds: int) ->
     assert ["auth.json", "auth.json.lock", "auth.lock"] == sorted(os.listdir(logins.shared.parent))
 
 
+@pytest.mark.slow
 def test_a_killed_process_does_not_block_the_others(processes: Processes) -> None:
     """Eight processes at once, one of which is killed with the lock: the others make one refresh."""
     logins = processes.logins
@@ -161,6 +163,7 @@ def test_a_killed_process_does_not_block_the_others(processes: Processes) -> Non
         check_the_file(logins, logins.shared)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["shared", "own"])
 def test_concurrent_processes_make_one_refresh(processes: Processes, source: str) -> None:
     """Eight processes with one expiring login and a slow service make one refresh in each round."""

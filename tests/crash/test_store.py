@@ -68,6 +68,7 @@ def check(folder: Path, rounds: int) -> None:
     assert (set(tasks), [("ok",)]) == (claimed, health)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
     """Three killed writers; `make crash` kills two hundred."""

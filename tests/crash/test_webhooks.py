@@ -143,11 +143,13 @@ def check_sent(folder: Path, rounds: int) -> None:
     assert (set(printed.values()), {1}) == (refs & set(printed.values()), {len(each) for each in bodies.values()})
 
 
+@pytest.mark.slow
 def test_no_acknowledged_delivery_is_lost_by_kill_9(tmp_path: Path) -> None:
     """Two killed receivers; `make crash` kills two hundred."""
     check_received(tmp_path, 2)
 
 
+@pytest.mark.slow
 def test_no_event_is_lost_by_a_killed_sender(tmp_path: Path) -> None:
     """Three killed senders; `make crash` kills two hundred."""
     check_sent(tmp_path, 3)

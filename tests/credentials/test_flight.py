@@ -72,6 +72,7 @@ def test_two_hundred_threads_make_one_refresh(busy: LoginEnvironment, is_shared:
     assert (COUNT, 1, 1) == (len(tokens), len(set(tokens)), logins.refreshes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_shared", [True, False], ids=["one client", "a client each"])
 def test_two_hundred_tasks_make_one_refresh(busy: LoginEnvironment, is_shared: bool) -> None:
     """Two hundred tasks of one event loop make one refresh, and the loop is not blocked."""

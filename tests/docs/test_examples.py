@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,8 @@ from tests.docs.example_environment import example_environment
 from tests.docs.examples import Shell, check_output, coatcheck_commands, commands_of, read_command_line, read_page
 from tests.fork_server import ForkServer
 
+import coatcheck
 from coatcheck import Client
-from coatcheck._cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -21,23 +22,40 @@ PAGES = [
 ]
 # Page -> the further environments of the local cloud that it starts.
 LABELS = {"fleets.md": [f"acme/site-{number}" for number in range(1, 9)]}
+# Modules of other programs: what runs the command line, servers, tests.
+NOT_IMPORTED = {"__main__", "_mcp", "_web", "cloud", "testing"}
 WITH_EXAMPLES = [
     page for page in PAGES if re.search(r"^```(?:console|python|sh|yaml)$", page.read_text("utf-8"), re.MULTILINE)
 ]
+
+
+def has_slow_examples(page: Path) -> bool:
+    """Return whether commands of *page* run and it is not one of the first that a user reads."""
+    is_first = page.name == "README.md" or page.parent.name == "start"
+    return not is_first and "\n```console\n" in page.read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory, bare_environment: None) -> Iterator[Path]:
     """Return a folder with a `coatcheck` that a fork server runs."""
     folder = tmp_path_factory.mktemp("bin")
-    modules = (f"coatcheck._cli.commands.{module}" for module in sorted(set(COMMANDS.values())))
-    server = ForkServer("coatcheck._cli.main", "coatcheck._runtime.client", "coatcheck._runtime.transport", *modules)
+    server = ForkServer("coatcheck._cli.main", *imports_of_commands())
     server.write_program(folder / "coatcheck")
     yield folder
     server.close()
 
 
-@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def imports_of_commands() -> list[str]:
+    """Return every module that a command may import: what the server has not imported, each run would."""
+    modules = (module.name for module in pkgutil.walk_packages(coatcheck.__path__, "coatcheck."))
+    return [name for name in modules if name.split(".")[1] not in NOT_IMPORTED]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] * has_slow_examples(page)) for page in WITH_EXAMPLES],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
 def test_every_example_runs(
     page: Path, programs: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_provider_of_the_guide_passes_the_conformance_tests(tmp_path: Path) -> None:
     """The example provider of the guide passes the conformance tests."""
     (tmp_path / "test_toy.py").write_text("\n".join(blocks("providers.md", "python")))

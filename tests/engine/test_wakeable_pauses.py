@@ -105,6 +105,7 @@ def test_a_delivery_carries_no_state(variant: str) -> None:
     assert [0.0, 20.0, 80.0] == waiting.times
 
 
+@pytest.mark.slow
 def test_many_deliveries_cost_a_poll_a_second(variant: str) -> None:
     """A task that a hundred deliveries name in ten seconds is polled at most once a second."""
     arrivals = [(20 + place / 10, "t1") for place in range(100)]

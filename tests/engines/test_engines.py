@@ -27,6 +27,7 @@ def test_each_task_is_sent_and_delivered_once(engine: EngineFixture) -> None:
     assert (engine.expected, 0, "delivered\n") == (engine.result(), code, engine.log)
 
 
+@pytest.mark.slow
 @EVERY
 def test_killed_workers_lose_nothing(engine: EngineFixture) -> None:
     """Workers that are killed at any moment leave nothing unsent and nothing sent or delivered twice."""

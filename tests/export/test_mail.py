@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from tests.examples import examples
 from tests.patches.conftest import Repository, make_repository
 
 from coatcheck import Attempt, Message, Outcome, Patch, PullRequest, Task, TaskRef, TaskState
@@ -121,7 +122,7 @@ def test_text_stays_text(repository: Repository) -> None:
     )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     title=st.text(max_size=200),
     lines=st.lists(

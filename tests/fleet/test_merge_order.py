@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.examples import examples
 
 from coatcheck._fleet.merge_order import Change, merge_order
 from coatcheck._fleet.merge_trial import MergeConflictError, MergeTrial
@@ -119,7 +120,7 @@ def trees_of(folder: Path, edits: list[list[tuple[str, int, str]]]) -> tuple[lis
 
 
 @given(EDITS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 def test_each_patch_in_the_order_applies_on_those_before_it(
     tmp_path_factory: pytest.TempPathFactory, edits: list[list[tuple[str, int, str]]]
 ) -> None:
@@ -129,6 +130,7 @@ def test_each_patch_in_the_order_applies_on_those_before_it(
     assert ([*range(len(edits))], gits) == (merged, ours)
 
 
+@pytest.mark.slow
 def test_conflicts_renames_and_deletions_are_what_git_finds(tmp_path: Path) -> None:
     """Two changes of a line conflict, as a deletion, a rename and an edit of one file do; all others are merged."""
     lines = [f"{number}\n" for number in range(40)]

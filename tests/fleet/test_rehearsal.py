@@ -9,6 +9,7 @@ import pytest
 from tests.fleet.rehearsal import Service, rehearse, services, unexplained
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 @pytest.mark.parametrize("service", services(), ids=lambda service: service.provider)
 def test_every_item_is_delivered_or_explained(tmp_path: Path, service: Service) -> None:

@@ -27,6 +27,7 @@ VERSION = "io.modelcontextprotocol/protocolVersion"
 META = {VERSION: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 
 
+@pytest.mark.slow
 def test_a_client_that_disappears_loses_nothing(tmp_path: Path) -> None:
     """It submits, begins a wait, and closes its ends: the submission is recorded, and the process ends by itself."""
     cloud = ScriptedCloud(timeline=["pending"], clock=SystemClock())

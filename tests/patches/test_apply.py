@@ -388,6 +388,7 @@ def test_zero_context(repository: Repository) -> None:
     assert FOUR.replace(b"line 8\n", b"") == repository.tree()["x"][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("misfits", [(), (3, 410), range(255, 510)], ids=["all fit", "one in each half", "half of it"])
 def test_a_patch_of_many_files_is_applied_as_one_of_few(misfits: Iterable[int], repository: Repository) -> None:
     """Two gits share the work, and each file becomes what it becomes alone."""

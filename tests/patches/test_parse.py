@@ -264,6 +264,7 @@ def test_malformed_diffs_say_where(diff: bytes | str, line: int, reason: str) ->
     assert line == caught.value.line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
+from tests.examples import examples
 
 from coatcheck._patches.parse import Patch
 from coatcheck._patches.undo_journal import undo
@@ -16,7 +17,9 @@ from coatcheck.errors import PatchError
 from .conftest import Repository, Tree, make_repository
 
 # git is a process: thirty examples are some two hundred of them.
-PROCESSES = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+PROCESSES = settings(
+    max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 NAMES = ("a", "b", "a b", "ä", 'q"\\t', "b a", "x.sql", "tab\there", "-", "d")
 PATHS = st.sampled_from([*NAMES, *(f"{folder}/{name}" for folder in ("sub", "s u b", "a.d") for name in NAMES[:6])])
@@ -193,7 +196,7 @@ SNIPPETS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(pieces=st.lists(st.one_of(SNIPPETS, SNIPPETS, SNIPPETS, st.binary(max_size=8)), max_size=25))
 def test_anything_is_read_or_refused(pieces: list[bytes]) -> None:
     """Whatever the text, it is a patch whose every fact can be read, or a `PatchError` with a line."""

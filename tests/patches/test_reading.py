@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
+from tests.examples import examples
 
 from coatcheck._patches.file_change import FileChange
 from coatcheck._patches.hunk_match import misfits
@@ -325,7 +326,7 @@ TEXT = st.lists(st.sampled_from(["a", "b", "", "-- x", "++ y", "@@ z", "  c"]), 
 FORMS = st.sampled_from(["", "--no-prefix", "--src-prefix=i/ --dst-prefix=w/", "--src-prefix=p.orig/ --dst-prefix=p/"])
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)  # fmt: skip
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)  # fmt: skip
 @given(before=TEXT, after=TEXT, added=TEXT, form=FORMS, context=st.sampled_from(["-U0", "-U3"]), is_plain=st.booleans())
 @example(before=["a"], after=["a"], added=["b"], form="--no-prefix", context="-U3", is_plain=True)
 @example(

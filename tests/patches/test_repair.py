@@ -536,7 +536,6 @@ TEXTS = st.lists(LINES, min_size=1, max_size=25).map(lambda lines: "".join(f"{li
 
 
 @given(TEXTS, TEXTS)
-@settings(max_examples=100)
 def test_any_good_patch_stays_as_it_is(old: str, new: str) -> None:
     """Whatever the lines of the files look like, nothing of a diff is taken for damage."""
     good = diff_of(old, new) if old != new else b""
@@ -545,7 +544,7 @@ def test_any_good_patch_stays_as_it_is(old: str, new: str) -> None:
 
 
 @given(TEXTS, TEXTS, st.sampled_from(sorted(DAMAGES.keys() - {"blanks at line ends"})))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_repaired_patch_changes_the_same_or_is_refused(tmp_path: Path, old: str, new: str, name: str) -> None:
     """Whatever the lines look like, a repaired patch leads from the old text to the new one, or there is an error."""
     (tmp_path / "f.txt").write_text(old)
@@ -557,6 +556,7 @@ def test_a_repaired_patch_changes_the_same_or_is_refused(tmp_path: Path, old: st
     assert new == result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "content"),
     [

@@ -331,6 +331,7 @@ class SeparateClock(FakeClock):
         await asyncio.sleep(0)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_tasks_wait_through_outages(tmp_path: Path) -> None:
     """A thousand waits of one event loop return the service's results, and their durations are all recorded."""
@@ -344,6 +345,7 @@ async def test_tasks_wait_through_outages(tmp_path: Path) -> None:
     assert (expected_ends(), WAITS // len(ENDS)) == (Counter(map(end_of, ends)), recorded)
 
 
+@pytest.mark.slow
 def test_threads_wait_through_outages(tmp_path: Path) -> None:
     """A thousand waits of 64 threads that share a blocking client do the same, with a limit of requests under way."""
     options = {**OPTIONS, "environ": {"COATCHECK_STATE_HOME": str(tmp_path)}}

@@ -36,10 +36,12 @@ PROMPT = "Add dark mode to the secret project"
 
 @pytest.fixture(scope="module", autouse=True)
 def _sdk() -> None:
-    """Register the SDK: once for each process, as applications do."""
-    provider = TracerProvider()
+    """Register the SDK: once for each process, as applications do, and as an example of the documentation may have done."""
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(TracerProvider())
+    provider = trace.get_tracer_provider()
+    assert isinstance(provider, TracerProvider)
     provider.add_span_processor(SimpleSpanProcessor(EXPORTER))
-    trace.set_tracer_provider(provider)
     metrics.set_meter_provider(MeterProvider(metric_readers=[READER]))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.examples import examples
 
 import coatcheck
 from coatcheck import Patch, Task, TaskRef, TaskSpec, TaskState, UnknownEvent, errors, event_from_dict
@@ -79,7 +80,7 @@ def values(cls: type[Value]) -> st.SearchStrategy[Value]:
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 @given(data=st.data())
 def test_what_is_written_is_read_back(cls: type[Value], data: st.DataObject) -> None:
     """A value that was written as JSON text and read back is equal, and every declared field is in the text."""
@@ -95,7 +96,7 @@ def test_every_attribute_is_in_the_document() -> None:
 
 
 @pytest.mark.parametrize("cls", events.EVENT_TYPES.values(), ids=lambda cls: cls.__name__)
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 @given(data=st.data())
 def test_every_event_is_read_by_its_type(cls: type[Value], data: st.DataObject) -> None:
     """`event_from_dict` finds the class by `type`."""

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.examples import examples
 
 from coatcheck._web.markup import LONGEST, NESTING, markdown
 
@@ -36,7 +37,7 @@ PARTS = (
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.sampled_from(PARTS) | st.text(max_size=8), max_size=30).map("".join))
 def test_only_harmless_elements_are_made(text: str) -> None:
     """Whatever the text is, the HTML has allowed elements and attributes, web links and no hidden characters."""

@@ -160,6 +160,26 @@ def test_what_is_in_an_open_pipe_is_read() -> None:
     assert "x\n" * 9000 == text
 
 
+def test_what_was_just_read_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are no longer in the pipe, and not yet in the text, are output to come."""
+    reading, writing = os.pipe()
+    capture = OutputCapture(os.fdopen(reading, "rb"))
+    read, is_expected = os.read, []
+
+    def observed(descriptor: int, size: int) -> bytes:
+        chunk = read(descriptor, size)
+        if descriptor == reading:
+            is_expected.append(capture._has_more(1))
+        return chunk
+
+    monkeypatch.setattr(os, "read", observed)
+    os.write(writing, b"x")
+    text = capture.finish(0.0)
+    os.close(writing)
+
+    assert ("x", [True]) == (text, is_expected[:1])
+
+
 def test_an_open_pipe_does_not_prolong_an_attempt(tmp_path: Path) -> None:
     """A daemon that left the process group does not prolong an attempt."""
     code = "import os, sys, time\nprint('parent', flush=True)\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(3)\n    os._exit(0)\n"

@@ -91,6 +91,7 @@ signal.pause()
 """
 
 
+@pytest.mark.slow
 def test_a_moderate_fork_bomb_ends_with_its_agent(tmp_path: Path) -> None:
     """Processes that fork all the time are stopped before they are killed, so none gets away."""
     (tmp_path / "count").touch()

@@ -352,13 +352,14 @@ class OutputCapture:
             on_line(plain(rest))
 
     def _next_chunk(self) -> bytes:
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLIN)
         self._is_reporting = False
-        try:
-            chunk = os.read(self._pipe.fileno(), 65_536)
-            self._received += len(chunk)
-            return chunk
-        finally:
-            self._is_reporting = True
+        poll.poll()
+        self._is_reporting = True  # before the pipe is empty
+        chunk = os.read(self._pipe.fileno(), 65_536)
+        self._received += len(chunk)
+        return chunk
 
     def _keep(self, chunk: bytes) -> None:
         free = self._half - len(self._head)
@@ -379,12 +380,11 @@ class OutputCapture:
 
     def _has_more(self, limit: int) -> bool:
         """Whether lines are being reported, or there are bytes in the pipe and *limit* is not reached."""
-        if self._is_reporting:
-            return True
         poll = select.poll()
         with contextlib.suppress(ValueError):  # closed meanwhile
             poll.register(self._pipe, select.POLLIN)
-        return self._received < limit and bool(poll.poll(0))
+        has_bytes = bool(poll.poll(0))  # first: what is no longer in the pipe is being reported
+        return self._is_reporting or (has_bytes and self._received < limit)
 
 
 # Colours and cursor movements (ECMA-48 control sequences, OSC strings); agents write for terminals.

@@ -193,6 +193,7 @@ def test_a_model_that_is_not_offered_is_noted(tmp_path: Path, model: str, notes:
     assert [True] * notes == ["small, large" in note for note in turn.updates.notes]
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_a_flood_is_bounded(tmp_path: Path) -> None:
     """The message and the record of an agent that writes without end have the size that they may have."""
     turn = prompt("flood 30000", folder=tmp_path)

@@ -337,6 +337,7 @@ def is_near(path: str, blame: str | None) -> bool:
     return blame is None or path.startswith(blame.partition("[...]")[0]) or blame.startswith(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSCRIPTS)
 def test_every_key_may_be_missing_null_of_a_wrong_type_or_new(name: str) -> None:
     """Each transcript with any one key changed gives a value, or an error naming the path of what was changed."""

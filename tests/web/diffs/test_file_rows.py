@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.examples import examples
 from tests.web.diffs.diff_support import diff, only_file, view
 from tests.web.diffs.html_reader import Reader, Row, foreign
 
@@ -42,7 +43,7 @@ LINE = st.sampled_from(["", "a", "b c", "x = 1", "\tif x:", "&<>\"'", "\x1b[31m"
 CONTENT = st.lists(LINE, max_size=12).map(lambda lines: "\n".join(lines).encode("utf-8"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(old=CONTENT, new=CONTENT, name=st.sampled_from(["unified", "split"]), path=st.sampled_from(["f.py", "f"]))
 def test_rows_are_the_lines_of_both_sides(old: bytes, new: bytes, name: str, path: str) -> None:
     """With all context, each view has the numbered lines of both files, and no element that is not ours."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.examples import examples
 from tests.web.diffs.diff_support import Files, diff
 
 from coatcheck._patches.parse import Patch
@@ -19,7 +20,7 @@ ENDS = st.sampled_from([b"", b"\n"])
 CONTENT = st.builds(lambda lines, end: lines + end if lines else b"", LINES, ENDS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(base=CONTENT, left=CONTENT, right=CONTENT, context=st.sampled_from([0, 1, 3]), has_base=st.booleans())
 def test_the_difference_leads_from_one_result_to_the_other(
     base: bytes, left: bytes, right: bytes, context: int, has_base: bool

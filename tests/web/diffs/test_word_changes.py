@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from hypothesis import given, settings, strategies as st
+from tests.examples import examples
 
 from coatcheck._web.diffs.word_changes import Spans, changed_spans, pair_lines
 
@@ -17,7 +18,7 @@ def unchanged(line: str, spans: Spans) -> str:
     return "".join(line[end:start] for end, start in zip(ends, starts, strict=True))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(old=LINE, new=LINE)
 def test_what_is_not_marked_is_on_both_sides(old: str, new: str) -> None:
     """Parts are in order and inside the line; without them, and but for white space, both lines are the same."""
@@ -29,7 +30,7 @@ def test_what_is_not_marked_is_on_both_sides(old: str, new: str) -> None:
         assert unchanged(old, old_spans).split() == unchanged(new, new_spans).split()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(old=st.lists(LINE, max_size=20), new=st.lists(LINE, max_size=20))
 def test_each_line_is_in_one_pair(old: list[str], new: list[str]) -> None:
     """Pairs keep the order of both sides, and have every line once."""
