@@ -2,8 +2,9 @@
 
 Invariants:
 
-- a task is a thread. It is created by ``thread/start``, which costs nothing and is not listed, and ``turn/start``, which is
-  sent once. The thread's name and the turn's message carry the submission's key, by which a lost answer is found;
+- a task is a thread, with forks of it where it has several attempts (`attempts.py`). It is created by ``thread/start``,
+  which costs nothing and is not listed, and ``turn/start``, which is sent once for each attempt. The thread's name and the
+  turn's message carry the submission's key, by which a lost answer is found;
 - what the state of a task is comes from its last turn, what it has changed from git on the host;
 - acting on a task reads its thread first, so that an unknown task and a wrong state have different errors.
 
@@ -13,7 +14,6 @@ See docs/reference/protocols/codex-app-server.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import msgspec
@@ -135,15 +135,14 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         has_ended = state.is_terminal and not any(map(extract.is_active, threads.values()))
         change = (yield from checkouts.read_change(host, read.thread, self.service)) if has_ended else None
         task = extract.with_threads(extract.task(read, raw=raw, change=change), threads.values())
-        for number, thread in attempts.waiting_in(threads).items():
-            pending = yield from approvals.pending_request(host, thread.id)
-            return extract.waiting_task(
-                task,
-                number,
-                permission=pending.permission if pending else None,
-                question=pending.question if pending and not pending.permission else None,
-            )
-        return task
+        waiting = attempts.waiting_in(threads)
+        if not waiting:
+            return task
+        number = min(waiting)
+        pending = yield from approvals.pending_request(host, waiting[number].id)
+        permission = pending.permission if pending else None
+        question = pending.question if pending and not permission else None
+        return extract.waiting_task(task, number, permission=permission, question=question)
 
     def get_task_response(self, ref: TaskRef) -> Exchange[bytes]:
         """Return the answers about a thread and its last turn, as one document."""
@@ -365,8 +364,11 @@ class CodexAppServerProvider(msgspec.Struct, frozen=True):
         host = yield from connect(self.service)
         threads = yield from attempts.threads_of(host, (yield from self._read(host, ref.id)))
         for number, thread in sorted(threads.items(), reverse=True):
-            with suppress(*[errors.ConflictError] * (number > 1)):
+            try:
                 yield from change(host, method, {"threadId": thread.id}, id=thread.id)
+            except errors.ConflictError:
+                if number == 1:
+                    raise
 
     def delete_task(self, ref: TaskRef) -> Exchange[None]:
         """Delete the threads of a task for good, and the checkouts that were made for it.
