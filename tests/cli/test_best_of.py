@@ -203,7 +203,7 @@ def test_a_task_that_needs_input_does_not_hold_the_others(cli: ManyServices) -> 
 
     assert (10, True, ["waiting"]) == (
         done.code,
-        "coatcheck message jules:" in done.err,
+        "coatcheck answer jules:" in done.err,
         [each["state"] for each in listed],
     )
 

@@ -10,6 +10,7 @@ from coatcheck import errors
 from coatcheck._fleet.file import read_file, schema
 from coatcheck._fleet.planning import plan_items
 from coatcheck._fleet.spec import FleetSpec, build_spec
+from coatcheck._review.protected_paths import DEFAULT_PROTECTED
 
 FILE = """
 version = 1
@@ -127,6 +128,20 @@ def test_a_blank_prompt_costs_its_own_item(tmp_path: Path) -> None:
 HEAD = 'name = "x"\n[[candidates]]\nprovider = "codex"\n'
 TASK = '[task]\nprompt = "Fix it."\n'
 ITEMS = '[items]\nrepository = "acme/api"\n'
+
+
+@pytest.mark.parametrize(
+    ("verify", "protected"),
+    [
+        ("", DEFAULT_PROTECTED),
+        ("[verify]\nsandbox = 'none'\n", DEFAULT_PROTECTED),
+        ("[verify]\nprotected = ['a']\n", ("a",)),
+        ("[verify]\nprotected = []\n", ()),
+    ],
+)
+def test_tests_are_protected_by_default(tmp_path: Path, verify: str, protected: tuple[str, ...]) -> None:
+    """The protected paths of a fleet are those of reviews, unless the file has others or none."""
+    assert protected == read(tmp_path, HEAD + TASK + ITEMS + verify).verification.protected
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_attributes_do_not_change_what_checks_read(repository: Repository, revie
     """A candidate cannot have git write the script of a check in another encoding, in which it passes."""
     repository.write({"tests/check.sh": "grep -q EIGHT main.txt || exit 1\ntrue\n"})
     repository.commit()
-    attributes = {name: "check.sh working-tree-encoding=UTF-7\n" for name in (".gitattributes", "tests/.gitattributes")}
+    attributes = dict.fromkeys((".gitattributes", "tests/.gitattributes"), "check.sh working-tree-encoding=UTF-7\n")
     candidate = repository.candidate({"src/lib.txt": "x\n", **attributes})
     (found,) = review.verify(candidate, checks=checks("sh tests/check.sh"), protected=("/tests/check.sh",))
 

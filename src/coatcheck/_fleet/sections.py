@@ -68,12 +68,12 @@ class CheckSection(Section, frozen=True, kw_only=True):
 
 
 class VerifySection(Section, frozen=True, kw_only=True):
-    """How candidates are checked, in a sandbox."""
+    """How candidates are checked, in a sandbox. Without `protected` the paths of reviews are protected."""
 
     checks: tuple[CheckSection, ...] = ()
     setup: _Text | None = None
     setup_inputs: tuple[str, ...] = ()
-    protected: tuple[str, ...] = ()
+    protected: tuple[str, ...] | None = None
     sandbox: SandboxKind = "auto"
     network: bool = False
     limits: LimitsSection = LimitsSection()

@@ -20,7 +20,7 @@ import msgspec
 from .. import errors
 from .._review.checks import Check, Limits, Verification
 from .._review.command_words import require_commands
-from .._review.protected_paths import require_patterns
+from .._review.protected_paths import DEFAULT_PROTECTED, require_patterns
 from .branch_names import branch_name
 from .items import Variables, fill, item_key, read_items
 from .quantities import seconds, share, size
@@ -130,7 +130,7 @@ def verification_of(section: VerifySection) -> Verification:
         ),
         setup=section.setup,
         setup_inputs=section.setup_inputs,
-        protected=section.protected,
+        protected=DEFAULT_PROTECTED if section.protected is None else section.protected,
         sandbox=section.sandbox,
         network=section.network,
         limits=_limits(section),
