@@ -25,7 +25,12 @@ from .cache_rule import is_final
 from .database import is_damage, reading_content_of
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
-from .history_queries import conditions_of, recent_rows, rows_of
+from .history_queries import (
+    HistoryFilter as HistoryFilter,  # noqa: PLC0414 - exported with the history
+    conditions_of,
+    recent_rows,
+    rows_of,
+)
 from .location import open_database
 from .submission_origins import template_of
 
@@ -67,26 +72,6 @@ class HistoryPage(Value, frozen=True, kw_only=True):
     cursor: str | None = None
 
     _json: ClassVar[JsonFields] = {"items": "history entry objects", "cursor": "what requests the next page"}
-
-
-class HistoryFilter(Value, frozen=True, kw_only=True):
-    """Which tasks a list has: those for which every field that is given holds; `text` is searched for."""
-
-    provider: str | None = None
-    states: tuple[TaskState, ...] = ()
-    repository: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    text: str | None = None
-
-    _json: ClassVar[JsonFields] = {
-        "provider": "the provider's name",
-        "states": "words of TaskState",
-        "repository": "owner/repo",
-        "since": "the earliest time of submission",
-        "until": "the latest time of submission",
-        "text": "words to search for",
-    }
 
 
 class History:

@@ -1,4 +1,4 @@
-"""The statements that list and search tasks, the last submitted first.
+"""Which tasks a list has, and the statements that list and search them, the last submitted first.
 
 `rows_of` returns the columns of `_ENTRY`; a cursor is the time and the number of the last task of a page.
 """
@@ -6,13 +6,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
 
 from .. import errors
+from .._model.states import TaskState
+from .._values.value import JsonFields, Value
 
 if TYPE_CHECKING:
     from .database import Row, Transaction
-    from .history import HistoryFilter
+
+
+class HistoryFilter(Value, frozen=True, kw_only=True):
+    """Which tasks a list has: those for which every field that is given holds; `text` is searched for."""
+
+    provider: str | None = None
+    states: tuple[TaskState, ...] = ()
+    repository: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+
+    _json: ClassVar[JsonFields] = {
+        "provider": "the provider's name",
+        "states": "words of TaskState",
+        "repository": "owner/repo",
+        "since": "the earliest time of submission",
+        "until": "the latest time of submission",
+        "text": "words to search for",
+    }
+
 
 _ENTRY = "SELECT number, submitted_at, document, prompt, result, recorded_at, is_stale, provider, id FROM task"
 
