@@ -230,6 +230,14 @@ def valid_text(text: str) -> str:
     return text
 
 
+def how_to_read_on(what: str, path: str | None, *, offset: int, left: int) -> str:
+    """Return what to call for the *left* characters of a text."""
+    words = f"{left} characters are left: call get_result with the same arguments and offset {offset}"
+    if what != "diff" or path is not None:
+        return words
+    return f'{words}, or with a path for one file alone (what "files" lists them)'
+
+
 def to_document(answer: Answer) -> dict[str, Any]:
     """Return *answer* as plain data."""
     document: dict[str, Any] = _valid(msgspec.to_builtins(answer))

@@ -152,17 +152,9 @@ def get_result(call: Call, given: arguments.GetResult) -> answers.ResultOut:
         notice=answers.NOTICE,
         total=len(part.text),
         next_offset=None if is_last else end,
-        next=None if is_last else _how_to_read_on(given, end, len(part.text) - end),
+        next=None if is_last else answers.how_to_read_on(given.what, given.path, offset=end, left=len(part.text) - end),
         warning=part.warning,
     )
-
-
-def _how_to_read_on(given: arguments.GetResult, offset: int, left: int) -> str:
-    """Return what to call for the characters that are left of a text."""
-    words = f"{left} characters are left: call get_result with the same arguments and offset {offset}"
-    if given.what != "diff" or given.path is not None:
-        return words
-    return f'{words}, or with a path for one file alone (what "files" lists them)'
 
 
 def list_providers(call: Call, given: arguments.ListProviders) -> answers.ProvidersOut:

@@ -25,6 +25,12 @@ from .cache_rule import is_final
 from .database import is_damage, reading_content_of
 from .documents import Level, summary_of
 from .events import EventLog, StoredEvent
+from .history_queries import (
+    HistoryFilter as HistoryFilter,  # noqa: PLC0414 - exported with the history
+    conditions_of,
+    recent_rows,
+    rows_of,
+)
 from .location import open_database
 from .submission_origins import template_of
 
@@ -66,26 +72,6 @@ class HistoryPage(Value, frozen=True, kw_only=True):
     cursor: str | None = None
 
     _json: ClassVar[JsonFields] = {"items": "history entry objects", "cursor": "what requests the next page"}
-
-
-class HistoryFilter(Value, frozen=True, kw_only=True):
-    """Which tasks a list has: those for which every field that is given holds; `text` is searched for."""
-
-    provider: str | None = None
-    states: tuple[TaskState, ...] = ()
-    repository: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    text: str | None = None
-
-    _json: ClassVar[JsonFields] = {
-        "provider": "the provider's name",
-        "states": "words of TaskState",
-        "repository": "owner/repo",
-        "since": "the earliest time of submission",
-        "until": "the latest time of submission",
-        "text": "words to search for",
-    }
 
 
 class History:
@@ -174,11 +160,11 @@ class History:
         """
         filter = filter or HistoryFilter()
         self._record_submitted()
-        conditions, parameters = _conditions(filter, cursor)
+        conditions, parameters = conditions_of(filter, cursor)
         if filter.text is not None:
             return self._search(filter.text, conditions, parameters, limit=limit)
         with self._database.reading() as transaction:
-            return _page_of(transaction, _rows(transaction, conditions, (*parameters, limit + 1)), limit)
+            return _page_of(transaction, rows_of(transaction, conditions, (*parameters, limit + 1)), limit)
 
     def _search(self, text: str, conditions: Sequence[str], parameters: Sequence[object], *, limit: int) -> HistoryPage:
         from .search import condition, has_index, matches, words_of
@@ -190,12 +176,12 @@ class History:
             if not transaction.rows("SELECT 1 FROM task LIMIT 1"):  # the first task creates the index
                 return HistoryPage()
             if has_index(transaction):
-                rows = _recent_rows(transaction, text, conditions, parameters, limit=limit + 1)
+                rows = recent_rows(transaction, text, conditions, parameters, limit=limit + 1)
                 if rows is None:
                     found, parameter = condition(transaction, text)
-                    rows = _rows(transaction, [*conditions, found], (*parameters, parameter, limit + 1))
+                    rows = rows_of(transaction, [*conditions, found], (*parameters, parameter, limit + 1))
             else:
-                every = _rows(transaction, conditions, (*parameters, EVERYTHING))
+                every = rows_of(transaction, conditions, (*parameters, EVERYTHING))
                 rows = [row for row in every if matches(_text_of_row(transaction, row), text)]
             return _page_of(transaction, rows, limit)
 
@@ -361,61 +347,6 @@ _UNRECORDED = (
     "SELECT provider, task, summary, at, environment, branch FROM submission WHERE is_recorded = 0 AND task IS NOT NULL"
     " ORDER BY at LIMIT ?"
 )
-_ENTRY = "SELECT number, submitted_at, document, prompt, result, recorded_at, is_stale, provider, id FROM task"
-
-
-def _conditions(filter: HistoryFilter, cursor: str | None) -> tuple[list[str], list[object]]:
-    """Return the conditions of a list, and their parameters."""
-    known: list[tuple[str, Sequence[object]]] = []
-    if filter.provider is not None:
-        known.append(("provider = ?", (filter.provider,)))
-    if filter.states:
-        known.append((f"state IN ({', '.join('?' * len(filter.states))})", [each.value for each in filter.states]))
-    if filter.repository is not None:
-        known.append(("repository = ?", (filter.repository,)))
-    if filter.since is not None:
-        known.append(("submitted_at >= ?", (filter.since.timestamp(),)))
-    if filter.until is not None:
-        known.append(("submitted_at < ?", (filter.until.timestamp(),)))
-    if cursor is not None:
-        known.append(("(submitted_at, number) < (?, ?)", _read_cursor(cursor)))
-    return [each for each, _ in known], [value for _, values in known for value in values]
-
-
-def _read_cursor(cursor: str) -> tuple[float, int]:
-    submitted_at, _, number = cursor.partition("/")
-    try:
-        return float.fromhex(submitted_at), int(number)
-    except ValueError:
-        raise errors.ConfigurationError(
-            f"{cursor!r} is not the cursor of a page", remedy="pass the cursor of a page unchanged"
-        ) from None
-
-
-def _rows(transaction: Transaction, conditions: Sequence[str], parameters: Sequence[object]) -> list[Row]:
-    """Return the rows for which *conditions* hold, the last submitted first; the last parameter is how many at most."""
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return transaction.rows(f"{_ENTRY}{where} ORDER BY submitted_at DESC, number DESC LIMIT ?", parameters)
-
-
-def _recent_rows(
-    transaction: Transaction, text: str, conditions: Sequence[str], parameters: Sequence[object], *, limit: int
-) -> list[Row] | None:
-    """Return what `_rows` does for the tasks that match *text*, None where the most recent matches may not have it all."""
-    from .search import RECENT, recent_matches
-
-    numbers = recent_matches(transaction, text)
-    if numbers is None:
-        return None
-    rows = _rows(transaction, [*conditions, f"number IN ({', '.join(map(str, numbers))})"], (*parameters, limit))
-    if len(numbers) < RECENT:
-        return rows
-    if len(rows) < limit:
-        return None
-    # Any other match has a smaller number than these: the page has it unless it was submitted before all of them.
-    later = "SELECT 1 FROM task WHERE (submitted_at, number) > (?, ?) AND number < ? LIMIT 1"
-    number, submitted_at = rows[-1][:2]
-    return None if transaction.rows(later, (submitted_at, number, numbers[-1])) else rows
 
 
 def _page_of(transaction: Transaction, rows: list[Row], limit: int) -> HistoryPage:
