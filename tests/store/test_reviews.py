@@ -92,6 +92,15 @@ def test_the_first_free_name_is_taken(store: ReviewStore) -> None:
     )
 
 
+def test_reviews_are_listed_from_any_of_them_on(store: ReviewStore) -> None:
+    """With a name those that follow it in the list are returned, also of the same moment; after the last there are none."""
+    for name in ("a", "b", "c"):
+        store.create(iter([name]), (planned(),), title="")
+    pages = [[each.name for each in store.list_reviews(limit=2, after=after)] for after in (None, "b", "a")]
+
+    assert [["c", "b"], ["a"], []] == pages
+
+
 def test_the_journal_says_what_became_of_a_submission(store: ReviewStore) -> None:
     """A submission is open from its intent on, then has a task; after a certain refusal it may be sent again."""
     create(store, planned(1), planned(2), planned(3))

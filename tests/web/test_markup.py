@@ -80,3 +80,10 @@ def test_headings_skip_no_level(text: str, levels: str) -> None:
 def test_the_lines_of_a_paragraph_are_kept() -> None:
     """A line end within a paragraph is one on the page, as prompts and messages have it."""
     assert "<p>one<br>\ntwo</p>" == markdown("one\ntwo").strip()
+
+
+def test_what_scrolls_takes_the_focus() -> None:
+    """Code and tables, which may be wider than the page, can be scrolled with keys; text that looks like them is text."""
+    html = markdown("    code\n\n| a |\n|---|\n| 1 |\n\n`<pre>` <table>")
+
+    assert (1, 1, 0) == (html.count('<pre tabindex="0">'), html.count('<table tabindex="0">'), html.count("<pre>"))

@@ -58,6 +58,8 @@ TAGS = frozenset(
     )
 )
 ATTRIBUTES = {"a": {"href", "title"}, "code": {"class"}, "ol": {"start"}}
+# What scrolls where it is wide: it takes the focus, so that keys scroll it (WCAG 2.2, 2.1.1).
+SCROLLED = ("pre", "table")
 SCHEMES = frozenset({"http", "https", "mailto"})
 
 
@@ -89,6 +91,8 @@ def markdown(text: str | None) -> Markup:
         url_schemes=set(SCHEMES),
         link_rel="noopener noreferrer nofollow",
     )
+    for tag in SCROLLED:
+        html = html.replace(f"<{tag}>", f'<{tag} tabindex="0">')
     return Markup(html) + _cut_note(len(whole))  # noqa: S704 - nh3 has sanitized it
 
 

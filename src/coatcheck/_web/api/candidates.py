@@ -182,13 +182,12 @@ class Family(NamedTuple):
     name: str
     of: str
     find: Find
+    errors: tuple[int, ...] = (404,)
 
 
-FAMILIES = (
-    Family("/tasks/{ref}", "Task", "the attempts of a task", task_set),
-    Family("/reviews/{name}", "Review", "the candidates of a review", review_set),
-    Family("/fleets/{name}/items/{id}", "Item", "the candidates of an item", item_set),
-)
+TASK = Family("/tasks/{ref}", "Task", "the attempts of a task", task_set, (404, 502))
+REVIEW = Family("/reviews/{name}", "Review", "the candidates of a review", review_set)
+ITEM = Family("/fleets/{name}/items/{id}", "Item", "the candidates of an item", item_set)
 
 
 def bound(answer: Answer, find: Find) -> Callable[[Call], Any]:
@@ -198,8 +197,7 @@ def bound(answer: Answer, find: Find) -> Callable[[Call], Any]:
 
 def _reads_and_checks(family: Family) -> Sequence[Endpoint]:
     """Return what every kind of candidates has."""
-    path, name, of, find = family
-    known = (404, 502) if name == "Task" else (404,)
+    path, name, of, find, known = family
     return (
         Endpoint("GET", f"{path}/candidates", f"list{name}Candidates", f"All {of}, and what each does to every file", bound(list_candidates, find), CANDIDATES, errors=known),
         Endpoint("GET", f"{path}/checks", f"get{name}Checks", f"The last checks of {of} that this server has run", bound(get_checks, find), CHECKS, errors=known),
@@ -211,16 +209,16 @@ def _reads_and_checks(family: Family) -> Sequence[Endpoint]:
 
 def _patches(family: Family) -> Sequence[Endpoint]:
     """Return what tasks have under other paths (`operations`, `comparisons`)."""
-    path, name, _, find = family
+    path, name, _, find, known = family
     candidate = f"{path}/candidates/{{number}}"
     return (
-        Endpoint("GET", f"{path}/difference", f"get{name}Difference", "The difference between the results of two candidates", bound(get_difference, find), TEXT, PairQuery, media_type=DIFF, errors=(404,)),
-        Endpoint("GET", f"{candidate}/patch", f"get{name}Patch", "The diff of a candidate", bound(get_patch, find), TEXT, media_type=DIFF, errors=(404,)),
-        Endpoint("POST", f"{candidate}/apply", f"apply{name}Candidate", "Apply a candidate to the checkout, or show what that would do", bound(apply_candidate, find), APPLICATION, body=CandidateApplication, errors=(404,)),
+        Endpoint("GET", f"{path}/difference", f"get{name}Difference", "The difference between the results of two candidates", bound(get_difference, find), TEXT, PairQuery, media_type=DIFF, errors=known),
+        Endpoint("GET", f"{candidate}/patch", f"get{name}Patch", "The diff of a candidate", bound(get_patch, find), TEXT, media_type=DIFF, errors=known),
+        Endpoint("POST", f"{candidate}/apply", f"apply{name}Candidate", "Apply a candidate to the checkout, or show what that would do", bound(apply_candidate, find), APPLICATION, body=CandidateApplication, errors=known),
     )  # fmt: skip
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    *(endpoint for family in FAMILIES for endpoint in _reads_and_checks(family)),
-    *(endpoint for family in FAMILIES if family.name != "Task" for endpoint in _patches(family)),
+    *(endpoint for family in (TASK, REVIEW, ITEM) for endpoint in _reads_and_checks(family)),
+    *(endpoint for family in (REVIEW, ITEM) for endpoint in _patches(family)),
 )
