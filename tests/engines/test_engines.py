@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from threading import Event
 
@@ -57,7 +58,15 @@ def test_zombie(engine: EngineFixture) -> None:
     """A worker that is stopped in the middle of submissions, and comes back after its jobs were taken, sends nothing twice."""
     with engine.serving(items=24):
         stopped, other = engine.start(), engine.start()
-        engine.service.arm(lambda: stopped.send_signal(signal.SIGSTOP), within=12)
+        is_stopped = threading.Event()
+
+        def stop() -> None:
+            stopped.send_signal(signal.SIGSTOP)
+            is_stopped.set()
+
+        engine.service.arm(stop, within=12)
+        while not is_stopped.wait(0.1) and other.poll() is None:
+            pass  # on a busy machine a worker takes seconds to start
         with contextlib.suppress(subprocess.TimeoutExpired):
             other.wait(3 * engine.heartbeat)
         stopped.send_signal(signal.SIGCONT)

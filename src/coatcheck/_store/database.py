@@ -112,23 +112,23 @@ class Database(ABC):
 
         Without *is_durable* it survives the end of the process in whatever way, and not always a loss of power.
         """
-        with self._lock, self._translated():
+        with self._lock, _Translated(self):
             connection = self._begun(lambda each: self.begin(each, is_durable=is_durable))
-            with self._ended(connection):
+            with _Ended(self, connection):
                 yield Transaction(self, connection)
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Read one state of the database, whatever others write meanwhile."""
-        with self._lock, self._translated():
+        with self._lock, _Translated(self):
             connection = self._begun(self.begin_reading)
-            with self._ended(connection):
+            with _Ended(self, connection):
                 yield Transaction(self, connection)
 
     def read(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows that one statement selects; it reads one state of the database without a transaction."""
         rows: list[Row] = []
-        with self._lock, self._translated():
+        with self._lock, _Translated(self):
             self._begun(lambda each: rows.extend(Transaction(self, each).rows(statement, parameters)))
         return rows
 
@@ -168,35 +168,11 @@ class Database(ABC):
         return connection
 
     @contextmanager
-    def _ended(self, connection: Any) -> Iterator[None]:
-        try:
-            yield
-            self.commit(connection)
-        except BaseException:
-            self.roll_back(connection)
-            raise
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except errors.CoatcheckError:
-            raise
-        except DamagedError as error:
-            message = f"the store {self.location} is damaged: {error}"
-            raise errors.StoreError(message, location=self.location, remedy=error.remedy) from error
-        except Exception as error:
-            translated = self.translate(error)
-            if translated is None:
-                raise
-            raise translated from error
-
-    @contextmanager
     def migrating(self, transaction: Transaction, *, is_durable: bool) -> Iterator[None]:
         """Run one step of a migration in a transaction, while no other process runs one; *is_durable* as in `writing`."""
         connection = transaction._connection  # noqa: SLF001 - of this module
         self.begin(connection, is_durable=is_durable)
-        with self._ended(connection):
+        with _Ended(self, connection):
             self.lock_schema(transaction)
             yield
 
@@ -243,6 +219,46 @@ class Database(ABC):
     @abstractmethod
     def translate(self, error: Exception) -> Exception | None:
         """Return the error to raise instead of *error*, None for one that is not of the database."""
+
+
+class _Ended:
+    """Commits a transaction, or undoes it where something is raised; a generator would cost each one a microsecond."""
+
+    def __init__(self, database: Database, connection: Any) -> None:
+        self._database, self._connection = database, connection
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._database.roll_back(self._connection)
+            return
+        try:
+            self._database.commit(self._connection)
+        except BaseException:
+            self._database.roll_back(self._connection)
+            raise
+
+
+class _Translated:
+    """Raises the `StoreError` for an error of the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, DamagedError):
+            location = self._database.location
+            message = f"the store {location} is damaged: {error}"
+            raise errors.StoreError(message, location=location, remedy=error.remedy) from error
+        if isinstance(error, Exception) and not isinstance(error, errors.CoatcheckError):
+            translated = self._database.translate(error)
+            if translated is not None:
+                raise translated from error
 
 
 def _close(connection: Any, pid: int) -> None:
