@@ -12,6 +12,7 @@ import pytest
 from tests.credentials.login_environment import LoginEnvironment
 
 from coatcheck import AsyncClient, Client, errors
+from coatcheck._credentials import stored_credentials
 from coatcheck._protocol.effects import Request
 from coatcheck._runtime.async_driver import AsyncDriver, aperform
 from coatcheck._runtime.driver import Driver, perform
@@ -42,8 +43,9 @@ class SlowTransport:
 
 
 @pytest.fixture
-def busy(tmp_path: Path) -> LoginEnvironment:
-    """An environment in real time, since many threads cannot share a fake clock."""
+def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoginEnvironment:
+    """An environment in real time, since many threads cannot share a fake clock; only a hang is too long for a lock."""
+    monkeypatch.setattr(stored_credentials, "LOCK_PATIENCE", 240)
     logins = LoginEnvironment(tmp_path, clock=SystemClock())
     logins.random = random.random
     return logins
