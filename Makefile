@@ -2,7 +2,7 @@
 # The machine needs Python 3.11 or newer, git, make and a package index (pip's own settings and variables apply).
 #
 #   PYTHON=python3.13 VENV=.venv-3.13   run on another Python, in an environment of its own
-#   JOBS=4                              test processes at once; each collects all tests, and three keep two cores busy
+#   JOBS=4                              test processes at once
 #   TESTS=tests/patches                 only these tests
 #   CRASH=40,2                          so many attempts and killed servers in `make crash`
 #   FLEET=5000,10                       so many items of a fleet and kills of it in `make crash`
@@ -11,7 +11,7 @@
 PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$python -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$python; done))
 VENV ?= .venv
-JOBS ?= 3
+JOBS ?= 4
 TESTS ?= tests
 # Tests of child processes whose imports, files or stderr measuring would change.
 UNMEASURED := tests/patches/test_disk_errors.py::test_a_full_disk_is_not_a_conflict \

@@ -263,8 +263,11 @@ def test_a_delivery_whose_branch_is_gone_does_not_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("gone", "count"),
-    [(None, 3), ("refs/heads/coatcheck", 2), (".", 3)],
-    ids=["open", "branch deleted", "fork deleted"],
+    [
+        pytest.param(None, 3, id="open"),
+        pytest.param("refs/heads/coatcheck", 2, id="branch deleted", marks=pytest.mark.slow),
+        pytest.param(".", 3, id="fork deleted", marks=pytest.mark.slow),
+    ],
 )
 def test_a_delivery_of_another_fleet_to_a_fork_counts_as_merged(tmp_path: Path, gone: str | None, count: int) -> None:
     """A change that conflicts with an open pull request of another fleet is sent back, where a fork has its branch."""

@@ -392,6 +392,7 @@ def test_a_bug_is_reported_by_its_type(served: Served, monkeypatch: pytest.Monke
     assert ["sk-secret" not in each and "bug in coatcheck: RuntimeError" in each for each in texts] == [True, True]
 
 
+@pytest.mark.slow
 def test_a_long_patch_comes_in_pages(tmp_path: Path) -> None:
     """A patch of 5 MB is read whole by its offsets; each page is within its limit and names the call for the next one."""
     lines = "".join(f"+{number:>48} é\n" for number in range(98_000))

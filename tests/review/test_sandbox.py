@@ -151,6 +151,7 @@ def test_memory_has_a_limit(review: Review) -> None:
     assert (result.verdict, "MemoryError" in result.log) == ("failed", True)
 
 
+@pytest.mark.slow
 def test_cpu_time_has_a_limit(review: Review) -> None:
     """A process that computes without end is ended, with the reason."""
     limits = msgspec.structs.replace(LIMITS, cpu=1)
