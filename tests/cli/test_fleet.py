@@ -376,6 +376,21 @@ def test_a_wrong_file_is_one_line_and_sends_nothing(
     assert ([], done[0].line) == (cli.cloud.requests, done[1].line)
 
 
+def test_a_status_names_what_was_left_out(tmp_path: Path) -> None:
+    """A status says why items were left out of the last plan, with the exit code of a fleet with failures."""
+    fixture = FleetFixture(tmp_path, spec_of(1))
+    fixture.run()
+    reasons = {"p1": "./gone does not exist", "p2": "./gone does not exist"}
+    fixture.control.store.save("typing", spec="{}", digest="", items=(), left_out=reasons)
+    fixture.database.close()
+    done = Cli(tmp_path, COATCHECK_STATE_HOME=str(tmp_path / "state"), COATCHECK_LEARN="off")(
+        "fleet", "status", "typing"
+    )
+
+    assert (14, "  left out: p1, p2: ./gone does not exist") == (done.code, done.out.splitlines()[-1])
+    assert "Correct what was left out" in done.err
+
+
 def test_a_store_of_a_newer_version_is_refused(waiting: Cli, tmp_path: Path) -> None:
     """A store that only a newer version may write is refused by each action, with the remedy."""
     with sqlite3.connect(tmp_path / "state/coatcheck.sqlite3") as connection:

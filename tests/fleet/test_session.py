@@ -130,6 +130,23 @@ def test_an_item_with_a_problem_is_left_out(rig: Rig) -> None:
     )
 
 
+def test_what_a_plan_left_out_is_remembered(rig: Rig, tmp_path: Path) -> None:
+    """The status and the report of a fleet name items that its last plan left out, until a plan has them."""
+    fleet = rig.fleet("./api", "./gone")
+    fleet.run()
+    before, report = fleet.status(), fleet.report()
+    committed(tmp_path / "gone")
+    fleet.run()
+    after = fleet.status()
+
+    assert ("failures", ["./gone"], [("left out", "./gone")]) == (
+        before.outcome,
+        [*before.fleet.left_out],
+        [(each.kind, each.subject) for each in report.unfinished],
+    )
+    assert ("delivered", {}) == (after.outcome, after.fleet.left_out)
+
+
 def test_a_plan_that_is_refused_stores_nothing(rig: Rig) -> None:
     """Where the plan is not confirmed, nothing is stored or sent."""
     plans: list[FleetPlan] = []

@@ -58,6 +58,19 @@ def test_a_fleet_shows_its_progress_and_its_items(fleet: FleetPages) -> None:
     )
 
 
+def test_a_fleet_names_what_was_left_out(fleet: FleetPages) -> None:
+    """The page of a fleet says which items its last plan left out, and why; markup in a reason has no effect."""
+    reasons = {f"p{number}": "<b>./gone</b> does not exist" for number in range(7)}
+    fleet.fleet.control.store.save("typing", spec="{}", digest="", items=(), left_out=reasons)
+    text = fleet.browser.get("/fleets/typing").text
+
+    assert (5, 1, 0) == (
+        text.count("&lt;b&gt;./gone&lt;/b&gt; does not exist"),
+        text.count("2 more items were left out"),
+        text.count("<b>./gone"),
+    )
+
+
 def test_items_are_approved_on_the_page_as_on_the_command_line(fleet: FleetPages) -> None:
     """One item is decided on its page, ticked ones in the table, the rest at once; the log has who, why and the way."""
     path = fleet.item("p0")

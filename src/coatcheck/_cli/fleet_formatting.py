@@ -10,7 +10,7 @@ from .console import Styled
 from .exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .._fleet.control import ItemReport
     from .._fleet.plan import FleetPlan
@@ -34,13 +34,19 @@ def confirm_plan(run: CommandContext, plan: FleetPlan, *, is_confirmed: bool, qu
 
 def _problem_lines(plan: FleetPlan) -> list[str]:
     """Return a line for each service that gets no tasks, and for each problem with the items that have it."""
-    keys: dict[str, list[str]] = {}
-    for item in plan.problems:
-        keys.setdefault(item.problem or "", []).append(item.key)
     lines = [f"{provider} gets no tasks: {reason}" for provider, reason in plan.unusable.items()]
-    for problem, named in keys.items():
+    return [*lines, *_problems_by_reason((item.key, item.problem or "") for item in plan.problems)]
+
+
+def _problems_by_reason(problems: Iterable[tuple[str, str]], prefix: str = "") -> list[str]:
+    """Return a line for each reason with the items that have it, which are pairs of a key and a reason."""
+    keys: dict[str, list[str]] = {}
+    for key, reason in problems:
+        keys.setdefault(reason, []).append(key)
+    lines = []
+    for reason, named in keys.items():
         more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-        lines.append(f"{', '.join(named[:3])}{more}: {problem}")
+        lines.append(f"{prefix}{', '.join(named[:3])}{more}: {reason}")
     return lines
 
 
@@ -108,6 +114,7 @@ def status_lines(status: FleetStatus, failed: Sequence[FleetItem] = ()) -> list[
     count = sum(status.items.get(state, 0) for state in FAILED_ITEMS) - len(failed)
     if failed and count > 0:
         lines.append(f"  and {count} more; see all with: coatcheck fleet report {fleet.name}")
+    lines += _problems_by_reason(fleet.left_out.items(), "  left out: ")
     return lines
 
 
@@ -138,7 +145,7 @@ def show_end(
 
 def show_next(run: CommandContext, status: FleetStatus) -> None:
     """Print the commands that continue a fleet in this state."""
-    from .._model.fleets import FleetOutcome, FleetState, ItemState
+    from .._model.fleets import FAILED_ITEMS, FleetOutcome, FleetState, ItemState
 
     name = status.fleet.name
     if status.fleet.state is FleetState.PAUSED:
@@ -156,6 +163,8 @@ def show_next(run: CommandContext, status: FleetStatus) -> None:
         run.note(f"The next wave waits: coatcheck fleet approve {name}, then run it again")
     elif status.outcome is FleetOutcome.STOPPED and status.fleet.stopped_because:
         run.note("To continue, change the file so that the reason above does not hold, then run it again")
+    elif status.outcome is FleetOutcome.FAILURES and not any(status.items.get(state) for state in FAILED_ITEMS):
+        run.note("Correct what was left out, then run it again")
     elif status.outcome is FleetOutcome.FAILURES:
         run.note(f"Send them back to work: coatcheck fleet retry {name}, then run it again")
 

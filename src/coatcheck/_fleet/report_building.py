@@ -95,7 +95,7 @@ def report_of(rows: FleetRows, now: datetime) -> FleetReport:
     for each in rows.candidates:
         candidates.setdefault(each.item, []).append(each)
     deliveries = {each.item: each for each in rows.deliveries}
-    unfinished = (*_unfinished_items(rows, candidates), *_parked(rows.status, now))
+    unfinished = (*_unfinished_items(rows, candidates), *_left_out(rows.status), *_parked(rows.status, now))
     return FleetReport(
         status=rows.status,
         made_at=now,
@@ -284,6 +284,11 @@ def _stuck_candidates(
             yield Unfinished(
                 kind="input_required", subject=item.key, why=why, command=f"coatcheck show {name_of(each)}"
             )
+
+
+def _left_out(status: FleetStatus) -> Iterator[Unfinished]:
+    for key, why in status.fleet.left_out.items():
+        yield Unfinished(kind="left out", subject=key, why=why, command="coatcheck fleet run FILE")
 
 
 def _parked(status: FleetStatus, now: datetime) -> Iterator[Unfinished]:

@@ -133,7 +133,7 @@ class Unfinished(Value, frozen=True, kw_only=True):
     command: str = ""
 
     _json: ClassVar[JsonFields] = {
-        "kind": "waiting, uncertain, input_required, parked, conflict, failed, exhausted or open",
+        "kind": "waiting, uncertain, input_required, parked, conflict, failed, exhausted, open or left out",
         "subject": "the key of the item, or the account",
         "why": "the reason",
         "command": "the command that continues",

@@ -234,7 +234,15 @@ class FleetSession:
         """Store the plan, and continue a fleet that had stopped or ended. Raises `ConfigurationError` for a paused one."""
         store, now = self.control.store, self.clock.time()
         started = event_values.fleet_event(kinds.FleetStarted, spec.name, now)
-        fleet = store.save(spec.name, spec=spec.canonical, digest=spec.digest, items=prepared.items, events=[started])
+        left_out = {each.key: each.problem or "" for each in prepared.plan.problems}
+        fleet = store.save(
+            spec.name,
+            spec=spec.canonical,
+            digest=spec.digest,
+            items=prepared.items,
+            left_out=left_out,
+            events=[started],
+        )
         if fleet.state is FleetState.PAUSED:
             raise errors.ConfigurationError(
                 f"the fleet {spec.name} is paused", remedy=f"continue it with: coatcheck fleet resume {spec.name}"

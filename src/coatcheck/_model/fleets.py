@@ -110,7 +110,10 @@ FAILED_CANDIDATES = frozenset({_C.EMPTY, _C.FAILED, _C.EXPIRED, _C.UNCERTAIN})
 
 
 class FleetRecord(Value, frozen=True, kw_only=True):
-    """A fleet in the store. `digest` is the SHA-256 of its file in canonical JSON (`FleetStore.spec`)."""
+    """A fleet in the store. `digest` is the SHA-256 of its file in canonical JSON (`FleetStore.spec`).
+
+    `left_out` has the keys of items that its last plan left out, with the reasons.
+    """
 
     id: int
     name: str
@@ -120,6 +123,7 @@ class FleetRecord(Value, frozen=True, kw_only=True):
     stopped_because: str | None = None
     submitted: int = 0
     wave: int = 0
+    left_out: Mapping[str, str] = {}
 
     _json: ClassVar[JsonFields] = {
         "id": "its number in the store",
@@ -130,6 +134,7 @@ class FleetRecord(Value, frozen=True, kw_only=True):
         "stopped_because": "why it submits nothing more",
         "submitted": "how many tasks were submitted",
         "wave": "the last wave that has begun, from 0",
+        "left_out": "keys of items that its last plan left out, with the reasons",
     }
 
 
@@ -334,6 +339,7 @@ class FleetStatus(Value, frozen=True, kw_only=True):
             return FleetOutcome.WAITING
         if self.outage or self.candidates.get(CandidateState.PLANNED):
             return FleetOutcome.PARKED if self.outage or self.parked_until else FleetOutcome.RUNNING
-        if any(self.items.get(each) for each in (ItemState.FAILED, ItemState.EXHAUSTED, ItemState.OPEN)):
+        failed = any(self.items.get(each) for each in (ItemState.FAILED, ItemState.EXHAUSTED, ItemState.OPEN))
+        if failed or self.fleet.left_out:
             return FleetOutcome.FAILURES
         return FleetOutcome.STOPPED if self.items.get(ItemState.CANCELLED) else FleetOutcome.DELIVERED

@@ -2,7 +2,8 @@
 
 Patterns are those of a ``.gitignore`` (`_patches.path_patterns`): a name without ``/`` is found at any depth, and a folder
 means all files below it. `Tests/a.py` is `tests/a.py` on some systems, so the case of letters does not count, except in a
-pattern of names with capitals such as ``*Test.java``, which is not ``latest.java``. The files that the commands of checks run are protected as well (`check_scripts`).
+pattern of names with capitals such as ``*Test.java``, which is not ``latest.java``. The files that the commands of
+checks run are protected as well (`check_scripts`).
 ``docs/guides/review.md`` gives the reasons.
 """
 

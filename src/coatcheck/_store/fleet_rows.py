@@ -12,7 +12,7 @@ from .._model.tasks import TaskRef
 if TYPE_CHECKING:
     from .database import Row
 
-FLEET_COLUMNS = "id, name, digest, state, created_at, stopped_because, submitted, wave"
+FLEET_COLUMNS = "id, name, digest, state, created_at, stopped_because, submitted, wave, left_out"
 ITEM_COLUMNS = (
     "id, item_key, repository, base, base_commit, title, wave, state, chosen, why, variables, prompt_digest, changed_at"
 )
@@ -24,7 +24,7 @@ CANDIDATE_COLUMNS = (
 
 def fleet_of(row: Row) -> FleetRecord:
     """Return the fleet of a row."""
-    id, name, digest, state, created_at, stopped_because, submitted, wave = row
+    id, name, digest, state, created_at, stopped_because, submitted, wave, left_out = row
     return FleetRecord(
         id=id,
         name=name,
@@ -34,6 +34,7 @@ def fleet_of(row: Row) -> FleetRecord:
         stopped_because=stopped_because,
         submitted=submitted,
         wave=wave,
+        left_out=json.loads(left_out) if left_out else {},
     )
 
 

@@ -11,7 +11,8 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from .._model.fleets import (
@@ -69,11 +70,19 @@ class FleetStore:
             return [fleet_of(row) for row in rows]
 
     def save(
-        self, name: str, *, spec: str, digest: str, items: Sequence[PlannedItem], events: Events = ()
+        self,
+        name: str,
+        *,
+        spec: str,
+        digest: str,
+        items: Sequence[PlannedItem],
+        left_out: Mapping[str, str] | None = None,
+        events: Events = (),
     ) -> FleetRecord:
         """Store a fleet with what is new in *items*, in one transaction; what is stored already stays as it is.
 
-        An item whose prompt has changed gets the new one and is open again. *events* are stored where the fleet is new.
+        An item whose prompt has changed gets the new one and is open again. *left_out* are the keys of items that
+        cannot be run, with the reasons. *events* are stored where the fleet is new.
         """
         with self.database.writing() as transaction:
             transaction.lock_events()
@@ -90,6 +99,8 @@ class FleetStore:
             else:
                 fleet = known.id
                 transaction.change("UPDATE fleet SET spec = ?, digest = ? WHERE id = ?", (number, digest, fleet))
+            problems = json.dumps(left_out) if left_out else None
+            transaction.change("UPDATE fleet SET left_out = ? WHERE id = ?", (problems, fleet))
             keep_blob(transaction, fleet, number)
             save_items(transaction, fleet, items, at=self.clock.time())
             record = self._find(transaction, name)

@@ -262,6 +262,8 @@ LONG_TEXTS = Migration(
 )
 # The URL of the fork that has the branch of a delivery; NULL where the repository has it itself.
 FLEET_FORKS = Migration(statements=("ALTER TABLE fleet_delivery ADD COLUMN fork TEXT",))
+# What the last plan of a fleet left out: a JSON object of keys of items and reasons; NULL for nothing.
+FLEET_LEFT_OUT = Migration(statements=("ALTER TABLE fleet ADD COLUMN left_out TEXT",))
 MIGRATIONS: Sequence[Migration] = (
     *(FIRST, SECOND, WEBHOOKS, CHECKS, FLEETS, REVIEWS, GATES, FLEET_SWEEPS, FLEET_ROUNDS, TRACES),
     SUBMISSION_KEYS,
@@ -270,6 +272,7 @@ MIGRATIONS: Sequence[Migration] = (
     PAGE_ORDERS,
     LONG_TEXTS,
     FLEET_FORKS,
+    FLEET_LEFT_OUT,
 )
 
 

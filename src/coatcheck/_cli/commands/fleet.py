@@ -267,13 +267,17 @@ coatcheck fleet retry typing "acme/api core" --uncertain
 )
 @name_argument
 @keys_argument
-@click.option("--uncertain", is_flag=True, help="Send again what may have been sent; look at the service first.")
-def retry_items(run: CommandContext, *, fleet: str, keys: tuple[str, ...], uncertain: bool) -> None:
+@click.option(
+    "--failed/--uncertain",
+    default=True,
+    help="What has failed (the default), or what may have been sent: look at the service first.",
+)
+def retry_items(run: CommandContext, *, fleet: str, keys: tuple[str, ...], failed: bool) -> None:
     """Send items that failed back to work, all or those with a KEY."""
     from ..._app.fleets import person
 
     with opened(run, fleet) as control:
-        _show_changed(run, control.retry(fleet, keys, by=person(run.workspace), uncertain=uncertain), "retried")
+        _show_changed(run, control.retry(fleet, keys, by=person(run.workspace), uncertain=not failed), "retried")
 
 
 def _decided_wave(before: FleetStatus, after: FleetStatus) -> int | None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # So many fleets, items and rows of a merge order are on a page.
 FLEETS, ITEMS, ORDERED = 100, 100, 60
+# So many items that the last plan left out are named.
+LEFT_OUT_SHOWN = 5
 
 OUTCOMES: Mapping[FleetOutcome, str] = {
     FleetOutcome.DELIVERED: "Everything is delivered.",
@@ -40,7 +42,7 @@ OUTCOMES: Mapping[FleetOutcome, str] = {
     FleetOutcome.WAITING: "It waits for a person.",
     FleetOutcome.PARKED: "It waits for a quota.",
     FleetOutcome.STOPPED: "It has stopped.",
-    FleetOutcome.FAILURES: "It has ended, and some items failed.",
+    FleetOutcome.FAILURES: "It has ended, and some items failed or were left out.",
 }
 
 
@@ -119,6 +121,10 @@ def _next_steps(status: FleetStatus) -> list[str]:
         steps.append(f"Stopped: {fleet.stopped_because}.")
     if status.has_worker is False and not fleet.stopped_because:
         steps.append("Continue it in a terminal: coatcheck fleet run FILE")
+    for key, reason in [*fleet.left_out.items()][:LEFT_OUT_SHOWN]:
+        steps.append(f"Left out of the last plan: {key}: {reason}.")
+    if len(fleet.left_out) > LEFT_OUT_SHOWN:
+        steps.append(f"{len(fleet.left_out) - LEFT_OUT_SHOWN} more items were left out; the report names all.")
     if waiting:
         steps.append("Items wait for a decision: open each one, compare its candidates, and approve or reject it.")
     if status.waits_for_wave:
