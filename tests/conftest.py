@@ -80,9 +80,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_sessionfinish() -> None:
-    """Write what coverage has measured: pytest-xdist kills a worker that takes ten seconds to end, and its data is lost."""
-    module = sys.modules.get("coverage")
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write what coverage has measured in a process of pytest-xdist, which ends before coverage would write it."""
+    module = sys.modules.get("coverage") if hasattr(session.config, "workerinput") else None
     if module is not None and (measurement := module.Coverage.current()) is not None:
         measurement.save()
 
