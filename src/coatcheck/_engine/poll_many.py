@@ -1,8 +1,8 @@
 """Poll many tasks with one script: a status page shows 20 or 100 tasks for one request.
 
 Invariants:
-- Each round requests status pages first: at most one more than showed a task of this batch in the round before, and
-  never more than there are tasks. Tasks that no page showed are then polled one by one.
+- Each round requests status pages first: at most one more than showed a task of this batch in this round or in the
+  one before, and never more than there are tasks. Tasks that no page showed are then polled one by one.
 - A page only shows that a task has ended; the task that is returned was polled by itself, except from a page that is
   final (`StatusPage.is_final`).
 - A record that the service delivers once (a queue message) is acknowledged after its task was emitted.
@@ -229,8 +229,9 @@ class BatchPoller:
 
     def _read_pages(self, unseen: dict[TaskRef, None]) -> Script[None]:
         """Request pages, and remove the tasks that they show from *unseen*."""
-        cursor, reach = None, 0
-        for number in range(1, min(self._reach + 1, len(unseen)) + 1):
+        cursor, number, reach, most = None, 0, 0, len(unseen)
+        while number < min(max(self._reach, reach) + 1, most):
+            number += 1
             exchange = self._poll.provider.get_status_page(tuple(unseen), cursor=cursor)
             page: StatusPage = yield from self._deadline.limiting(self._poll.run(exchange))
             self._record_response()

@@ -205,3 +205,15 @@ def test_what_is_no_repository_is_refused() -> None:
         client.create_task(TaskSpec(prompt="p", environment="/srv/app"))
 
     assert [] == emulator.requests
+
+
+def test_every_conversation_that_is_being_started_is_listed() -> None:
+    """More starts than a page has are listed, and pages of the list replace requests for each task afterwards."""
+    client, emulator = cloud(step_seconds=3600.0)
+    refs = [client.create_task(msgspec.structs.replace(SPEC, key=f"k{number}")).ref for number in range(250)]
+    emulator.requests.clear()
+    with pytest.raises(errors.WaitTimeoutError):
+        list(client.poll_tasks(refs, timeout=600))
+    paths = [request.path.rpartition("/")[2] for request in emulator.requests]
+
+    assert ({"search"}, 3) == (set(paths), sum("start-tasks" in each.path for each in emulator.requests[:4]))

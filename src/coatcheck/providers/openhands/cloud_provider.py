@@ -50,6 +50,8 @@ ExchangeOf: TypeAlias = Callable[[OpenHandsProvider], Exchange[T]]
 
 CONVERSATIONS = "/api/v1/app-conversations"
 PAGE_SIZE = 100
+# How the start of a conversation ends (docs/reference/protocols/openhands-cloud.md, "3 Start").
+ENDED_STARTS = frozenset({"READY", "ERROR"})
 # Of an ended task whose sandbox does not run, the newest events that show how it ended.
 NEWEST = 50
 RESUME = "send it again in a minute"
@@ -307,9 +309,17 @@ class OpenHandsCloudProvider(msgspec.Struct, frozen=True):
         return extract.starting(started, ref.id, base=self.service.base_url)
 
     def _starts(self) -> Exchange[Sequence[wire.StartTask]]:
-        """Return the newest start tasks."""
-        response = yield get(f"{CONVERSATIONS}/start-tasks/search", ("limit", str(PAGE_SIZE)))
-        return decode(response, wire.StartPage).items or ()
+        """Return the newest start tasks: all pages with one that has not ended, and the first one after them."""
+        started: list[wire.StartTask] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            more = (("page_id", cursor),) if cursor else ()
+            response = yield get(f"{CONVERSATIONS}/start-tasks/search", ("limit", str(PAGE_SIZE)), *more)
+            page = decode(response, wire.StartPage)
+            started += page.items or ()
+            is_last = all(each.status in ENDED_STARTS for each in page.items or ())
+            cursor = None if is_last else page.next_page_id or None
+        return started
 
     def _conversations(self, cursor: str | None) -> Exchange[Page]:
         """Return a page of conversations; the first one begins with those that are being started."""

@@ -59,3 +59,4 @@ class StartPage(Wire, frozen=True):
     """A page of start tasks, newest first."""
 
     items: list[StartTask] | None = None
+    next_page_id: str | None = None
