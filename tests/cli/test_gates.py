@@ -314,7 +314,7 @@ def test_a_rejected_plan_still_waits(tmp_path: Path) -> None:
 
 
 def test_who_rejected_a_plan_is_printed_when_it_is_approved(tmp_path: Path) -> None:
-    """A person who approves a plan after another one has rejected it is told so, and only then."""
+    """Approving a plan that was rejected before prints by whom and why."""
     cli, ref = plan_that_waits(tmp_path)
     [gate] = cli("gates", "--json").json["gates"]
     cli("reject", ref, "--why", "Keep the tests")

@@ -186,7 +186,7 @@ def test_an_archived_task_takes_no_message(tmp_path: Path, name: str, command: t
 )
 @pytest.mark.parametrize("command", ["list", "submit"])
 def test_a_web_page_in_place_of_an_answer_has_a_remedy(tmp_path: Path, name: str, fault: Any, command: str) -> None:
-    """A page of a proxy or of the network edge is told from an answer of the service, and nothing is submitted."""
+    """A page of a proxy or of the network edge is not taken for an answer of the service, and nothing is submitted."""
     if isinstance(fault, Body) and name in ("host", "cloud"):
         pytest.skip("a handshake has no body to change")
     cli = cli_for(tmp_path, name)

@@ -261,7 +261,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
 def test_an_input_error_on_a_full_disk_has_the_remedy_of_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, remedy: str
 ) -> None:
-    """SQLite reports one where the index of its write-ahead log has no room."""
+    """SQLite reports one where the disk is too full for the index of its write-ahead log."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = 4874  # SQLITE_IOERR_SHMSIZE (https://www.sqlite.org/rescode.html#ioerr_shmsize)

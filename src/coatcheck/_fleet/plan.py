@@ -298,7 +298,7 @@ def _kept(items: Sequence[PlannedItem], known: Mapping[str, FleetItem]) -> list[
 
 
 def notes_of(spec: FleetSpec) -> list[str]:
-    """Return what a plan says about its file."""
+    """Return the notes of a plan about its file."""
     sections = spec.sections
     notes = []
     if not any(check.required for check in sections.verify.checks):

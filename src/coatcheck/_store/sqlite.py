@@ -145,7 +145,7 @@ class SqliteDatabase(Database):
 
         if isinstance(error, sqlite3.Error):
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            # Where the index of the write-ahead log has no room, SQLite reports an I/O error.
+            # Where the disk is too full for the index of the write-ahead log, SQLite reports an I/O error.
             is_full = code == IO_ERROR and _is_full(os.path.dirname(self.location))
             remedy = REMEDIES.get(FULL if is_full else code)
         elif isinstance(error, OSError):
@@ -193,7 +193,7 @@ def _configure(connection: sqlite3.Connection, *, has_wal: bool) -> None:
 
 
 def _is_full(folder: str) -> bool:
-    """Whether the disk of *folder* has not the room for one index of a write-ahead log."""
+    """Whether the disk of *folder* is too full for one index of a write-ahead log."""
     import shutil
 
     try:
